@@ -1,0 +1,49 @@
+"""The 44-byte header of every message, little-endian (source: the official Python SDK's struct format).
+
+======  ====  ==============  =====================================================
+offset  size  vendor's name   meaning
+======  ====  ==============  =====================================================
+0       2     szHeaderFlag    ``FT``
+2       4     nProtoID        protocol id
+6       1     nProtoFmtType   body format: 0 Protobuf, 1 JSON
+7       1     nProtoVer       0 in every client seen
+8       4     nSerialNo       serial number, pairs a response with its request
+12      4     nBodyLen        length of the body on the wire (of the ciphertext, if any)
+16      20    arrBodySHA1     SHA-1 of the body *before* encryption
+36      8     arrReserved     zero in every client seen
+======  ====  ==============  =====================================================
+"""
+
+from __future__ import annotations
+
+import struct
+
+__all__ = ["FORMATS", "HEADER", "HEADER_LEN", "MAGIC", "RESERVED", "Header", "plausible"]
+
+MAGIC = b"FT"
+HEADER = struct.Struct("<2sIBBII20s8s")
+HEADER_LEN = HEADER.size
+RESERVED = bytes(8)
+FORMATS = {0: "Protobuf", 1: "Json"}
+
+Header = tuple[bytes, int, int, int, int, int, bytes, bytes]
+"""magic, protocol id, body format, version, serial number, body length, SHA-1, reserved: as `HEADER` unpacks them."""
+
+# Ids below 1000 belong to the WebSocket layer; the highest published so far is 3456.  The margin is for the releases to come.
+_LOWEST_ID = 1000
+_HIGHEST_ID = 9999
+
+
+def plausible(header: Header, max_body: int) -> bool:
+    """Whether these 44 bytes may start a message where nothing else says that one starts here.
+
+    Every client seen writes version 0 and zero reserved bytes, so a stream is only ever entered at such a header.
+    """
+    return (
+        header[0] == MAGIC
+        and _LOWEST_ID <= header[1] <= _HIGHEST_ID
+        and header[2] <= 1
+        and header[3] == 0
+        and header[5] <= max_body
+        and header[7] == RESERVED
+    )

@@ -1,0 +1,361 @@
+"""What the decoder gives: a `Message` for every message, a `Gap` for every hole.
+
+A message is opened (decrypted, checked) when it is made, but its body is parsed when it is first
+asked for: whoever only counts messages does not pay for their bodies.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+from .header import FORMATS
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message as ProtobufMessage
+
+    from .body import Body
+
+__all__ = ["HINTS", "Direction", "Flow", "Gap", "Kind", "Message", "rfc3339"]
+
+Direction = Literal["c2s", "s2c"]
+Kind = Literal["request", "response", "push"]
+EnumStyle = Literal["sdk", "proto", "number"]
+
+HINTS = {
+    "truncated": "the capture kept only the start of each packet; record again with a larger snap length (tcpdump -s 0)",
+    "gap": "packets are missing from the capture; record closer to the client or with a larger buffer (tcpdump -B)",
+    "oversize": "the length in the header is over the limit; raise --max-memory if such a message is real",
+    "sha1-of-ciphertext": "the sender hashed the encrypted bytes instead of the plain ones; its SDK has a bug, OpenD may refuse it",
+    "no-key": "the connection is encrypted; give the RSA private key that OpenD uses (rsa_private_key) with --rsa-key",
+    "wrong-key": "no given RSA key opens InitConnect; give the key file that OpenD's rsa_private_key names",
+    "handshake-missing": "the capture begins after InitConnect; give a key log with --keylog, or record from the connect on",
+    "sha1-mismatch": "the body does not hash to the SHA-1 in its header: damaged in transit, or a client that hashes wrongly",
+}
+"""One line for each `reason`: what to do about it."""
+
+
+class Flow:
+    """One direction of one TCP connection."""
+
+    __slots__ = ("connection", "direction", "dst", "src")
+
+    def __init__(self, connection: int, direction: Direction, src: str, dst: str) -> None:
+        self.connection = connection
+        self.direction: Direction = direction
+        self.src = src
+        self.dst = dst
+
+    def __reduce__(self) -> tuple[type[Flow], tuple[int, Direction, str, str]]:
+        return Flow, (self.connection, self.direction, self.src, self.dst)
+
+
+def rfc3339(time_ns: int) -> str:
+    """`time_ns` (nanoseconds since 1970, UTC) as RFC 3339 with nine decimals."""
+    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    days, second = divmod(seconds, 86_400)
+    return f"{_date(days)}T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}.{nanoseconds:09d}Z"
+
+
+_dates: dict[int, str] = {}
+
+
+def _date(days: int) -> str:
+    """The date `days` after 1970-01-01: a capture holds few of them, so each is worked out once."""
+    text = _dates.get(days)
+    if text is None:
+        import datetime
+
+        try:
+            text = (datetime.date(1970, 1, 1) + datetime.timedelta(days)).isoformat()
+        except OverflowError:  # a time stamp of a damaged capture
+            text = "9999-12-31"
+        if len(_dates) > 4096:
+            _dates.clear()
+        _dates[days] = text
+    return text
+
+
+class Message:
+    """One message, with the keys of the JSON Lines contract as attributes (the README's field table).
+
+    Beyond the contract: `time_ns` (int, UTC), `plaintext` (bytes or None), `protobuf` (the parsed
+    protobuf message or None), `header` fields by name, `hint` (what to do about `reason`).
+    """
+
+    __slots__ = (
+        "_body",
+        "_format",
+        "_frames",
+        "_notes",
+        "_sha1",
+        "body_len",
+        "conn_id",
+        "encryption",
+        "flow",
+        "kind",
+        "latency_ns",
+        "number",
+        "plaintext",
+        "proto_id",
+        "reason",
+        "request",
+        "reserved",
+        "serial_no",
+        "time_ns",
+        "verdict",
+        "version",
+    )
+
+    number: int
+    """Ordinal of the record, from 1."""
+    time_ns: int
+    """Capture time of the packet that completed the message, in nanoseconds since 1970, UTC."""
+    request: int | None
+    """Of a response: the number of its request."""
+    latency_ns: int | None
+    """Of a response: nanoseconds from the completion of its request to its own."""
+    plaintext: bytes | None
+    """The body after decryption: proven by the SHA-1 if `verdict` is ``verified``, else the best candidate or None."""
+
+    def __init__(
+        self,
+        flow: Flow,
+        header: tuple[bytes, int, int, int, int, int, bytes, bytes],
+        time_ns: int,
+        frames: tuple[int, ...],
+        kind: Kind,
+        plaintext: bytes | None,
+        encryption: str,
+        verdict: str,
+        reason: str | None,
+        conn_id: str | None,
+        notes: list[str] | None = None,
+    ) -> None:
+        self.flow = flow
+        _, self.proto_id, self._format, self.version, self.serial_no, self.body_len, self._sha1, self.reserved = header
+        self.time_ns = time_ns
+        self._frames = frames
+        self.kind: Kind = kind
+        self.plaintext = plaintext
+        self.encryption = encryption
+        self.verdict = verdict
+        self.reason = reason
+        self.conn_id = conn_id
+        self._notes = notes
+        self._body: Body | None = None
+        self.number = 0
+        self.request = None
+        self.latency_ns = None
+
+    # The contract's keys that are worked out on demand.
+
+    @property
+    def frames(self) -> list[int]:
+        """Numbers of the packets whose bytes the message uses, from 1, first copies only."""
+        return list(self._frames)
+
+    @property
+    def time(self) -> str:
+        """`time_ns` as RFC 3339."""
+        return rfc3339(self.time_ns)
+
+    @property
+    def connection(self) -> int:
+        """Ordinal of the TCP connection in the capture, from 0."""
+        return self.flow.connection
+
+    @property
+    def src(self) -> str:
+        """Sender, ``127.0.0.1:50112`` or ``[::1]:50112``."""
+        return self.flow.src
+
+    @property
+    def dst(self) -> str:
+        """Receiver."""
+        return self.flow.dst
+
+    @property
+    def direction(self) -> Direction:
+        """``c2s`` or ``s2c``."""
+        return self.flow.direction
+
+    @property
+    def proto(self) -> str | None:
+        """Name of the protocol, or None if the schema does not know the id."""
+        from . import schema
+
+        protocol = schema.protocol(self.proto_id)
+        return None if protocol is None else protocol.name
+
+    @property
+    def format(self) -> str:
+        """``Protobuf`` or ``Json``; the bare number for anything else."""
+        return FORMATS.get(self._format) or str(self._format)
+
+    @property
+    def sha1(self) -> str:
+        """The SHA-1 that the header carries, hex."""
+        return self._sha1.hex()
+
+    @property
+    def latency_ms(self) -> float | None:
+        """`latency_ns` in milliseconds."""
+        return None if self.latency_ns is None else self.latency_ns / 1_000_000
+
+    @property
+    def hint(self) -> str | None:
+        """One line on what to do about `reason`."""
+        return None if self.reason is None else HINTS[self.reason]
+
+    # The body.
+
+    @property
+    def content(self) -> Body:
+        """The body, parsed at the first call."""
+        body = self._body
+        if body is None:
+            from .body import Body
+
+            body = self._body = Body(self.proto_id, self.flow.direction, self._format, self.plaintext)
+        return body
+
+    @property
+    def protobuf(self) -> ProtobufMessage | None:
+        """The body as a protobuf message of the package's own schema (a JSON body too), or None."""
+        return self.content.message
+
+    @property
+    def ret_type(self) -> str | None:
+        """Of a response or push: the SDK's name of its retType."""
+        return self.content.ret_type
+
+    @property
+    def packet_id(self) -> dict[str, Any] | None:
+        """The PacketID that a trade write carries."""
+        return self.content.packet_id
+
+    @property
+    def body(self) -> dict[str, Any] | None:
+        """`to_dict()` with secrets redacted."""
+        return self.content.to_dict("sdk", redact=True)
+
+    def to_dict(self, enums: EnumStyle = "sdk", *, redact: bool = False) -> dict[str, Any] | None:
+        """The body as plain data in the protobuf JSON mapping, with original field names, or None.
+
+        This is data for a program, so secrets are in it unless `redact` is set; everything that
+        this package prints is redacted unless the user asks otherwise.
+        """
+        return self.content.to_dict(enums, redact=redact)
+
+    @property
+    def raw(self) -> Any:
+        """Wire-level view of a body that the schema cannot read, else None; withheld where it may hold secrets."""
+        return self.content.raw(show_secrets=False)
+
+    @property
+    def notes(self) -> list[str]:
+        """What is worth knowing beside the verdict."""
+        return [*(self._notes or ()), *self.content.notes]
+
+    def add_note(self, note: str) -> None:
+        """Append `note` unless it is there already."""
+        if self._notes is None:
+            self._notes = [note]
+        elif note not in self._notes:
+            self._notes.append(note)
+
+    def record(self, enums: EnumStyle = "sdk", *, show_secrets: bool = False) -> dict[str, Any]:
+        """The record of the JSON Lines contract, ready for a JSON writer."""
+        content = self.content
+        flow = self.flow
+        latency = self.latency_ns
+        body = content.to_dict(enums, redact=not show_secrets)
+        return {
+            "number": self.number,
+            "frames": self._frames,
+            "time": rfc3339(self.time_ns),
+            "connection": flow.connection,
+            "conn_id": self.conn_id,
+            "src": flow.src,
+            "dst": flow.dst,
+            "direction": flow.direction,
+            "kind": self.kind,
+            "proto_id": self.proto_id,
+            "proto": content.proto,
+            "format": self.format,
+            "version": self.version,
+            "serial_no": self.serial_no,
+            "body_len": self.body_len,
+            "sha1": self._sha1.hex(),
+            "encryption": self.encryption,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "packet_id": content.packet_id,
+            "request": self.request,
+            "latency_ms": None if latency is None else latency / 1_000_000,
+            "ret_type": content.ret_type,
+            "body": body,
+            "raw": content.raw(show_secrets=show_secrets),
+            "notes": self.notes,
+        }
+
+    def __repr__(self) -> str:
+        return (
+            f"<Message {self.number} {self.flow.direction} {self.proto or self.proto_id} {self.kind} "
+            f"serial {self.serial_no} {self.verdict}>"
+        )
+
+
+class Gap:
+    """A hole in one direction of a connection: bytes that are missing or could not be used."""
+
+    __slots__ = ("bytes", "flow", "reason", "time_ns")
+
+    def __init__(self, flow: Flow, time_ns: int, size: int | None, reason: str) -> None:
+        self.flow = flow
+        self.time_ns = time_ns
+        """Capture time of the packet at which the hole was declared, in nanoseconds since 1970."""
+        self.bytes = size
+        """Its size, or None if it is not known."""
+        self.reason = reason
+        """``lost``, ``snaplen``, ``limit``, ``resync`` or ``mid-stream``."""
+
+    @property
+    def connection(self) -> int:
+        """Ordinal of the TCP connection in the capture, from 0."""
+        return self.flow.connection
+
+    @property
+    def direction(self) -> Direction:
+        """``c2s`` or ``s2c``."""
+        return self.flow.direction
+
+    @property
+    def time(self) -> str:
+        """`time_ns` as RFC 3339."""
+        return rfc3339(self.time_ns)
+
+    def record(self) -> dict[str, Any]:
+        """The gap as an object of the JSON Lines contract."""
+        return {
+            "gap": True,
+            "connection": self.flow.connection,
+            "direction": self.flow.direction,
+            "time": self.time,
+            "bytes": self.bytes,
+            "reason": self.reason,
+        }
+
+    def __repr__(self) -> str:
+        size = "some" if self.bytes is None else self.bytes
+        return f"<Gap connection {self.connection} {self.direction}: {size} bytes, {self.reason}>"
+
+
+def latency_text(latency_ns: int) -> str:
+    """A latency as people read it: three significant digits and a unit."""
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
+        if abs(latency_ns) >= size:
+            value = latency_ns / size
+            return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f} {unit}"
+    return f"{latency_ns} ns"
