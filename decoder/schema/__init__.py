@@ -1,0 +1,31 @@
+"""The typed schema of the gateway's messages.
+
+Importing this package reads a table of protocols; protobuf is imported and the compiled schema
+loaded when the first message class or descriptor is asked for.
+"""
+
+from __future__ import annotations
+
+from decoder.schema.annotations import bits_enum, field_enum, has_secrets, is_secret
+from decoder.schema.enums import EnumStyle, bit_names, enum_names, enum_numbers
+from decoder.schema.pool import enum_descriptor, message_class
+from decoder.schema.protocols import Protocol, body_class, is_push, protocol, protocol_named, protocols
+
+__all__ = [
+    "EnumStyle",
+    "Protocol",
+    "bit_names",
+    "bits_enum",
+    "body_class",
+    "enum_descriptor",
+    "enum_names",
+    "enum_numbers",
+    "field_enum",
+    "has_secrets",
+    "is_push",
+    "is_secret",
+    "message_class",
+    "protocol",
+    "protocol_named",
+    "protocols",
+]

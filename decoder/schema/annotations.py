@@ -1,0 +1,86 @@
+"""What opend.proto says about fields and enum values beyond their shape."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from decoder.schema.pool import enum_descriptor, pool
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, DescriptorBase, EnumDescriptor, FieldDescriptor
+
+
+def annotation(descriptor: DescriptorBase, name: str) -> Any:
+    """The value of one of our options (``kind``, ``bits``, ``sdk`` ...), or None when it is not set.
+
+    An enum option comes as its value's name.
+    """
+    handle = _extension(name)
+    options = _own_class(handle.containing_type.full_name).FromString(descriptor.GetOptions().SerializeToString())
+    if not options.HasExtension(handle):
+        return None
+    value = options.Extensions[handle]
+    return handle.enum_type.values_by_number[value].name if handle.enum_type is not None else value
+
+
+@cache
+def _extension(name: str) -> Any:
+    return pool().FindExtensionByName(f"opend.{name}")
+
+
+@cache
+def _own_class(full_name: str) -> Any:
+    # protobuf hands out options as classes of its default pool, where our extensions are unknown
+    # fields; the same message from the private pool knows them.
+    from google.protobuf.message_factory import GetMessageClass
+
+    return GetMessageClass(pool().FindMessageTypeByName(full_name))
+
+
+def field_enum(field: FieldDescriptor) -> EnumDescriptor | None:
+    """The enum that names a field's numbers, or None.
+
+    Three fields are declared wider than an enum can be (int64, uint32); they stay integers, so that no
+    value is cut, and carry the enum's name as an annotation.
+    """
+    if field.enum_type is not None:
+        return field.enum_type
+    name = annotation(field, "names") if field.message_type is None else None
+    return enum_descriptor(name) if name else None
+
+
+def bits_enum(field: FieldDescriptor) -> EnumDescriptor | None:
+    """The enum whose values are the bits of an integer field, or None."""
+    name = annotation(field, "bits") if field.message_type is None else None
+    return enum_descriptor(name) if name else None
+
+
+def is_secret(field: FieldDescriptor) -> bool:
+    """True when a field's value must not be shown unasked: keys, passwords, verification codes."""
+    return bool(field.GetOptions().debug_redact)
+
+
+def has_secrets(message: Descriptor) -> bool:
+    """True when a message, or any message in it at any depth, has a secret field."""
+    found = _secrecy.get(message.full_name)
+    if found is None:
+        found = _secrecy[message.full_name] = any(is_secret(field) for field in _reachable_fields(message))
+    return found
+
+
+_secrecy: dict[str, bool] = {}
+
+
+def _reachable_fields(message: Descriptor) -> list[FieldDescriptor]:
+    fields: list[FieldDescriptor] = []
+    seen = {message.full_name}
+    todo = [message]
+    while todo:
+        for field in todo.pop().fields:
+            fields.append(field)
+            inner = field.message_type
+            if inner is not None and inner.full_name not in seen:
+                seen.add(inner.full_name)
+                todo.append(inner)
+    return fields

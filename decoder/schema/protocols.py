@@ -1,0 +1,87 @@
+"""The protocols by id and name: a table that needs no protobuf."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from decoder.schema.pool import message_class
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+Kind = Literal["request/response", "push"]
+Transport = Literal["tcp", "websocket"]
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """One protocol of the gateway."""
+
+    proto_id: int
+    name: str
+    kind: Kind
+    transport: Transport  # ids below 100 exist on the WebSocket port only
+    request: str | None  # full message names; a push has only a response
+    response: str | None
+    state: str  # "current", "removed: last seen in ...", "unverified id"
+    since: str  # the first release known to have it
+    former_names: str
+    meaning: str
+    note: str
+
+
+def _read() -> dict[int, Protocol]:
+    lines = Path(__file__).with_name("protocols.tsv").read_text("utf-8").splitlines()
+    table: dict[int, Protocol] = {}
+    for line in lines[1:]:
+        number, name, kind, transport, request, response, *rest = line.split("\t")
+        table[int(number)] = Protocol(
+            int(number), name, cast(Kind, kind), cast(Transport, transport), request or None, response or None, *rest
+        )
+    return table
+
+
+_BY_ID = _read()
+_BY_NAME = {protocol.name: protocol for protocol in _BY_ID.values()}
+_PUSHES = frozenset(number for number, protocol in _BY_ID.items() if protocol.kind == "push")
+_BODIES: dict[tuple[int, str], type[Message] | None] = {}
+
+
+def protocol(proto_id: int) -> Protocol | None:
+    """The protocol with this id, or None."""
+    return _BY_ID.get(proto_id)
+
+
+def protocol_named(name: str) -> Protocol | None:
+    """The protocol with this name (``Trd_PlaceOrder``), or None."""
+    return _BY_NAME.get(name)
+
+
+def protocols() -> tuple[Protocol, ...]:
+    """Every protocol, in the order of their ids."""
+    return tuple(_BY_ID.values())
+
+
+def is_push(proto_id: int) -> bool:
+    """True when the gateway sends this protocol unasked.  Decided by id alone: serial numbers prove nothing."""
+    return proto_id in _PUSHES
+
+
+def body_class(proto_id: int, direction: str) -> type[Message] | None:
+    """The message class of a body, by protocol and direction (``c2s`` or ``s2c``).
+
+    None when the protocol is unknown, has no published messages, does not run over TCP, or does not
+    go that way.
+    """
+    key = proto_id, direction
+    try:
+        return _BODIES[key]
+    except KeyError:
+        known = _BY_ID.get(proto_id)
+        if known is None or known.transport != "tcp":
+            return None  # not remembered: a hostile capture can name four billion ids
+        name = known.request if direction == "c2s" else known.response
+        found = _BODIES[key] = message_class(name) if name else None
+        return found

@@ -1,0 +1,129 @@
+"""Compile decoder/schema/proto/*.proto into what the package ships.
+
+``opend.binpb``    a FileDescriptorSet in the order of dependence
+``comments.tsv``   the comments, for ``opendump schema`` (full name, comment)
+
+Usage: python tests/tools/compile_schema.py [--check]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from schema_model import File, Schema, from_descriptor, walk_enums, walk_messages
+
+SCHEMA = Path(__file__).resolve().parents[2] / "decoder" / "schema"
+PROTO = SCHEMA / "proto"
+ANNOTATIONS = "opend.proto"
+
+
+def run_protoc(folder: Path, names: list[str]) -> bytes:
+    """Serialised FileDescriptorSet of the named files, with imports and comments.
+
+    Raises RuntimeError when protoc refuses them.
+    """
+    import grpc_tools
+    from grpc_tools import protoc
+
+    include = Path(grpc_tools.__file__).parent / "_proto"
+    with tempfile.TemporaryDirectory() as out:
+        target = Path(out) / "set.binpb"
+        arguments = [f"-I{folder}", f"-I{include}", "--include_imports", "--include_source_info"]
+        if protoc.main(["protoc", *arguments, f"--descriptor_set_out={target}", *names]):
+            raise RuntimeError(f"protoc refused the files in {folder}: see above")
+        return target.read_bytes()
+
+
+def compiled(folder: Path = PROTO) -> tuple[Schema, bytes]:
+    """Our schema as objects, and as the bytes to ship."""
+    data = run_protoc(folder, sorted(file.name for file in folder.glob("*.proto")))
+    protos = list(FileDescriptorSet.FromString(data).file)
+    annotations = _annotations([proto for proto in protos if proto.package in ("google.protobuf", "opend")])
+    # Parsed again by the pool that knows the extensions: here they were unknown fields.
+    file_class = annotations.pop("")
+    schema: Schema = {}
+    for proto in protos:
+        if proto.package not in ("google.protobuf", "opend"):
+            file = from_descriptor(file_class.FromString(proto.SerializeToString()), annotations)  # type: ignore[attr-defined]
+            whole = schema.setdefault(file.package, file)
+            if whole is not file:  # a package in two files
+                whole.enums += file.enums
+                whole.messages += file.messages
+    return schema, _slim([proto for proto in protos if proto.package != "google.protobuf"])
+
+
+def _slim(protos: list[FileDescriptorProto]) -> bytes:
+    """Without what the runtime derives itself: comments, JSON names, and descriptor.proto, which it brings along."""
+    for proto in protos:
+        proto.ClearField("source_code_info")
+        messages = list(proto.message_type)
+        while messages:
+            message = messages.pop()
+            messages += message.nested_type
+            for field in message.field:
+                field.ClearField("json_name")
+    return FileDescriptorSet(file=protos).SerializeToString(deterministic=True)
+
+
+def _annotations(protos: list[FileDescriptorProto]) -> dict[str, object]:
+    """name -> (extension, how its value is written), and "" -> the FileDescriptorProto class of their pool."""
+    from google.protobuf import descriptor_pool, message_factory
+
+    pool = descriptor_pool.DescriptorPool()
+    for proto in protos:
+        pool.AddSerializedFile(proto.SerializeToString())
+    found: dict[str, object] = {}
+    for name, handle in pool.FindFileByName(ANNOTATIONS).extensions_by_name.items():
+        message_factory.GetMessageClass(handle.containing_type)
+        if handle.enum_type is not None:
+            names = {value.number: value.name for value in handle.enum_type.values}
+            found[name] = (handle, names.__getitem__)
+        elif handle.cpp_type == handle.CPPTYPE_BOOL:
+            found[name] = (handle, lambda value: "true" if value else "false")
+        else:
+            found[name] = (handle, quote)
+    found[""] = message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileDescriptorProto"))
+    return found
+
+
+def quote(text: str) -> str:
+    """A string literal of .proto text."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def comments_table(schema: Schema) -> str:
+    """The text of comments.tsv."""
+    rows = [row for file in schema.values() for row in _comments(file)]
+    return "".join(f"{name}\t{' '.join(text.split())}\n" for name, text in rows if text)
+
+
+def _comments(file: File) -> list[tuple[str, str]]:
+    rows = [(file.package, file.comment)]
+    for name, enum in walk_enums(file):
+        rows += [(name, enum.comment), *((f"{name}.{value.name}", value.comment) for value in enum.values)]
+    for name, message in walk_messages(file):
+        rows += [(name, message.comment), *((f"{name}.{item.name}", item.comment) for item in message.fields)]
+    return rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="compile decoder/schema/proto into the files that the package ships")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a shipped file is not current")
+    check = parser.parse_args().check
+    schema, data = compiled()
+    stale = 0
+    for path, content in ((SCHEMA / "opend.binpb", data), (SCHEMA / "comments.tsv", comments_table(schema).encode())):
+        if not path.exists() or path.read_bytes() != content:
+            stale += 1
+            print(f"{path.name}: {'out of date' if check else 'written'}, {len(content):,} bytes")
+            if not check:
+                path.write_bytes(content)
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
