@@ -1,0 +1,81 @@
+"""Joins what the two ends wrote down. They must agree message by message, or there is no expectation."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .journal import Entry, load
+
+SHARED = ("proto_id", "serial_no", "kind", "format", "wire_sha1")
+PLAIN = ("encryption", "sha1", "plaintext", "body")  # not known to an end that could not read the message
+
+Stream = tuple[str, str]  # client, direction
+
+
+class Disagreement(Exception):
+    """The two ends did not write down the same messages."""
+
+
+def streams(entries: list[Entry]) -> dict[Stream, list[Entry]]:
+    found: dict[Stream, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        found[entry.client, entry.direction].append(entry)
+    return dict(found)
+
+
+def merge(client: list[Entry], gateway: list[Entry], started_ns: int) -> list[dict[str, Any]]:
+    """The messages that were sent after the capture had started, in the order in which they were sent."""
+    ours, theirs = streams(client), streams(gateway)
+    if ours.keys() != theirs.keys():
+        raise Disagreement(f"streams {sorted(ours.keys() ^ theirs.keys())} were seen by one end only")
+    messages = []
+    for stream, at_client in ours.items():
+        at_gateway = theirs[stream]
+        if len(at_client) != len(at_gateway):
+            raise Disagreement(f"{stream}: {len(at_client)} messages at the client, {len(at_gateway)} at the gateway")
+        for c, g in zip(at_client, at_gateway, strict=True):
+            sent, received = (c, g) if stream[1] == "c2s" else (g, c)
+            compare(sent, received)
+            if sent.time_ns >= started_ns:
+                messages.append(record(sent, received))
+    return sorted(messages, key=lambda message: message["sent_ns"])
+
+
+def compare(sent: Entry, received: Entry) -> None:
+    for key in SHARED if received.error else SHARED + PLAIN:
+        if getattr(sent, key) != getattr(received, key):
+            left, right = asdict(sent), asdict(received)
+            raise Disagreement(f"{key} differs:\nsent     {left}\nreceived {right}")
+
+
+def record(sent: Entry, received: Entry) -> dict[str, Any]:
+    message = {
+        "client": sent.client,
+        "direction": sent.direction,
+        "proto_id": sent.proto_id,
+        "serial_no": sent.serial_no,
+        "kind": sent.kind,
+        "format": sent.format,
+        "encryption": sent.encryption,
+        "sha1": sent.sha1,
+        "body": sent.body,
+        "sent_ns": sent.time_ns,
+        "received_ns": received.time_ns,
+    }
+    if received.error:
+        message["receiver_error"] = received.error
+    return message
+
+
+def write_expected(work: Path, target: Path) -> int:
+    """Merge the journals of a recording into ``NAME.expected.jsonl``; returns the number of messages."""
+    started = int((work / "started").read_text())
+    messages = merge(load(work / "client.jsonl"), load(work / "gateway.jsonl"), started)
+    with target.open("w", encoding="utf-8") as file:
+        for message in messages:
+            file.write(json.dumps(message, ensure_ascii=False, separators=(",", ":")) + "\n")
+    return len(messages)
