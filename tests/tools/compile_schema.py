@@ -9,6 +9,7 @@ Usage: python tests/tools/compile_schema.py [--check]
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,17 +25,16 @@ ANNOTATIONS = "opend.proto"
 def run_protoc(folder: Path, names: list[str]) -> bytes:
     """Serialised FileDescriptorSet of the named files, with imports and comments.
 
-    Raises RuntimeError when protoc refuses them.
+    Raises RuntimeError when protoc refuses them.  It runs in a process of its own, since it writes its
+    remarks (unused imports of the vendor's, by the dozen) straight to the terminal.
     """
-    import grpc_tools
-    from grpc_tools import protoc
-
-    include = Path(grpc_tools.__file__).parent / "_proto"
     with tempfile.TemporaryDirectory() as out:
         target = Path(out) / "set.binpb"
-        arguments = [f"-I{folder}", f"-I{include}", "--include_imports", "--include_source_info"]
-        if protoc.main(["protoc", *arguments, f"--descriptor_set_out={target}", *names]):
-            raise RuntimeError(f"protoc refused the files in {folder}: see above")
+        arguments = [f"-I{folder}", "--include_imports", "--include_source_info", f"--descriptor_set_out={target}"]
+        command = [sys.executable, "-m", "grpc_tools.protoc", *arguments, *names]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise RuntimeError(f"protoc refused the files:\n{result.stderr}")
         return target.read_bytes()
 
 
@@ -110,18 +110,25 @@ def _comments(file: File) -> list[tuple[str, str]]:
     return rows
 
 
+def write_compiled(*, check: bool = False) -> list[str]:
+    """Bring the shipped files in step with the text, or with ``check`` only say which are not."""
+    schema, data = compiled()
+    stale = []
+    for path, content in ((SCHEMA / "opend.binpb", data), (SCHEMA / "comments.tsv", comments_table(schema).encode())):
+        if not path.exists() or path.read_bytes() != content:
+            stale.append(path.name)
+            if not check:
+                path.write_bytes(content)
+    return stale
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="compile decoder/schema/proto into the files that the package ships")
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a shipped file is not current")
     check = parser.parse_args().check
-    schema, data = compiled()
-    stale = 0
-    for path, content in ((SCHEMA / "opend.binpb", data), (SCHEMA / "comments.tsv", comments_table(schema).encode())):
-        if not path.exists() or path.read_bytes() != content:
-            stale += 1
-            print(f"{path.name}: {'out of date' if check else 'written'}, {len(content):,} bytes")
-            if not check:
-                path.write_bytes(content)
+    stale = write_compiled(check=check)
+    for name in stale:
+        print(f"{name}: {'out of date' if check else 'written'}")
     return 1 if check and stale else 0
 
 

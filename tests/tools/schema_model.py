@@ -112,7 +112,7 @@ class _Reader:
         self.proto = proto
         self.annotations = annotations
         self.comments = {
-            tuple(place.path): (place.leading_comments or place.trailing_comments).strip()
+            tuple(place.path): f"{place.leading_comments.strip()}\n{place.trailing_comments.strip()}".strip()
             for place in proto.source_code_info.location
         }
 

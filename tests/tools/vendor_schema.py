@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
-from schema_model import Schema, from_descriptor
+from schema_model import Schema, from_descriptor, walk_messages
 
 DESCRIPTOR_CALLS = ("AddSerializedFile", "FileDescriptor")
 
@@ -53,13 +53,14 @@ def read_release(path: Path) -> Schema:
     return dict(sorted(found.items()))
 
 
-def read_texts(path: Path) -> dict[str, str]:
-    """The .proto texts of a release by file name: for proposals, never for copying."""
-    return {
-        PurePosixPath(name).name: data.decode("utf-8", "replace")
-        for name, data in _files(path)
-        if name.endswith(".proto")
-    }
+def read_comments(path: Path) -> dict[str, str]:
+    """The vendor's comments by full field name, where a release ships .proto text: for proposals, never for copying."""
+    texts = {PurePosixPath(name).name: data for name, data in _files(path) if name.endswith(".proto")}
+    found = {}
+    for proto in _compiled(texts) if texts else []:
+        for message_name, message in walk_messages(from_descriptor(proto)):
+            found.update({f"{message_name}.{item.name}": item.comment for item in message.fields if item.comment})
+    return found
 
 
 def _files(path: Path) -> Iterator[tuple[str, bytes]]:
