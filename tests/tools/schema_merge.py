@@ -139,9 +139,9 @@ class Merge:
             else:
                 self.take_value(scope, mine, value)
         for value in mine.values:
-            if (value.name, value.number) not in there and "synthetic" not in value.options:
-                if "enum_only_in" not in mine.options:
-                    self.gone(f"{scope}.{value.name}", value.options, "value_only_in")
+            known = (value.name, value.number) in there or "synthetic" in value.options
+            if not known and "enum_only_in" not in mine.options:
+                self.gone(f"{scope}.{value.name}", value.options, "value_only_in")
         if not any(value.number == 0 for value in mine.values):
             mine.values.insert(0, Value(f"{mine.name}_Zero", 0, {"synthetic": "true"}))
 

@@ -7,7 +7,7 @@ from schema_model import Enum, Field, File, Message, Value, walk_messages
 HEAD = """\
 edition = "2023";
 
-package {package};
+{comment}package {package};
 
 {imports}
 
@@ -35,8 +35,8 @@ def render(file: File) -> dict[str, str]:
 
 def _text(file: File, imports: set[str], parts: list[str]) -> str:
     lines = [f'import "{name}";' for name in sorted(imports)] + ['import "opend.proto";']
-    head = "\n".join(_comment(file.comment, 0)) + "\n" if file.comment else ""
-    return "\n".join([head + HEAD.format(package=file.package, imports="\n".join(lines)), *parts])
+    comment = "".join(line + "\n" for line in _comment(file.comment, 0))
+    return "\n".join([HEAD.format(comment=comment, package=file.package, imports="\n".join(lines)), *parts])
 
 
 def _file_name(package: str, *, is_enum: bool) -> str:
