@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from decoder.schema.pool import enum_descriptor, pool
 
@@ -54,6 +54,16 @@ def bits_enum(field: FieldDescriptor) -> EnumDescriptor | None:
     """The enum whose values are the bits of an integer field, or None."""
     name = annotation(field, "bits") if field.message_type is None else None
     return enum_descriptor(name) if name else None
+
+
+def label(field: FieldDescriptor) -> Literal["optional", "required", "repeated"]:
+    """A field's label.  protobuf 5.26 has only ``label`` for this, protobuf 7 only ``is_repeated``."""
+    known: Any = field
+    if hasattr(known, "is_repeated"):
+        return "repeated" if known.is_repeated else "required" if known.is_required else "optional"
+    if known.label == known.LABEL_REPEATED:
+        return "repeated"
+    return "required" if known.label == known.LABEL_REQUIRED else "optional"
 
 
 def is_secret(field: FieldDescriptor) -> bool:

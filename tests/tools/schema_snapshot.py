@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from schema_model import Enum, Field, File, Message, Schema, Value, walk_enums, walk_messages
+from schema_model import INTEGER_TYPES, Enum, Field, File, Message, Schema, Value, walk_enums, walk_messages
 
 
 def counts(schema: Schema) -> dict[str, int]:
@@ -16,6 +16,7 @@ def counts(schema: Schema) -> dict[str, int]:
         "fields": sum(len(message.fields) for message in messages),
         "enums": len(enums),
         "values": sum(len(enum.values) for enum in enums),
+        "integers": sum(item.is_enum or item.type in INTEGER_TYPES for message in messages for item in message.fields),
     }
 
 
