@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import schema
+from .convert import parse_body, to_dict, unknown_fields
 from .errors import BodyError
 
 if TYPE_CHECKING:
@@ -15,23 +16,23 @@ if TYPE_CHECKING:
 __all__ = ["Body"]
 
 JSON = 1
-_WIRE_FIELDS, _WIRE_DEPTH, _WIRE_BYTES = 1_000, 16, 64 * 1024
 
 
 class Body:
-    """A parsed body: `message` is None when there is no plaintext, the protocol is unknown, or it does not parse."""
+    """A parsed body; `message` is None when there is no plaintext, no schema for it, or it is not a whole message."""
 
-    __slots__ = ("_direction", "_findings", "_format", "_plaintext", "_proto_id", "message", "problem")
+    __slots__ = ("_direction", "_format", "_odd", "_plaintext", "_proto_id", "_remarks", "message", "problem")
 
     def __init__(self, proto_id: int, direction: Direction, format: int, plaintext: bytes | None) -> None:
         self._proto_id = proto_id
         self._direction: Direction = direction
         self._format = format
         self._plaintext = plaintext
-        self._findings: list[str] | None = None
+        self._odd: list[str] | None = None  # remarks on values, a by-product of `to_dict`
+        self._remarks: list[str] | None = None
         self.message: ProtobufMessage | None = None
         self.problem: str | None = None
-        """Why `message` is None or not complete: a note's text."""
+        """Why there is no `message`: a remark."""
         if plaintext is None:
             return
         cls = schema.body_class(proto_id, direction)
@@ -40,17 +41,27 @@ class Body:
         elif format == JSON:
             self._read_json(cls, plaintext)
         else:
-            from .convert import parse_body
-
-            self.message, self.problem = parse_body(cls, plaintext)
+            message, self.problem = parse_body(cls, plaintext)
+            if self.problem is None:
+                self.message = message
 
     def _read_json(self, cls: type[ProtobufMessage], plaintext: bytes) -> None:
         from .json_body import read_json
 
         try:
-            self.message, self._findings = read_json(plaintext, cls)
+            message, self._remarks = read_json(plaintext, cls)
         except BodyError as error:
             self.problem = f"bad-body: {error}"
+            return
+        if message.IsInitialized():
+            self.message = message
+        else:
+            self.problem = "bad-body: required fields missing"
+
+    @property
+    def complete(self) -> bool:
+        """Whether the plaintext is a whole message of its protocol."""
+        return self.message is not None
 
     @property
     def proto(self) -> str | None:
@@ -60,23 +71,73 @@ class Body:
 
     @property
     def ret_type(self) -> str | None:
-        """The SDK's name of the retType of a response or push."""
-        raise NotImplementedError
+        """The SDK's name of the retType of a response or push; the number as text where it has none."""
+        message = self.message
+        if message is None or self._direction == "c2s":
+            return None
+        field = message.DESCRIPTOR.fields_by_name.get("retType")
+        if field is None or not message.HasField("retType"):
+            return None
+        number = message.retType  # type: ignore[attr-defined]
+        return str(schema.enum_names(schema.enum_descriptor("Common.RetType"), "sdk").get(number, number))
 
     @property
     def packet_id(self) -> dict[str, Any] | None:
-        """The PacketID in a request."""
-        raise NotImplementedError
+        """The PacketID that a request carries: its connID as text, its serialNo."""
+        message = self.message
+        if message is None or not _carries_packet_id(type(message)) or not message.c2s.HasField("packetID"):  # type: ignore[attr-defined]
+            return None
+        packet_id = message.c2s.packetID  # type: ignore[attr-defined]
+        return {"connID": str(packet_id.connID), "serialNo": packet_id.serialNo}
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is odd about the body: a note each, and after a colon the places in it."""
+        if self._odd is None:
+            self._odd = []
+            if self.message is not None:
+                to_dict(self.message, "number", True, self._odd)
+        if self._remarks is None:
+            self._remarks = [] if self.problem is None else [self.problem]
+            if self.message is not None and self._plaintext is not None:
+                unknown = unknown_fields(self.message, self._plaintext)
+                if unknown is not None:
+                    self._remarks.append(unknown)
+        return self._remarks + self._odd
 
     @property
     def notes(self) -> list[str]:
-        """Notes about the body."""
-        raise NotImplementedError
+        """`remarks` without the places: words to search and count."""
+        return [remark.partition(":")[0] for remark in self.remarks]
 
     def to_dict(self, enums: EnumStyle, *, redact: bool) -> dict[str, Any] | None:
-        """The body as plain data."""
-        raise NotImplementedError
+        """The body as plain data in the protobuf JSON mapping, or None if it could not be read."""
+        if self.message is None:
+            return None
+        self._odd = []
+        return to_dict(self.message, enums, redact, self._odd)
 
     def raw(self, *, show_secrets: bool) -> Any:
-        """Wire-level view, only where the schema cannot read the body."""
-        raise NotImplementedError
+        """Wire-level view of a body that the schema cannot read; None where it can, or where it may hold secrets."""
+        if self.message is not None or self._plaintext is None:
+            return None
+        if not show_secrets:
+            cls = schema.body_class(self._proto_id, self._direction)
+            if cls is not None and schema.has_secrets(cls.DESCRIPTOR):
+                return None
+        from .wire import text_view, wire_view
+
+        return text_view(self._plaintext) if self._format == JSON else wire_view(self._plaintext)
+
+
+_with_packet_id: dict[type[ProtobufMessage], bool] = {}
+
+
+def _carries_packet_id(cls: type[ProtobufMessage]) -> bool:
+    carries = _with_packet_id.get(cls)
+    if carries is None:
+        c2s = cls.DESCRIPTOR.fields_by_name.get("c2s")
+        message_type = None if c2s is None else c2s.message_type
+        carries = message_type is not None and "packetID" in message_type.fields_by_name
+        _with_packet_id[cls] = carries
+    return carries

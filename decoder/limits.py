@@ -44,8 +44,8 @@ class Limits:
     """Nesting of a body (protobuf's own default)."""
     max_text: int = 64 * _KIB
     """Characters of one string that text output shows, and bytes that a wire-level view covers."""
-    max_keylog_tries: int = 256
-    """Key log entries tried on a connection whose handshake is not in the capture."""
+    max_keylog_tries: int = 20_000
+    """Trials of key log entries on one connection: each message that nothing else opens tries each entry once."""
 
     def with_memory(self, max_memory: int) -> Limits:
         """These limits with `max_memory` bytes in all, and no single buffer above a fair part of it."""

@@ -1,0 +1,247 @@
+"""One TCP connection with a gateway: two sides, one set of keys, requests that wait for their answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .message import Flow, Message
+from .reassembly import signed_distance
+from .side import Side
+from .verdict import Opener
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .header import Header
+    from .keys import KeyRing
+    from .limits import Limits
+    from .message import Gap
+    from .side import Segment
+
+__all__ = ["ACK", "FIN", "RST", "SYN", "Connection", "ConnectionInfo"]
+
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+_NEAR = 1024 * 1024
+_FAR = 64 * 1024 * 1024  # a jump in the sequence numbers that no window allows: another connection on the same ports
+
+
+@dataclass
+class ConnectionInfo:
+    """What is known of one connection as such; complete once the connection has ended."""
+
+    ordinal: int
+    client: str
+    server: str
+    first_ns: int
+    last_ns: int
+    opened: bool = False
+    """Whether its SYN is in the capture."""
+    closed_by: str | None = None
+    """``client`` or ``server``, whoever sent the first FIN or RST; None while open."""
+    reset: bool = False
+    """Whether a RST ended it."""
+    closed_ns: int | None = None
+    foreign: bool = False
+    """Whether data but never a header was seen."""
+    sample_key: bool = False
+    """Whether the vendor's public sample key opens its InitConnect."""
+    bytes: dict[str, int] = field(default_factory=lambda: {"c2s": 0, "s2c": 0})
+    """Bytes of each direction's stream, holes included."""
+
+
+class Connection:
+    """What the two sides share."""
+
+    __slots__ = (
+        "_held",
+        "_held_bytes",
+        "_hold_spent",
+        "_out",
+        "careful",
+        "client",
+        "closing",
+        "finished",
+        "info",
+        "limits",
+        "first_number",
+        "now_ns",
+        "opener",
+        "requests",
+        "server",
+        "over",
+        "trusted",
+    )
+
+    def __init__(
+        self,
+        info: ConnectionInfo,
+        first_number: int,
+        keyring: KeyRing,
+        limits: Limits,
+        out: Callable[[Message | Gap], None],
+    ) -> None:
+        self.info = info
+        self.first_number = first_number  # of its first packet
+        self.limits = limits
+        self.opener = Opener(keyring, limits)
+        self._out = out
+        self.client = Side(self, Flow(info.ordinal, "c2s", info.client, info.server), limits)
+        self.server = Side(self, Flow(info.ordinal, "s2c", info.server, info.client), limits)
+        self.client.peer, self.server.peer = self.server, self.client
+        self.trusted = False
+        """Whether a header of the protocol was accepted on it."""
+        self.careful = False
+        """Whether each packet must be looked at with care: bytes are pending, or the connection is over."""
+        self.over = False
+        """Whether both sides are through, or a RST was seen."""
+        self.closing = False
+        """Whether its end is scheduled."""
+        self.finished = False
+        """Whether `finish` was called: only late copies are expected."""
+        self.now_ns = info.first_ns
+        self.requests: dict[int, tuple[int, int]] = {}
+        """Unanswered requests: protocol id and serial number to record number and time."""
+        self._held: list[Message | Gap | _HeldFrame] = []
+        self._held_bytes = 0
+        self._hold_spent = False
+
+    # Segments
+
+    def take(self, side: Side, segment: Segment) -> None:
+        """Take a segment that needs care."""
+        seq, _, flags, payload, missing, numbers, time_ns = segment
+        info = self.info
+        info.last_ns = time_ns
+        if flags & SYN:
+            seq += 1
+            if not side.stream.started:
+                side.stream.start(seq)
+            if not side.syn_seen:
+                side.syn_seen = info.opened = True
+                side.first = side.stream.offset(seq)
+        elif flags & ACK and not side.peer.stream.started and side.syn_seen:
+            side.peer.stream.start(segment[1])  # its SYN is missing, but this is what it was answered with
+        if flags & RST:
+            self._close(side, time_ns)
+            self.info.reset = self.over = True
+        else:
+            if flags & FIN and side.stream.fin is None:
+                if not side.stream.started:
+                    side.stream.start(seq)
+                side.stream.fin = side.stream.offset(seq) + len(payload) + missing
+                self._close(side, time_ns)
+            if payload or missing:
+                side.push(seq, payload, missing, numbers, time_ns)
+            self.over = self.over or (side.ended and side.peer.ended)
+        for each in (side, side.peer):
+            each.check_hole(time_ns)
+        self.careful = bool(self.over or side.stream.pending or side.peer.stream.pending)
+
+    def _close(self, side: Side, time_ns: int) -> None:
+        if self.info.closed_by is None:
+            self.info.closed_by = "client" if side is self.client else "server"
+            self.info.closed_ns = time_ns
+
+    # Holding back
+
+    @property
+    def may_hold(self) -> bool:
+        """Whether a message that cannot be opened may wait for the InitConnect response."""
+        if self._hold_spent or not self.opener.may_open_later:
+            return False
+        return self.client.syn_seen or self.server.syn_seen or self.opener.request_seen
+
+    def hold(
+        self, side: Side, header: Header, body: bytes, numbers: tuple[int, ...], time_ns: int, notes: list[str] | None
+    ) -> None:
+        """Keep a frame, and with it all that follows on the connection, until the keys are known."""
+        self._held.append(_HeldFrame(side, header, body, numbers, time_ns, notes))
+        self._held_bytes += len(body)
+        if len(self._held) > self.limits.max_held or self._held_bytes > self.limits.max_held_bytes:
+            self.release()
+
+    def release(self) -> None:
+        """Give out all that was held: either the keys are here, or they will not come."""
+        held, self._held, self._held_bytes, self._hold_spent = self._held, [], 0, True
+        for item in held:
+            if isinstance(item, _HeldFrame):
+                opened = self.opener.open(item.side.direction, item.header, item.body)
+                item.side.give_message(item.header, opened, item.numbers, item.time_ns, item.notes)
+            else:
+                self.give(item)
+
+    # Giving out
+
+    def give(self, item: Message | Gap) -> None:
+        """Give out a message or gap, or hold it behind those that wait."""
+        if self._held:
+            self._held.append(item)
+            if len(self._held) > self.limits.max_held:
+                self.release()
+            return
+        self._out(item)
+        if isinstance(item, Message):
+            self._match(item)
+
+    def _match(self, message: Message) -> None:
+        """Tie a response to its request, by protocol id and serial number (source: the official SDK)."""
+        key = message.proto_id << 32 | message.serial_no
+        requests = self.requests
+        if message.kind == "response":
+            request = requests.pop(key, None)
+            if request is not None:
+                message.request = request[0]
+                message.latency_ns = message.time_ns - request[1]
+        elif message.kind == "request":
+            requests[key] = (message.number, message.time_ns)
+            if len(requests) > self.limits.max_pending_requests:
+                del requests[next(iter(requests))]
+
+    def finish(self, time_ns: int) -> None:
+        """The end of the connection, or of the capture."""
+        if self.finished:
+            return
+        self.finished = True
+        for side in (self.client, self.server):
+            side.give(side.stream.finish(), time_ns)
+            side.framer.finish()
+        self.release()
+        info = self.info
+        info.sample_key = self.opener.sample_key
+        info.foreign = not self.trusted and (self.client.stream.position + self.server.stream.position) > 0
+        for side in (self.client, self.server):
+            info.bytes[side.direction] = side.stream.position
+
+    def belongs(self, side: Side, segment: Segment) -> bool:
+        """Whether a packet is of this connection, not of a later one between the same ends."""
+        seq, _, flags, payload, _, numbers, _ = segment
+        stream = side.stream
+        if flags & SYN:
+            if not stream.started:
+                return not self.closing
+            offset = stream.offset(seq + 1)
+            if side.syn_seen:
+                return offset == side.first
+            # Data may have overtaken the SYN, but not by much.
+            return numbers[-1] - self.first_number <= self.limits.reorder_packets and -_NEAR < offset <= 0
+        if not stream.started or not payload:
+            return True
+        start = stream.offset(seq)
+        if self.finished and start + len(payload) > stream.position:
+            return False
+        if abs(start - stream.position) < _FAR:
+            return True
+        # A lone segment from afar may be a damaged one; two that belong together are another connection.
+        stray, side.stray = side.stray, segment
+        return stray is None or abs(signed_distance(seq, stray[0])) > _NEAR
+
+
+@dataclass
+class _HeldFrame:
+    side: Side
+    header: Header
+    body: bytes
+    numbers: tuple[int, ...]
+    time_ns: int
+    notes: list[str] | None

@@ -1,0 +1,335 @@
+"""The pipeline: packets in, messages and gaps out.  No I/O happens here; `read` adds the files.
+
+::
+
+    packet -> segment -> stream -> frame -> opened -> Message
+    PacketReader   Stream    Framer   Opener
+
+`Decoder` keeps the connections: it finds the side that a segment belongs to, tells a new connection
+from an old one on the same ports, and bounds what all of them hold.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from . import packet
+from .connection import ACK, FIN, RST, SYN, Connection, ConnectionInfo
+from .header import HEADER, HEADER_LEN, MAGIC, plausible
+from .keys import KeyRing
+from .limits import Limits
+from .message import Gap, Message
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from .capture import RawPacket
+    from .side import Segment, Side
+
+__all__ = ["DEFAULT_PORT", "Decoder", "Summary", "read"]
+
+DEFAULT_PORT = 11111
+_PLAIN = ~(0x08 | ACK)  # flags that leave the fast path: all but PSH and ACK
+_MAX_NOTED = 64  # lines of one kind in a summary
+_MAX_PORTS = 4096
+
+
+@dataclass
+class Summary:
+    """What was seen as a whole; counters, and lines for people."""
+
+    packets: int = 0
+    messages: int = 0
+    gaps: int = 0
+    connections: int = 0
+    """Connections that spoke the protocol."""
+    verdicts: Counter[str] = field(default_factory=Counter)
+    """Messages by reason, or ``verified``."""
+    foreign: list[str] = field(default_factory=list)
+    """Connections on a gateway port that spoke something else, as ``client > server``."""
+    header_ports: Counter[int] = field(default_factory=Counter)
+    """Other ports on which segments began with a plausible header."""
+    reports: list[str] = field(default_factory=list)
+    """Limits that were hit and other things that concern the whole capture; a line each, no line twice."""
+
+    def report(self, line: str) -> None:
+        """Add a line to `reports`."""
+        if line not in self.reports and len(self.reports) < _MAX_NOTED:
+            self.reports.append(line)
+
+
+class Decoder:
+    """Decodes one capture, or one live source.
+
+    `ports` are the gateway's TCP ports, or ``"auto"``: every stream that begins with a header.
+    `on_connection` is told of each connection when it ends.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: KeyRing | None = None,
+        ports: Iterable[int] | Literal["auto"] = (DEFAULT_PORT,),
+        limits: Limits | None = None,
+        on_connection: Callable[[ConnectionInfo], None] | None = None,
+    ) -> None:
+        self.keys = KeyRing() if keys is None else keys
+        self.limits = Limits() if limits is None else limits
+        self.summary = Summary()
+        self._auto = ports == "auto"
+        self._ports = set() if ports == "auto" else {int(port) for port in ports}
+        self._on_connection = on_connection
+        self._packets = packet.PacketReader(self.limits.max_fragments, self.limits.max_fragment_bytes)
+        self._sides: dict[bytes, Side] = {}
+        self._closing: deque[tuple[int, Connection]] = deque()
+        self._syns: dict[bytes, None] = {}  # with "auto": who opened a connection that has not sent data yet
+        self._ordinals = 0
+        self._number = 0
+        self._buffered = 0
+        self._out: list[Message | Gap] = []
+
+    def feed(
+        self, data: bytes, time_ns: int, linktype: int = 1, wire_len: int | None = None, number: int | None = None
+    ) -> list[Message | Gap]:
+        """Decode one packet and return what it completes.
+
+        `time_ns` is its time in nanoseconds since 1970, `linktype` a LINKTYPE_ number of pcap, `wire_len`
+        its length on the wire where the capture holds less, `number` its number if not the next one.
+        """
+        self._number = self._number + 1 if number is None else number
+        self._feed(data, time_ns, linktype, len(data) if wire_len is None else wire_len, self._number)
+        return self._taken()
+
+    def feed_batch(self, batch: Iterable[RawPacket]) -> list[Message | Gap]:
+        """Decode the packets of `batch`, as a `CaptureReader` gives them, and return what they complete."""
+        number = self._number
+        feed = self._feed
+        for time_ns, linktype, data, wire_len in batch:
+            number += 1
+            feed(data, time_ns, linktype, wire_len, number)
+        self._number = number
+        return self._taken()
+
+    def flush(self) -> list[Message | Gap]:
+        """The end of the capture: return what is still held."""
+        for side in list(self._sides.values()):
+            self._finish(side.connection, side.connection.info.last_ns)
+        self._sides.clear()
+        self._closing.clear()
+        self._buffered = 0
+        self._report_packets()
+        return self._taken()
+
+    def _taken(self) -> list[Message | Gap]:
+        out, self._out = self._out, []
+        self.summary.packets = self._number
+        return out
+
+    def _give(self, item: Message | Gap) -> None:
+        summary = self.summary
+        if isinstance(item, Message):
+            summary.messages += 1
+            item.number = summary.messages
+            summary.verdicts[item.reason or item.verdict] += 1
+        else:
+            summary.gaps += 1
+            if item.reason == "limit":
+                summary.report("a memory limit cut what was buffered; raise --max-memory to decode more")
+        self._out.append(item)
+
+    # Packets
+
+    def _feed(self, data: bytes, time_ns: int, linktype: int, wire_len: int, number: int) -> None:
+        segment = self._packets.read(data, linktype, wire_len, number)
+        if segment is None:
+            return
+        key, seq, ack, flags, payload, missing, numbers = segment
+        side = self._sides.get(key)
+        if side is None:
+            side = self._admit(key, flags, payload, time_ns, number)
+            if side is None:
+                return
+        side.last_number = number
+        connection = side.connection
+        if not (flags & _PLAIN or missing or connection.careful):
+            side.peer.stream.acked_seq = ack
+            if not payload:
+                return
+            stream = side.stream
+            if seq == stream.next_seq:
+                # In order, nothing pending: 19 of 20 segments.
+                offset = stream.position
+                stream.advance(len(payload))
+                connection.now_ns = time_ns
+                framer = side.framer
+                framer.feed(payload, numbers or (number,), time_ns, offset)
+                if framer.buffered != side.counted:
+                    self._count(side)
+                return
+        self._take(side, key, (seq, ack, flags, payload, missing, numbers or (number,), time_ns))
+
+    def _take(self, side: Side, key: bytes, segment: Segment) -> None:
+        """A segment that needs care: out of order, with flags, cut, or on a connection with something pending."""
+        connection = side.connection
+        _, ack, flags, payload, missing, _, time_ns = segment
+        if not connection.belongs(side, segment):
+            stray = side.stray
+            self._retire(connection, key, time_ns)
+            side = self._open(key, side.direction == "c2s", time_ns, segment[5][-1])
+            if stray is not None and stray is not segment and not flags & SYN:
+                self._take(side, key, stray)
+            connection = side.connection
+        elif side.stray is segment:
+            return
+        if flags & ACK:
+            side.peer.stream.acked_seq = ack
+        connection.take(side, segment)
+        for each in (side, side.peer):
+            if each.buffered != each.counted:
+                self._count(each)
+        if connection.over and not connection.closing:
+            connection.closing = True
+            self._closing.append((segment[5][-1] + self.limits.reorder_packets, connection))
+        while self._closing and self._closing[0][0] < segment[5][-1]:
+            self._finish(self._closing.popleft()[1], time_ns)
+
+    def _count(self, side: Side) -> None:
+        """Keep the total of what is buffered, and make room when it passes the limit."""
+        buffered = side.buffered
+        self._buffered += buffered - side.counted
+        side.counted = buffered
+        while self._buffered > self.limits.max_memory:
+            fullest = max(self._sides.values(), key=lambda side: side.counted)
+            if not fullest.counted:
+                break
+            fullest.shed(fullest.connection.now_ns)
+            self._buffered += fullest.buffered - fullest.counted
+            fullest.counted = fullest.buffered
+
+    # Connections
+
+    def _admit(self, key: bytes, flags: int, payload: bytes, time_ns: int, number: int) -> Side | None:
+        """The side of a new connection that `key` begins, or None if it is none of a gateway's."""
+        source, destination = packet.ports(key)
+        to_gateway, from_gateway = destination in self._ports, source in self._ports
+        if not (to_gateway or from_gateway):
+            if not self._begins_with_header(payload):
+                if self._auto and flags & (SYN | ACK) == SYN:
+                    self._syns[key] = None
+                    if len(self._syns) > _MAX_PORTS:
+                        del self._syns[next(iter(self._syns))]
+                return None
+            to_gateway = self._guess_direction(key, payload)
+            port = destination if to_gateway else source
+            if not self._auto:
+                if len(self.summary.header_ports) < _MAX_PORTS or port in self.summary.header_ports:
+                    self.summary.header_ports[port] += 1
+                return None
+            self._ports.add(port)
+        elif to_gateway and from_gateway:
+            to_gateway = flags & (SYN | ACK) != SYN | ACK
+        if len(self._sides) >= 2 * self.limits.max_connections:
+            self._evict(time_ns)
+        side = self._open(key, to_gateway, time_ns, number)
+        if key in self._syns:
+            del self._syns[key]
+            side.connection.info.opened = True
+        return side
+
+    def _begins_with_header(self, payload: bytes) -> bool:
+        return (
+            payload[:2] == MAGIC
+            and len(payload) >= HEADER_LEN
+            and plausible(HEADER.unpack_from(payload), self.limits.max_body)
+        )
+
+    def _guess_direction(self, key: bytes, payload: bytes) -> bool:
+        """Whether a segment on unknown ports goes to the gateway: by the SYN, the body's first byte, the lower port."""
+        if key in self._syns:
+            return True
+        if packet.reverse_key(key) in self._syns:
+            return False
+        first = payload[HEADER_LEN : HEADER_LEN + 1]
+        if first in (b"\x0a", b"\x08"):  # field 1 of a Request is a message, of a Response a number
+            return first == b"\x0a"
+        source, destination = packet.ports(key)
+        return destination < source
+
+    def _open(self, key: bytes, to_gateway: bool, time_ns: int, number: int) -> Side:
+        source, destination = packet.endpoints(key)
+        client, server = (source, destination) if to_gateway else (destination, source)
+        info = ConnectionInfo(self._ordinals, client, server, time_ns, time_ns)
+        self._ordinals += 1
+        connection = Connection(info, number, self.keys, self.limits, self._give)
+        side = connection.client if to_gateway else connection.server
+        self._sides[key] = side
+        self._sides[packet.reverse_key(key)] = side.peer
+        return side
+
+    def _retire(self, connection: Connection, key: bytes, time_ns: int) -> None:
+        """End a connection and forget its ends."""
+        self._finish(connection, time_ns)
+        for each in (key, packet.reverse_key(key)):
+            side = self._sides.pop(each, None)
+            if side is not None:
+                self._buffered -= side.counted
+
+    def _finish(self, connection: Connection, time_ns: int) -> None:
+        if connection.finished:
+            return
+        connection.finish(time_ns)
+        info, summary = connection.info, self.summary
+        if connection.trusted:
+            summary.connections += 1
+        elif info.foreign and len(summary.foreign) < _MAX_NOTED:
+            summary.foreign.append(f"{info.client} > {info.server}")
+        if info.sample_key:
+            summary.report(
+                "the SDK's public sample key protects this traffic: anyone can read it; make a key of your own"
+            )
+        for side in (connection.client, connection.server):
+            self._count(side)
+        if self._on_connection is not None:
+            self._on_connection(info)
+
+    def _evict(self, time_ns: int) -> None:
+        """Make room for new connections: end a tenth of them, those that were silent longest."""
+        self.summary.report("too many connections at once; those silent longest were closed early")
+        quiet = sorted(self._sides.items(), key=lambda item: max(item[1].last_number, item[1].peer.last_number))
+        for key, side in quiet[: max(2, len(quiet) // 10)]:
+            self._retire(side.connection, key, time_ns)
+
+    def _report_packets(self) -> None:
+        packets, summary = self._packets, self.summary
+        if packets.cut_headers:
+            summary.report(
+                f"{packets.cut_headers} packets are cut within their headers; record with a larger snap length"
+            )
+        if packets.evicted_datagrams:
+            summary.report(f"{packets.evicted_datagrams} fragmented IP datagrams never became whole")
+
+
+def read(
+    *paths: str | os.PathLike[str],
+    rsa_keys: Iterable[str | bytes | os.PathLike[str]] = (),
+    keylog: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    ports: Iterable[int] | Literal["auto"] = (DEFAULT_PORT,),
+    limits: Limits | None = None,
+) -> Iterator[Message | Gap]:
+    """Decode captures: several count as one, in time order.
+
+    Raises CaptureError if one cannot be read (after everything before the damage was given), KeyFileError
+    if a key file cannot be used.
+    """
+    from .capture import CaptureReader, merged
+
+    decoder = Decoder(keys=KeyRing(rsa_keys, keylog), ports=ports, limits=limits)
+    errors: list[Exception] = []
+    for batch in merged([CaptureReader(path) for path in paths], lambda _, error: errors.append(error)):
+        yield from decoder.feed_batch(batch)
+    yield from decoder.flush()
+    if errors:
+        raise errors[0]

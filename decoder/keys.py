@@ -1,0 +1,154 @@
+"""What the user knows: RSA private keys, and key logs with the AES keys of past connections.
+
+A key log is text, one line per connection::
+
+    OPEND_AES <connID, decimal> <hex of the key's bytes> [<hex of the IV's bytes>]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .cipher import SessionKey
+from .errors import KeyFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from Crypto.PublicKey.RSA import RsaKey
+
+__all__ = ["KeyRing", "RsaPrivateKey", "key_log_line", "read_key_log"]
+
+_TAG = "OPEND_AES"
+_MAX_KEY_FILE = 64 * 1024
+_MAX_KEY_LOG = 64 * 1024 * 1024
+
+# SHA-256 of the modulus of the sample key that ships in the Python SDK (conn_key.txt) and is printed in the vendor's guide.
+_SAMPLE_KEY = "217f34f6efd056612b30bc46bb04d7bfe49ca62c3030a9238609eb90cf9c6954"
+
+
+class RsaPrivateKey:
+    """An RSA private key and where it came from."""
+
+    __slots__ = ("is_sample", "key", "name")
+
+    def __init__(self, name: str, key: RsaKey) -> None:
+        self.name = name
+        self.key = key
+        modulus = key.n.to_bytes(key.size_in_bytes(), "big")
+        self.is_sample = hashlib.sha256(modulus).hexdigest() == _SAMPLE_KEY
+        """Whether this is the public sample key: it protects nothing."""
+
+    def __repr__(self) -> str:
+        return f"<RsaPrivateKey {self.name}>"
+
+
+class KeyRing:
+    """RSA keys and key log entries, shared by all connections of a decoder.
+
+    `rsa_keys`: paths, or PEM as bytes or text (PKCS#1 or PKCS#8, encrypted ones with `passphrase`).
+    `keylogs`: paths of key logs; a single path will do.
+    Raises KeyFileError with a one-line text that names the file and the cause.
+    """
+
+    def __init__(
+        self,
+        rsa_keys: Iterable[str | bytes | os.PathLike[str]] | str | bytes | os.PathLike[str] = (),
+        keylogs: Iterable[str | os.PathLike[str]] | str | os.PathLike[str] = (),
+        passphrase: str | None = None,
+    ) -> None:
+        if isinstance(rsa_keys, (str, bytes, os.PathLike)):
+            rsa_keys = (rsa_keys,)
+        if isinstance(keylogs, (str, os.PathLike)):
+            keylogs = (keylogs,)
+        self.rsa_keys = [_read_rsa_key(source, passphrase) for source in rsa_keys]
+        self.log: list[SessionKey] = [entry for path in keylogs for entry in read_key_log(path)]
+        self.harvested: list[SessionKey] = []
+        """The keys that InitConnect responses handed out while decoding, in order of appearance."""
+
+    def use_sample_key(self) -> bool:
+        """Add the sample key of an installed Python SDK, without importing it; False if there is none."""
+        for package in ("futu", "moomoo"):
+            try:
+                spec = importlib.util.find_spec(package)
+            except (ImportError, ValueError):
+                continue
+            for folder in (spec and spec.submodule_search_locations) or ():
+                path = Path(folder) / "common" / "conn_key.txt"
+                if path.is_file():
+                    self.rsa_keys.append(_read_rsa_key(path, None))
+                    return True
+        return False
+
+    def __repr__(self) -> str:
+        return f"<KeyRing of {len(self.rsa_keys)} RSA keys and {len(self.log)} key log entries>"
+
+
+def key_log_line(key: SessionKey) -> str:
+    """`key` as a line of a key log, without the line's end."""
+    iv = "" if key.iv is None else f" {key.iv.hex()}"
+    return f"{_TAG} {key.conn_id or 0} {key.key.hex()}{iv}"
+
+
+def read_key_log(path: str | os.PathLike[str]) -> list[SessionKey]:
+    """The entries of the key log at `path`; blank lines, comments (#) and lines of other tools are passed over.
+
+    Raises KeyFileError if it cannot be read, or a line with our tag is malformed.
+    """
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            text = file.read(_MAX_KEY_LOG)
+    except OSError as error:
+        raise KeyFileError(f"{os.fspath(path)}: cannot read the key log: {error.strerror}") from None
+    entries = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split()
+        if not words or words[0] != _TAG:
+            continue
+        try:
+            conn_id = int(words[1])
+            key = SessionKey(conn_id, bytes.fromhex(words[2]), bytes.fromhex(words[3]) if len(words) > 3 else None)
+        except (IndexError, ValueError):
+            key = None
+        if key is None or len(words) > 4 or not key.usable or conn_id < 0:
+            raise KeyFileError(
+                f"{os.fspath(path)}:{number}: not a key log entry; expected: {_TAG} <connID> <key in hex> [<iv in hex>]"
+            )
+        entries.append(key)
+    if not entries:
+        raise KeyFileError(
+            f"{os.fspath(path)}: no {_TAG} line in it; make a key log with: opendump keys CAPTURE -o FILE"
+        )
+    return entries
+
+
+def _read_rsa_key(source: str | bytes | os.PathLike[str], passphrase: str | None) -> RsaPrivateKey:
+    from Crypto.PublicKey import RSA
+
+    name = "the given PEM"
+    if isinstance(source, bytes):
+        pem = source
+    elif isinstance(source, str) and source.lstrip().startswith("-----BEGIN"):
+        pem = source.encode()
+    else:
+        name = os.fspath(source)
+        try:
+            with open(source, "rb") as file:
+                pem = file.read(_MAX_KEY_FILE)
+        except OSError as error:
+            raise KeyFileError(f"{name}: cannot read the RSA key: {error.strerror}") from None
+    if passphrase is None and b"ENCRYPTED" in pem:
+        raise KeyFileError(f"{name}: the RSA key is encrypted; give its pass phrase (OPENDUMP_RSA_PASSPHRASE)")
+    try:
+        key = RSA.import_key(pem, passphrase)
+    except (ValueError, IndexError, TypeError):
+        if b"ENCRYPTED" in pem:
+            raise KeyFileError(f"{name}: the pass phrase does not open this RSA key") from None
+        raise KeyFileError(f"{name}: not an RSA key in PEM form (PKCS#1 or PKCS#8)") from None
+    if not key.has_private():
+        raise KeyFileError(f"{name}: a public key; InitConnect can only be read with the private one")
+    return RsaPrivateKey(name, key)
