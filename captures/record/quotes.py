@@ -10,7 +10,6 @@ from typing import Any
 from . import vendor
 from .gateway import Answerer, Connection, Push, Refusal, Reply
 
-GET_GLOBAL_STATE, VERIFICATION = 1002, 1006
 SUB, REG_PUSH, SUB_INFO = 3001, 3002, 3003
 GET_QUOTE, PUSH_QUOTE, GET_KLINE, PUSH_KLINE = 3004, 3005, 3006, 3007
 GET_TIMESHARE, PUSH_TIMESHARE, GET_TICKER, PUSH_TICKER = 3008, 3009, 3010, 3011
@@ -288,28 +287,6 @@ def static_info(stock: Security, at: int) -> Body:
     return {"basic": basic_part}
 
 
-def global_state(_: Connection, request: Any) -> Reply:
-    state = vendor.module("Qot_Common")
-    s2c = {
-        "marketHK": state.QotMarketState_Afternoon,
-        "marketUS": state.QotMarketState_Closed,
-        "marketSH": state.QotMarketState_Rest,
-        "marketSZ": state.QotMarketState_Morning,
-        "marketHKFuture": state.QotMarketState_FutureDayOpen,
-        "marketUSFuture": state.QotMarketState_FutureOpen,
-        "qotLogined": True,
-        "trdLogined": True,
-        "serverVer": 1011,
-        "serverBuildNo": 7108,
-        "time": int(DAY.timestamp()),
-        "localTime": DAY.timestamp() + 0.125,
-        "programStatus": {"type": "ProgramStatusType_Ready", "strExtDesc": ""},
-        "qotSvrIpAddr": "192.0.2.10:443",
-        "trdSvrIpAddr": "192.0.2.20:443",
-    }
-    return Reply(s2c)
-
-
 def _each(key: str, make: Any) -> Answerer:
     """An answer that lists one item for every security of the request."""
     return lambda _, request: Reply({key: [make(security(stock)) for stock in request.c2s.securityList]})
@@ -338,8 +315,6 @@ def _market_state(stock: Security) -> Body:
 def answers() -> dict[int, Answerer]:
     """How each quote request is answered."""
     return {
-        GET_GLOBAL_STATE: global_state,
-        VERIFICATION: lambda _, request: Reply({}),
         SUB: answer_sub,
         REG_PUSH: lambda _, request: Reply({}),
         SUB_INFO: answer_sub_info,

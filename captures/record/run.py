@@ -16,10 +16,11 @@ from pathlib import Path
 from futu.common import ft_logger, utils
 from futu.common.sys_config import SysConfig
 
-from . import quotes, trading
+from . import quotes, sessions, system, trading
+from .catalogue import RECORDINGS, Recording
 from .gateway import Gateway
 from .sdk import SdkJournal
-from .sessions import PORT, RECORDINGS, Recording, Stage
+from .sessions import PORT, Stage
 
 READY = {"tcpdump": "listening on", "dumpcap": "File:"}
 BUFFER = {"tcpdump": "32768", "dumpcap": "32"}  # 32 MiB: the default loses packets of a burst
@@ -58,7 +59,7 @@ class Capture:
 
 def prepare_loopback() -> None:
     """MTU 1500 and no segmentation offload, so that large messages come in segments as on a real network."""
-    subprocess.run("ip link set lo mtu 1500 gso_max_segs 1 up".split(), check=True)
+    subprocess.run(["ip", "link", "set", "lo", "mtu", "1500", "gso_max_segs", "1", "up"], check=True)
 
 
 def record(recording: Recording, work: Path) -> None:
@@ -67,7 +68,7 @@ def record(recording: Recording, work: Path) -> None:
     SysConfig.set_all_thread_daemon(True)
     prepare_loopback()
     desk = trading.Desk(utils.md5_transform(trading.PASSWORD))
-    gateway = Gateway(recording.host, PORT, quotes.answers() | desk.answers())
+    gateway = Gateway(recording.host, PORT, system.answers() | quotes.answers() | desk.answers())
     client = SdkJournal()
     client.attach()
     path = work / recording.file.removesuffix(".gz")
@@ -80,7 +81,7 @@ def record(recording: Recording, work: Path) -> None:
         started = time.time_ns()
 
     try:
-        recording.session(Stage(gateway, desk, recording.host, start_capture))
+        getattr(sessions, recording.session)(Stage(gateway, desk, recording.host, start_capture))
     finally:
         capture.stop()
     client.save(work / "client.jsonl")

@@ -34,6 +34,7 @@ class SdkJournal(Journal):
         self._packed: dict[bytes, tuple[bytes, str, dict[str, Any]]] = {}
         self._client = ""
         self._pending: Entry | None = None
+        self._jammed: set[str] = set()  # clients whose SDK fails on the same message again and again
 
     def attach(self) -> None:
         joint_head = utils._joint_head
@@ -70,7 +71,13 @@ class SdkJournal(Journal):
             return result
 
         def spy_binary2pb(body: bytes, proto_id: int, fmt: int) -> Any:
-            message = binary2pb(body, proto_id, fmt)
+            try:
+                message = binary2pb(body, proto_id, fmt)
+            except Exception as error:
+                if self._pending is not None:
+                    self._pending.error = repr(error)
+                    self._jammed.add(self._client)
+                raise
             if self._pending is not None and message is not None:
                 self._pending.body = vendor.to_dict(message)
             return message
@@ -102,6 +109,9 @@ class SdkJournal(Journal):
         )
 
     def _received(self, wire: bytes, head: dict[str, Any], conn_id: int, is_encrypt: bool, result: Any) -> None:
+        if self._client in self._jammed:
+            self._pending = None
+            return
         ret, message, plaintext = result
         readable = ret == futu.RET_OK
         proto_id = head["proto_id"]
@@ -149,9 +159,10 @@ def use_ipv6() -> None:
     network_manager.socket = Ipv6Socket(network_manager.socket)
 
 
-def quick_retries() -> None:
-    """Shorten the SDK's pause between failed connection attempts (6 s)."""
-    open_context_base.sleep = lambda seconds: time.sleep(min(seconds, 0.5))
+def retry_once() -> None:
+    """Of the SDK's endless attempts to connect let only the first two happen, half a second apart (not 6 s)."""
+    pauses = iter([0.5])
+    open_context_base.sleep = lambda _: time.sleep(next(pauses, 3600))
 
 
 def expect(result: Any, code: int = futu.RET_OK) -> Any:
