@@ -123,7 +123,7 @@ class Body:
             return None
         if not show_secrets:
             cls = schema.body_class(self._proto_id, self._direction)
-            if cls is not None and schema.has_secrets(cls.DESCRIPTOR):
+            if cls is not None and schema.has_secrets(cls.DESCRIPTOR):  # type: ignore[arg-type]
                 return None
         from .wire import text_view, wire_view
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from . import packet
-from .connection import ACK, FIN, RST, SYN, Connection, ConnectionInfo
+from .connection import ACK, SYN, Connection, ConnectionInfo
 from .header import HEADER, HEADER_LEN, MAGIC, plausible
 from .keys import KeyRing
 from .limits import Limits
@@ -42,6 +42,8 @@ class Summary:
     """What was seen as a whole; counters, and lines for people."""
 
     packets: int = 0
+    segments: int = 0
+    """Segments with payload on gateway connections."""
     messages: int = 0
     gaps: int = 0
     connections: int = 0
@@ -88,6 +90,7 @@ class Decoder:
         self._syns: dict[bytes, None] = {}  # with "auto": who opened a connection that has not sent data yet
         self._ordinals = 0
         self._number = 0
+        self._segments = 0
         self._buffered = 0
         self._out: list[Message | Gap] = []
 
@@ -126,6 +129,7 @@ class Decoder:
     def _taken(self) -> list[Message | Gap]:
         out, self._out = self._out, []
         self.summary.packets = self._number
+        self.summary.segments = self._segments
         return out
 
     def _give(self, item: Message | Gap) -> None:
@@ -153,6 +157,8 @@ class Decoder:
             if side is None:
                 return
         side.last_number = number
+        if payload or missing:
+            self._segments += 1
         connection = side.connection
         if not (flags & _PLAIN or missing or connection.careful):
             side.peer.stream.acked_seq = ack
@@ -174,7 +180,7 @@ class Decoder:
     def _take(self, side: Side, key: bytes, segment: Segment) -> None:
         """A segment that needs care: out of order, with flags, cut, or on a connection with something pending."""
         connection = side.connection
-        _, ack, flags, payload, missing, _, time_ns = segment
+        _, ack, flags, _, _, _, time_ns = segment
         if not connection.belongs(side, segment):
             stray = side.stray
             self._retire(connection, key, time_ns)

@@ -29,7 +29,7 @@ FORMATS = {0: "Protobuf", 1: "Json"}
 Header = tuple[bytes, int, int, int, int, int, bytes, bytes]
 """magic, protocol id, body format, version, serial number, body length, SHA-1, reserved: as `HEADER` unpacks them."""
 
-# Ids below 1000 belong to the WebSocket layer; the highest published so far is 3456.  The margin is for the releases to come.
+# Ids below 1000 belong to the WebSocket layer; the highest published is 3456.  The margin is for releases to come.
 _LOWEST_ID = 1000
 _HIGHEST_ID = 9999
 

@@ -27,7 +27,7 @@ _TAG = "OPEND_AES"
 _MAX_KEY_FILE = 64 * 1024
 _MAX_KEY_LOG = 64 * 1024 * 1024
 
-# SHA-256 of the modulus of the sample key that ships in the Python SDK (conn_key.txt) and is printed in the vendor's guide.
+# SHA-256 of the modulus of the sample key that ships in the Python SDK (conn_key.txt) and stands in the vendor's guide.
 _SAMPLE_KEY = "217f34f6efd056612b30bc46bb04d7bfe49ca62c3030a9238609eb90cf9c6954"
 
 

@@ -23,14 +23,14 @@ Kind = Literal["request", "response", "push"]
 EnumStyle = Literal["sdk", "proto", "number"]
 
 HINTS = {
-    "truncated": "the capture kept only the start of each packet; record again with a larger snap length (tcpdump -s 0)",
+    "truncated": "the capture kept only the start of each packet; record with a larger snap length (tcpdump -s 0)",
     "gap": "packets are missing from the capture; record closer to the client or with a larger buffer (tcpdump -B)",
     "oversize": "the length in the header is over the limit; raise --max-memory if such a message is real",
-    "sha1-of-ciphertext": "the sender hashed the encrypted bytes instead of the plain ones; its SDK has a bug, OpenD may refuse it",
-    "no-key": "the connection is encrypted; give the RSA private key that OpenD uses (rsa_private_key) with --rsa-key",
-    "wrong-key": "no given RSA key opens InitConnect; give the key file that OpenD's rsa_private_key names",
-    "handshake-missing": "the capture begins after InitConnect; give a key log with --keylog, or record from the connect on",
-    "sha1-mismatch": "the body does not hash to the SHA-1 in its header: damaged in transit, or a client that hashes wrongly",
+    "sha1-of-ciphertext": "the sender hashed the encrypted bytes, not the plain ones: a bug in its SDK",
+    "no-key": "the connection is encrypted; give OpenD's RSA private key (its rsa_private_key setting) with --rsa-key",
+    "wrong-key": "no given RSA key opens InitConnect; give the key file that OpenD's rsa_private_key setting names",
+    "handshake-missing": "the capture begins after InitConnect; give a key log with --keylog, or record from the start",
+    "sha1-mismatch": "the body does not have the SHA-1 in its header: damaged in transit, or hashed wrongly",
 }
 """One line for each `reason`: what to do about it."""
 

@@ -147,8 +147,8 @@ class Opener:
         if as_sent.complete:
             return Opened(body, "None", "failed", "sha1-mismatch")
         if _reads_as_clear(direction, body):
-            return Opened(None, "None", "failed", "sha1-mismatch")
-        return Opened(None, "RSA", "unverified", "wrong-key" if self._keyring.rsa_keys else "no-key")
+            return Opened(None, "unknown", "failed", "sha1-mismatch")
+        return Opened(None, "unknown", "unverified", "wrong-key" if self._keyring.rsa_keys else "no-key")
 
     def _learn(self, body: Body) -> None:
         """Take connID and AES key from an InitConnect response."""
