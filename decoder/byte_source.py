@@ -172,13 +172,31 @@ class ByteSource:
             if not data:
                 self.cut = "the compressed data ends too early"
                 return self._inflater.flush()
+            before = self._inflater.copy()
             try:
                 plain = self._inflater.decompress(data, count)
+                self._compressed = self._inflater.unconsumed_tail
             except zlib.error as error:
-                raise Damaged(f"the compressed data is damaged ({error})") from None
-            self._compressed = self._inflater.unconsumed_tail
+                self._inflater = before
+                plain = self._salvage(data, count)
+                if not plain:
+                    raise Damaged(f"the compressed data is damaged ({error})") from None
             if plain:
                 return plain
+
+    def _salvage(self, data: bytes, count: int) -> bytes:
+        """About `count` bytes of what stands before the damage in `data`: zlib gives none of what it read with it."""
+        pieces = []
+        at = salvaged = 0
+        while at < len(data) and salvaged < count:
+            try:
+                pieces.append(self._inflater.decompress(data[at : at + 1]))
+            except zlib.error:
+                break
+            salvaged += len(pieces[-1])
+            at += 1
+        self._compressed = data[at:]
+        return b"".join(pieces)
 
 
 def _size(stream: object) -> int | None:

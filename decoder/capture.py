@@ -170,7 +170,7 @@ def merged(
 
     :param on_error: told of each capture that cannot be read, or not to its end; the others go on
     """
-    for reader in readers:
+    for reader in readers if len(readers) > 1 else ():
         reader.limit_chunk(_MERGE_MEMORY // len(readers))
     heap: list[tuple[int, int, _Lane]] = []
     for order, reader in enumerate(readers):
