@@ -46,7 +46,7 @@ def parse_body(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage
     except Exception as error:
         from google.protobuf.message import DecodeError
 
-        if not isinstance(error, DecodeError):
+        if not isinstance(error, DecodeError | UnicodeDecodeError):  # the latter: protobuf without upb
             raise
         return None, "bad-body: not a protobuf message"
     if not _is_complete(message, len(data)):

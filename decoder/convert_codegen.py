@@ -149,7 +149,8 @@ class _Factory:
 
     def _enum_table(self, field: Field) -> dict[int, str | int]:
         assert field.enum is not None
-        names = {0: 0, **schema.enum_names(field.enum, self._enums)}  # no enum is without 0: it is what is not set
+        # In an enum of the vendor that has no 0, 0 says that nothing is set: it is no finding.
+        names = {0: 0, **schema.enum_names(field.enum, self._enums)}
         if field.wide:
             return {number: str(name) for number, name in names.items()}
         return names

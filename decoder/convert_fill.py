@@ -33,7 +33,7 @@ def from_dict(data: Mapping[str, Any], message_class: type[M]) -> M:
     range, or a required field that is missing.
     """
     message = message_class()
-    _Builder().fill(message, data, "")
+    _Strict().fill(message, data, "")
     if not message.IsInitialized():
         raise BodyError(f"required field missing: {', '.join(missing_fields(message))}")
     return message
@@ -140,7 +140,7 @@ class Filler:
         return number
 
 
-class _Builder(Filler):
+class _Strict(Filler):
     """For data that a caller hands in: nothing unknown passes."""
 
     def unknown_field(self, message: ProtobufMessage, path: str, name: str) -> None:
