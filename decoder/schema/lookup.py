@@ -31,7 +31,7 @@ def tables_for(name: str) -> list[Table]:
         return protocol_tables(found)
     wanted = name.casefold()
     for known in protocols():
-        if wanted in (known.name.casefold(), *known.former_names.casefold().split("|")):
+        if wanted and wanted in (known.name.casefold(), *known.former_names.casefold().split("|")):
             return protocol_tables(known)
     for package in {file.package for file in files()}:
         if wanted == package.casefold():

@@ -45,7 +45,7 @@ def _read() -> dict[int, Protocol]:
 
 _BY_ID = _read()
 _BY_NAME = {protocol.name: protocol for protocol in _BY_ID.values()}
-_PUSHES = frozenset(number for number, protocol in _BY_ID.items() if protocol.kind == "push")
+PUSH_IDS = frozenset(number for number, protocol in _BY_ID.items() if protocol.kind == "push")
 _BODIES: dict[tuple[int, str], type[Message] | None] = {}
 
 
@@ -66,7 +66,7 @@ def protocols() -> tuple[Protocol, ...]:
 
 def is_push(proto_id: int) -> bool:
     """True when the gateway sends this protocol unasked.  Decided by id alone: serial numbers prove nothing."""
-    return proto_id in _PUSHES
+    return proto_id in PUSH_IDS
 
 
 def body_class(proto_id: int, direction: str) -> type[Message] | None:

@@ -18,7 +18,6 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from schema_model import File, Schema, from_descriptor, walk_enums, walk_messages
 
 SCHEMA = Path(__file__).resolve().parents[2] / "decoder" / "schema"
-PROTO = SCHEMA / "proto"
 ANNOTATIONS = "opend.proto"
 
 
@@ -38,9 +37,13 @@ def run_protoc(folder: Path, names: list[str]) -> bytes:
         return target.read_bytes()
 
 
-def compiled(folder: Path = PROTO) -> tuple[Schema, bytes]:
-    """Our schema as objects, and as the bytes to ship."""
-    data = run_protoc(folder, sorted(file.name for file in folder.glob("*.proto")))
+def compiled(folder: Path = SCHEMA) -> tuple[Schema, bytes]:
+    """The schema below a folder (``proto/*.proto``) as objects, and as the bytes to ship.
+
+    Raises RuntimeError when protoc refuses it.
+    """
+    texts = folder / "proto"
+    data = run_protoc(texts, sorted(file.name for file in texts.glob("*.proto")))
     protos = list(FileDescriptorSet.FromString(data).file)
     annotations = _annotations([proto for proto in protos if proto.package in ("google.protobuf", "opend")])
     # Parsed again by the pool that knows the extensions: here they were unknown fields.
@@ -110,11 +113,11 @@ def _comments(file: File) -> list[tuple[str, str]]:
     return rows
 
 
-def write_compiled(*, check: bool = False) -> list[str]:
+def write_compiled(folder: Path = SCHEMA, *, check: bool = False) -> list[str]:
     """Bring the shipped files in step with the text, or with ``check`` only say which are not."""
-    schema, data = compiled()
+    schema, data = compiled(folder)
     stale = []
-    for path, content in ((SCHEMA / "opend.binpb", data), (SCHEMA / "comments.tsv", comments_table(schema).encode())):
+    for path, content in ((folder / "opend.binpb", data), (folder / "comments.tsv", comments_table(schema).encode())):
         if not path.exists() or path.read_bytes() != content:
             stale.append(path.name)
             if not check:

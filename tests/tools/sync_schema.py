@@ -4,8 +4,8 @@
     python tests/tools/sync_schema.py --write             ... and write what is new into decoder/schema
     python tests/tools/sync_schema.py RELEASE --only-in LABEL [--write]
                                                           take over what only this source has
-    python tests/tools/sync_schema.py [RELEASE] --snapshot FILE
-                                                          write the facts of a release and stop
+    python tests/tools/sync_schema.py [RELEASE] --snapshot FILE [--package NAME]...
+                                                          write the facts of a release, and stop
 
 RELEASE is a folder, an sdist, a wheel or an npm package; nothing in it is run.  Exit status 1 while
 an integer field has no decision, a number changed its type, or (without --write) ours is behind.
@@ -19,7 +19,7 @@ import re
 import sys
 from pathlib import Path
 
-from compile_schema import PROTO, SCHEMA, compiled, write_compiled
+from compile_schema import SCHEMA, compiled, write_compiled
 from schema_merge import Change, Merge, undecided
 from schema_model import Schema
 from schema_proposals import Proposals, sdk_differences
@@ -28,8 +28,8 @@ from schema_text import render
 from vendor_constants import Constants, read_constants
 from vendor_schema import installed_release, read_comments, read_release
 
-PROTOCOLS = SCHEMA / "protocols.tsv"
-RELEASE = SCHEMA / "release.tsv"
+PROTOCOLS = "protocols.tsv"
+RELEASE = "release.tsv"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,10 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
     source, release = _source(options.source)
     theirs = read_release(source)
     if options.snapshot:
-        options.snapshot.write_text(write_snapshot(theirs, release), "utf-8", newline="\n")
+        chosen = {name: file for name, file in theirs.items() if not options.package or name in options.package}
+        options.snapshot.write_text(write_snapshot(chosen, release), "utf-8", newline="\n")
         return 0
-    ours, _ = compiled()
-    merge = Merge(ours, theirs, options.only_in, gone_after=_followed())
+    ours, _ = compiled(options.schema)
+    merge = Merge(ours, theirs, options.only_in, gone_after=_followed(options.schema))
     changes = merge.run()
     proposals = Proposals(ours, read_comments(source))
     for name, item in merge.new_fields:
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     constants = read_constants(source.parent.parent) if source.is_dir() else Constants()
     for name, before, after in sdk_differences(ours, constants, only_in=options.only_in):
         changes.append(Change("changed", name, f"SDK constant {before or 'none'} is {after}"))
-    rows = _new_protocols(constants, ours, release)
+    rows = _new_protocols(options.schema, constants, ours, release)
     changes += [Change("new", row.split("\t")[1], f"protocol {row.split(chr(9))[0]}") for row in rows]
     for change in changes:
         print(f"{change.action:8} {change.what}  {change.detail}".rstrip())
@@ -58,10 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
     for name in open_fields:
         print(f"undecided {name}")
     if options.write:
-        _write(ours, rows)
+        _write(options.schema, ours, rows)
         if options.only_in is None:
-            _write_release(release, counts(theirs))
-        write_compiled()
+            _write_release(options.schema / RELEASE, release, counts(theirs))
+        write_compiled(options.schema)
     print(f"{release}: {len(changes)} differences, {len(open_fields)} integer fields without a decision")
     conflicts = any(change.action == "conflict" for change in changes)
     return 1 if open_fields or conflicts or (changes and not options.write) else 0
@@ -73,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--write", action="store_true", help="write what is new into decoder/schema and compile it")
     parser.add_argument("--only-in", metavar="LABEL", help="mark additions as only in this source; nothing is gone")
     parser.add_argument("--snapshot", type=Path, metavar="FILE", help="write the facts of the release, and stop")
+    parser.add_argument("--package", action="append", metavar="NAME", help="only this package in the snapshot")
+    parser.add_argument("--schema", type=Path, default=SCHEMA, help="where our schema is; default: decoder/schema")
     return parser
 
 
@@ -84,13 +87,13 @@ def _source(path: Path | None) -> tuple[Path, str]:
     return path, f"{path.name.split('-')[0].split('_')[0]}-api {found[1]}" if found else path.name
 
 
-def _followed() -> str:
+def _followed(folder: Path) -> str:
     """The version that the schema was in step with."""
-    return RELEASE.read_text("utf-8").splitlines()[1].split("\t")[0].split()[-1] if RELEASE.exists() else "none"
+    return (folder / RELEASE).read_text("utf-8").splitlines()[1].split("\t")[0].split()[-1]
 
 
-def _new_protocols(constants: Constants, schema: Schema, release: str) -> list[str]:
-    known = {line.split("\t")[0] for line in PROTOCOLS.read_text("utf-8").splitlines()}
+def _new_protocols(folder: Path, constants: Constants, schema: Schema, release: str) -> list[str]:
+    known = {line.split("\t")[0] for line in (folder / PROTOCOLS).read_text("utf-8").splitlines()}
     rows = []
     for name, number in constants.protocol_ids.items():
         if str(number) not in known:
@@ -103,21 +106,22 @@ def _new_protocols(constants: Constants, schema: Schema, release: str) -> list[s
     return rows
 
 
-def _write(schema: Schema, rows: list[str]) -> None:
+def _write(folder: Path, schema: Schema, rows: list[str]) -> None:
     for file in schema.values():
         for name, text in render(file).items():
-            path = PROTO / name
+            path = folder / "proto" / name
             if not path.exists() or path.read_text("utf-8") != text:
                 path.write_text(text, "utf-8", newline="\n")
     if rows:
-        heading, *lines = PROTOCOLS.read_text("utf-8").splitlines()
+        path = folder / PROTOCOLS
+        heading, *lines = path.read_text("utf-8").splitlines()
         lines = sorted([*lines, *rows], key=lambda line: int(line.split("\t")[0]))
-        PROTOCOLS.write_text("\n".join([heading, *lines]) + "\n", "utf-8", newline="\n")
+        path.write_text("\n".join([heading, *lines]) + "\n", "utf-8", newline="\n")
 
 
-def _write_release(release: str, figures: dict[str, int]) -> None:
+def _write_release(path: Path, release: str, figures: dict[str, int]) -> None:
     row = "\t".join([release, *map(str, figures.values())])
-    RELEASE.write_text("\t".join(["release", *figures]) + "\n" + row + "\n", "utf-8", newline="\n")
+    path.write_text("\t".join(["release", *figures]) + "\n" + row + "\n", "utf-8", newline="\n")
 
 
 if __name__ == "__main__":

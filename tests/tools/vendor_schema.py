@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from compile_schema import run_protoc
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from schema_model import Schema, from_descriptor, walk_messages
 
@@ -36,28 +37,34 @@ def read_release(path: Path) -> Schema:
 
     Raises FileNotFoundError when there is no schema in it.
     """
+    return {proto.package: from_descriptor(proto) for proto in read_protos(path)}
+
+
+def read_protos(path: Path) -> list[FileDescriptorProto]:
+    """The descriptors of a release, in the order of their names and without comments.
+
+    Raises FileNotFoundError when there are none.
+    """
     files = dict(_files(path))
-    python = {name: text for name, text in files.items() if name.endswith("_pb2.py")}
-    found: Schema = {}
-    if python:
-        for text in python.values():
-            for data in _literals(text):
-                proto = FileDescriptorProto.FromString(data)
-                found[proto.package] = from_descriptor(proto)
-    else:
-        for proto in _compiled({PurePosixPath(name).name: text for name, text in files.items()}):
-            proto.ClearField("source_code_info")
-            found[proto.package] = from_descriptor(proto)
-    if not found:
+    protos = [
+        FileDescriptorProto.FromString(data)
+        for name, text in files.items()
+        if name.endswith("_pb2.py")
+        for data in _literals(text)
+    ]
+    protos = protos or _compiled({PurePosixPath(name).name: text for name, text in files.items()})
+    if not protos:
         raise FileNotFoundError(f"{path}: no *_pb2.py and no .proto file in it")
-    return dict(sorted(found.items()))
+    for proto in protos:
+        proto.ClearField("source_code_info")
+    return sorted(protos, key=lambda proto: proto.name)
 
 
 def read_comments(path: Path) -> dict[str, str]:
     """The vendor's comments by full field name, where a release ships .proto text: for proposals, never for copying."""
     texts = {PurePosixPath(name).name: data for name, data in _files(path) if name.endswith(".proto")}
     found = {}
-    for proto in _compiled(texts) if texts else []:
+    for proto in _compiled(texts):
         for message_name, message in walk_messages(from_descriptor(proto)):
             found.update({f"{message_name}.{item.name}": item.comment for item in message.fields if item.comment})
     return found
@@ -97,8 +104,8 @@ def _literals(source: bytes) -> Iterator[bytes]:
 
 
 def _compiled(texts: dict[str, bytes]) -> list[FileDescriptorProto]:
-    from compile_schema import run_protoc
-
+    if not texts:
+        return []
     with tempfile.TemporaryDirectory() as folder:
         for name, text in texts.items():
             (Path(folder) / name).write_bytes(text)
