@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .message import Flow, Message
+from .message import Flow, Gap, Message
 from .reassembly import signed_distance
 from .side import Side
 from .verdict import Opener
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .header import Header
     from .keys import KeyRing
     from .limits import Limits
-    from .message import Gap
     from .side import Segment
 
-__all__ = ["ACK", "FIN", "RST", "SYN", "Connection", "ConnectionInfo"]
+__all__ = ["ACK", "FIN", "RST", "SYN", "Connection", "ConnectionInfo", "Outlet"]
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 _NEAR = 1024 * 1024
@@ -50,6 +48,20 @@ class ConnectionInfo:
     """Bytes of each direction's stream, holes included."""
 
 
+@dataclass
+class Outlet:
+    """Where the messages and gaps of all connections come out, in the order of the records."""
+
+    items: list[Message | Gap] = field(default_factory=list)
+    """What came out and was not fetched yet."""
+    messages: int = 0
+    """Messages so far: the number of the last one."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Those that are not verified, by reason."""
+    gaps: Counter[str] = field(default_factory=Counter)
+    """Gaps, by reason."""
+
+
 class Connection:
     """What the two sides share."""
 
@@ -57,19 +69,19 @@ class Connection:
         "_held",
         "_held_bytes",
         "_hold_spent",
-        "_out",
         "careful",
         "client",
         "closing",
         "finished",
+        "first_number",
         "info",
         "limits",
-        "first_number",
         "now_ns",
         "opener",
+        "outlet",
+        "over",
         "requests",
         "server",
-        "over",
         "trusted",
     )
 
@@ -79,13 +91,13 @@ class Connection:
         first_number: int,
         keyring: KeyRing,
         limits: Limits,
-        out: Callable[[Message | Gap], None],
+        outlet: Outlet,
     ) -> None:
         self.info = info
         self.first_number = first_number  # of its first packet
         self.limits = limits
         self.opener = Opener(keyring, limits)
-        self._out = out
+        self.outlet = outlet
         self.client = Side(self, Flow(info.ordinal, "c2s", info.client, info.server), limits)
         self.server = Side(self, Flow(info.ordinal, "s2c", info.server, info.client), limits)
         self.client.peer, self.server.peer = self.server, self.client
@@ -112,7 +124,7 @@ class Connection:
         """Take a segment that needs care."""
         seq, _, flags, payload, missing, numbers, time_ns = segment
         info = self.info
-        info.last_ns = time_ns
+        self.now_ns = time_ns
         if flags & SYN:
             seq += 1
             if not side.stream.started:
@@ -168,46 +180,64 @@ class Connection:
             if isinstance(item, _HeldFrame):
                 opened = self.opener.open(item.side.direction, item.header, item.body)
                 item.side.give_message(item.header, opened, item.numbers, item.time_ns, item.notes)
+            elif isinstance(item, Gap):
+                self.give_gap(item)
             else:
                 self.give(item)
 
     # Giving out
 
-    def give(self, item: Message | Gap) -> None:
-        """Give out a message or gap, or hold it behind those that wait."""
-        if self._held:
-            self._held.append(item)
-            if len(self._held) > self.limits.max_held:
-                self.release()
-            return
-        self._out(item)
-        if isinstance(item, Message):
-            self._match(item)
+    def give(self, message: Message) -> None:
+        """Number a message, tie a response to its request, and give it out; or hold it behind those that wait.
 
-    def _match(self, message: Message) -> None:
-        """Tie a response to its request, by protocol id and serial number (source: the official SDK)."""
-        key = message.proto_id << 32 | message.serial_no
-        requests = self.requests
-        if message.kind == "response":
-            request = requests.pop(key, None)
-            if request is not None:
-                message.request = request[0]
-                message.latency_ns = message.time_ns - request[1]
-        elif message.kind == "request":
-            requests[key] = (message.number, message.time_ns)
-            if len(requests) > self.limits.max_pending_requests:
-                del requests[next(iter(requests))]
+        A response has the protocol id and the serial number of its request (source: the official SDK).
+        """
+        if self._held:
+            self._keep(message)
+            return
+        outlet = self.outlet
+        message.number = outlet.messages = outlet.messages + 1
+        if message.verdict != "verified":
+            outlet.reasons[message.reason or message.verdict] += 1
+        kind = message.kind
+        if kind != "push":
+            _, proto_id, _, _, serial_no, _, _, _ = message.header
+            key = proto_id << 32 | serial_no
+            if kind == "response":
+                request = self.requests.pop(key, None)
+                if request is not None:
+                    message.request, request_ns = request
+                    message.latency_ns = message.time_ns - request_ns
+            else:
+                self.requests[key] = (message.number, message.time_ns)
+                if len(self.requests) > self.limits.max_pending_requests:
+                    del self.requests[next(iter(self.requests))]
+        outlet.items.append(message)
+
+    def give_gap(self, gap: Gap) -> None:
+        """Give out a gap, or hold it behind the messages that wait."""
+        if self._held:
+            self._keep(gap)
+            return
+        self.outlet.gaps[gap.reason] += 1
+        self.outlet.items.append(gap)
+
+    def _keep(self, item: Message | Gap) -> None:
+        self._held.append(item)
+        if len(self._held) > self.limits.max_held:
+            self.release()
 
     def finish(self, time_ns: int) -> None:
         """The end of the connection, or of the capture."""
         if self.finished:
             return
         self.finished = True
+        info = self.info
+        info.last_ns = self.now_ns
         for side in (self.client, self.server):
-            side.give(side.stream.finish(), time_ns)
+            side.give(side.stream.finish(side.acked), time_ns)
             side.framer.finish()
         self.release()
-        info = self.info
         info.sample_key = self.opener.sample_key
         info.foreign = not self.trusted and (self.client.stream.position + self.server.stream.position) > 0
         for side in (self.client, self.server):

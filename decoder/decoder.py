@@ -16,17 +16,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from . import packet
-from .connection import ACK, SYN, Connection, ConnectionInfo
+from .connection import ACK, SYN, Connection, ConnectionInfo, Outlet
 from .header import HEADER, HEADER_LEN, MAGIC, plausible
 from .keys import KeyRing
 from .limits import Limits
-from .message import Gap, Message
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .capture import RawPacket
+    from .message import Gap, Message
     from .side import Segment, Side
 
 __all__ = ["DEFAULT_PORT", "Decoder", "Summary", "read"]
@@ -80,7 +80,7 @@ class Decoder:
     ) -> None:
         self.keys = KeyRing() if keys is None else keys
         self.limits = Limits() if limits is None else limits
-        self.summary = Summary()
+        self._summary = Summary()
         self._auto = ports == "auto"
         self._ports = set() if ports == "auto" else {int(port) for port in ports}
         self._on_connection = on_connection
@@ -92,7 +92,7 @@ class Decoder:
         self._number = 0
         self._segments = 0
         self._buffered = 0
-        self._out: list[Message | Gap] = []
+        self._outlet = Outlet()
 
     def feed(
         self, data: bytes, time_ns: int, linktype: int = 1, wire_len: int | None = None, number: int | None = None
@@ -119,30 +119,34 @@ class Decoder:
     def flush(self) -> list[Message | Gap]:
         """The end of the capture: return what is still held."""
         for side in list(self._sides.values()):
-            self._finish(side.connection, side.connection.info.last_ns)
+            self._finish(side.connection, side.connection.now_ns)
         self._sides.clear()
         self._closing.clear()
         self._buffered = 0
-        self._report_packets()
         return self._taken()
 
     def _taken(self) -> list[Message | Gap]:
-        out, self._out = self._out, []
-        self.summary.packets = self._number
-        self.summary.segments = self._segments
+        outlet = self._outlet
+        out, outlet.items = outlet.items, []
         return out
 
-    def _give(self, item: Message | Gap) -> None:
-        summary = self.summary
-        if isinstance(item, Message):
-            summary.messages += 1
-            item.number = summary.messages
-            summary.verdicts[item.reason or item.verdict] += 1
-        else:
-            summary.gaps += 1
-            if item.reason == "limit":
-                summary.report("a memory limit cut what was buffered; raise --max-memory to decode more")
-        self._out.append(item)
+    @property
+    def summary(self) -> Summary:
+        """What was seen so far."""
+        outlet, summary = self._outlet, self._summary
+        summary.packets = self._number
+        summary.segments = self._segments
+        summary.messages = outlet.messages
+        summary.gaps = outlet.gaps.total()
+        summary.verdicts = +Counter(outlet.reasons, verified=outlet.messages - outlet.reasons.total())
+        if outlet.gaps["limit"]:
+            summary.report("a memory limit cut what was buffered; raise --max-memory to decode more")
+        packets = self._packets
+        if packets.cut_headers:
+            summary.report("some packets are cut in their headers; record with a larger snap length")
+        if packets.evicted_datagrams:
+            summary.report("some fragmented IP datagrams never became whole")
+        return summary
 
     # Packets
 
@@ -156,12 +160,11 @@ class Decoder:
             side = self._admit(key, flags, payload, time_ns, number)
             if side is None:
                 return
-        side.last_number = number
         if payload or missing:
             self._segments += 1
         connection = side.connection
         if not (flags & _PLAIN or missing or connection.careful):
-            side.peer.stream.acked_seq = ack
+            side.ack = ack
             if not payload:
                 return
             stream = side.stream
@@ -191,7 +194,7 @@ class Decoder:
         elif side.stray is segment:
             return
         if flags & ACK:
-            side.peer.stream.acked_seq = ack
+            side.ack = ack
         connection.take(side, segment)
         for each in (side, side.peer):
             if each.buffered != each.counted:
@@ -231,8 +234,8 @@ class Decoder:
             to_gateway = self._guess_direction(key, payload)
             port = destination if to_gateway else source
             if not self._auto:
-                if len(self.summary.header_ports) < _MAX_PORTS or port in self.summary.header_ports:
-                    self.summary.header_ports[port] += 1
+                if len(self._summary.header_ports) < _MAX_PORTS or port in self._summary.header_ports:
+                    self._summary.header_ports[port] += 1
                 return None
             self._ports.add(port)
         elif to_gateway and from_gateway:
@@ -269,7 +272,7 @@ class Decoder:
         client, server = (source, destination) if to_gateway else (destination, source)
         info = ConnectionInfo(self._ordinals, client, server, time_ns, time_ns)
         self._ordinals += 1
-        connection = Connection(info, number, self.keys, self.limits, self._give)
+        connection = Connection(info, number, self.keys, self.limits, self._outlet)
         side = connection.client if to_gateway else connection.server
         self._sides[key] = side
         self._sides[packet.reverse_key(key)] = side.peer
@@ -287,7 +290,7 @@ class Decoder:
         if connection.finished:
             return
         connection.finish(time_ns)
-        info, summary = connection.info, self.summary
+        info, summary = connection.info, self._summary
         if connection.trusted:
             summary.connections += 1
         elif info.foreign and len(summary.foreign) < _MAX_NOTED:
@@ -303,19 +306,10 @@ class Decoder:
 
     def _evict(self, time_ns: int) -> None:
         """Make room for new connections: end a tenth of them, those that were silent longest."""
-        self.summary.report("too many connections at once; those silent longest were closed early")
-        quiet = sorted(self._sides.items(), key=lambda item: max(item[1].last_number, item[1].peer.last_number))
+        self._summary.report("too many connections at once; those silent longest were closed early")
+        quiet = sorted(self._sides.items(), key=lambda item: item[1].connection.now_ns)
         for key, side in quiet[: max(2, len(quiet) // 10)]:
             self._retire(side.connection, key, time_ns)
-
-    def _report_packets(self) -> None:
-        packets, summary = self._packets, self.summary
-        if packets.cut_headers:
-            summary.report(
-                f"{packets.cut_headers} packets are cut within their headers; record with a larger snap length"
-            )
-        if packets.evicted_datagrams:
-            summary.report(f"{packets.evicted_datagrams} fragmented IP datagrams never became whole")
 
 
 def read(

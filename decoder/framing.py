@@ -15,7 +15,7 @@ from typing import Protocol
 
 from .header import HEADER, HEADER_LEN, MAGIC, Header, plausible
 
-__all__ = ["Framer", "FrameSink"]
+__all__ = ["FrameSink", "Framer"]
 
 _unpack = HEADER.unpack_from
 _NO_HEADER: Header = (b"", 0, 0, 0, 0, 0, b"", b"")

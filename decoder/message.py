@@ -6,17 +6,16 @@ asked for: whoever only counts messages does not pay for their bodies.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Literal
 
-from .header import FORMATS
+from .header import FORMATS, Header
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
 
     from .body import Body
 
-__all__ = ["HINTS", "Direction", "Flow", "Gap", "Kind", "Message", "rfc3339"]
+__all__ = ["HINTS", "Direction", "EnumStyle", "Flow", "Gap", "Kind", "Message", "rfc3339"]
 
 Direction = Literal["c2s", "s2c"]
 Kind = Literal["request", "response", "push"]
@@ -80,48 +79,24 @@ class Message:
     """One message, with the keys of the JSON Lines contract as attributes (the README's field table).
 
     Beyond the contract: `time_ns` (int, UTC), `plaintext` (bytes or None), `protobuf` (the parsed
-    protobuf message or None), `header` fields by name, `hint` (what to do about `reason`).
+    protobuf message or None), `header`, `hint` (what to do about `reason`).
     """
 
-    __slots__ = (
-        "_body",
-        "_format",
-        "_frames",
-        "_notes",
-        "_sha1",
-        "body_len",
-        "conn_id",
-        "encryption",
-        "flow",
-        "kind",
-        "latency_ns",
-        "number",
-        "plaintext",
-        "proto_id",
-        "reason",
-        "request",
-        "reserved",
-        "serial_no",
-        "time_ns",
-        "verdict",
-        "version",
-    )
+    # No __slots__: an instance dict whose defaults stand in the class is made in half the time (0.2 µs against 0.45).
 
-    number: int
+    number: int = 0
     """Ordinal of the record, from 1."""
-    time_ns: int
-    """Capture time of the packet that completed the message, in nanoseconds since 1970, UTC."""
-    request: int | None
+    request: int | None = None
     """Of a response: the number of its request."""
-    latency_ns: int | None
+    latency_ns: int | None = None
     """Of a response: nanoseconds from the completion of its request to its own."""
-    plaintext: bytes | None
-    """The body after decryption: proven by the SHA-1 if `verdict` is ``verified``, else the best candidate or None."""
+    _body: Body | None = None
+    _notes: list[str] | None = None
 
     def __init__(
         self,
         flow: Flow,
-        header: tuple[bytes, int, int, int, int, int, bytes, bytes],
+        header: Header,
         time_ns: int,
         frames: tuple[int, ...],
         kind: Kind,
@@ -133,20 +108,25 @@ class Message:
         notes: list[str] | None = None,
     ) -> None:
         self.flow = flow
-        _, self.proto_id, self._format, self.version, self.serial_no, self.body_len, self._sha1, self.reserved = header
+        self.header = header
+        """The header as it stands on the wire."""
         self.time_ns = time_ns
+        """Capture time of the packet that completed the message, in nanoseconds since 1970, UTC."""
         self._frames = frames
         self.kind: Kind = kind
+        """``request``, ``response`` or ``push``: by protocol id and direction."""
         self.plaintext = plaintext
+        """The body after decryption: proven if `verdict` is ``verified``, else the best candidate or None."""
         self.encryption = encryption
+        """``None``, ``RSA``, ``FTAES_ECB``, ``AES_ECB``, ``AES_CBC`` or ``unknown``."""
         self.verdict = verdict
+        """``verified``, ``unverified`` or ``failed``."""
         self.reason = reason
+        """Why not verified: a key of `HINTS`; None if it is."""
         self.conn_id = conn_id
-        self._notes = notes
-        self._body: Body | None = None
-        self.number = 0
-        self.request = None
-        self.latency_ns = None
+        """The connID of InitConnect or of the key log, as text."""
+        if notes is not None:
+            self._notes = notes
 
     # The contract's keys that are worked out on demand.
 
@@ -181,22 +161,42 @@ class Message:
         return self.flow.direction
 
     @property
+    def proto_id(self) -> int:
+        """Protocol id."""
+        return self.header[1]
+
+    @property
+    def version(self) -> int:
+        """Version in the header: 0 in every client seen."""
+        return self.header[3]
+
+    @property
+    def serial_no(self) -> int:
+        """Serial number: pairs a response with its request."""
+        return self.header[4]
+
+    @property
+    def body_len(self) -> int:
+        """Length of the body on the wire."""
+        return self.header[5]
+
+    @property
     def proto(self) -> str | None:
         """Name of the protocol, or None if the schema does not know the id."""
         from . import schema
 
-        protocol = schema.protocol(self.proto_id)
+        protocol = schema.protocol(self.header[1])
         return None if protocol is None else protocol.name
 
     @property
     def format(self) -> str:
         """``Protobuf`` or ``Json``; the bare number for anything else."""
-        return FORMATS.get(self._format) or str(self._format)
+        return FORMATS.get(self.header[2]) or str(self.header[2])
 
     @property
     def sha1(self) -> str:
         """The SHA-1 that the header carries, hex."""
-        return self._sha1.hex()
+        return self.header[6].hex()
 
     @property
     def latency_ms(self) -> float | None:
@@ -217,7 +217,7 @@ class Message:
         if body is None:
             from .body import Body
 
-            body = self._body = Body(self.proto_id, self.flow.direction, self._format, self.plaintext)
+            body = self._body = Body(self.header[1], self.flow.direction, self.header[2], self.plaintext)
         return body
 
     @property
@@ -269,6 +269,7 @@ class Message:
         """The record of the JSON Lines contract, ready for a JSON writer."""
         content = self.content
         flow = self.flow
+        _, proto_id, _, version, serial_no, body_len, sha1, _ = self.header
         latency = self.latency_ns
         body = content.to_dict(enums, redact=not show_secrets)
         return {
@@ -281,13 +282,13 @@ class Message:
             "dst": flow.dst,
             "direction": flow.direction,
             "kind": self.kind,
-            "proto_id": self.proto_id,
+            "proto_id": proto_id,
             "proto": content.proto,
             "format": self.format,
-            "version": self.version,
-            "serial_no": self.serial_no,
-            "body_len": self.body_len,
-            "sha1": self._sha1.hex(),
+            "version": version,
+            "serial_no": serial_no,
+            "body_len": body_len,
+            "sha1": sha1.hex(),
             "encryption": self.encryption,
             "verdict": self.verdict,
             "reason": self.reason,
@@ -350,12 +351,3 @@ class Gap:
     def __repr__(self) -> str:
         size = "some" if self.bytes is None else self.bytes
         return f"<Gap connection {self.connection} {self.direction}: {size} bytes, {self.reason}>"
-
-
-def latency_text(latency_ns: int) -> str:
-    """A latency as people read it: three significant digits and a unit."""
-    for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
-        if abs(latency_ns) >= size:
-            value = latency_ns / size
-            return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f} {unit}"
-    return f"{latency_ns} ns"

@@ -65,7 +65,7 @@ def signed_distance(seq: int, reference: int) -> int:
 class Stream:
     """Reassembles one direction."""
 
-    __slots__ = ("acked_seq", "fin", "next_seq", "pending", "pending_bytes", "position", "started", "variants")
+    __slots__ = ("fin", "next_seq", "pending", "pending_bytes", "position", "started", "variants")
 
     def __init__(self) -> None:
         self.started = False
@@ -77,8 +77,6 @@ class Stream:
         self.pending_bytes = 0
         self.fin: int | None = None
         """Offset of the end of the stream, once a FIN told."""
-        self.acked_seq = -1
-        """The latest acknowledgement number of the peer, -1 before the first."""
         self.variants: list[Variant] = []
         """Copies that differ from what was taken first."""
 
@@ -90,11 +88,6 @@ class Stream:
     def offset(self, seq: int) -> int:
         """The offset of sequence number `seq`."""
         return self.position + signed_distance(seq, self.next_seq)
-
-    @property
-    def acked(self) -> int:
-        """Offset up to which the peer has acknowledged, as far as its last packet tells."""
-        return self.offset(self.acked_seq) if self.started and self.acked_seq >= 0 else 0
 
     def advance(self, size: int) -> None:
         """Count `size` bytes as given out: what the caller may do with a segment that starts at `next_seq`."""
@@ -200,13 +193,16 @@ class Stream:
         self.advance(hole.size)
         return [hole, *self._take_ready()]
 
-    def finish(self) -> list[Piece | Hole]:
-        """The end of the flow: all that is pending, with every hole lost, and what the peer got but we did not."""
+    def finish(self, acked: int) -> list[Piece | Hole]:
+        """The end of the flow: all that is pending, with every hole lost, and what the peer got but we did not.
+
+        The peer has acknowledged up to offset `acked`.
+        """
         pieces: list[Piece | Hole] = []
         while self.pending:
             pieces += self.lose_hole("lost")
         # A FIN takes a sequence number too, so one byte more than seen may be acknowledged.
-        unseen = self.acked - self.position
+        unseen = acked - self.position
         if self.fin is not None:
             unseen = self.fin - self.position
         if unseen > 1 or (unseen == 1 and self.fin is not None):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import schema
 from .framing import Framer
 from .header import HEADER, HEADER_LEN, Header
 from .message import Flow, Gap, Message
 from .reassembly import Hole, Piece, Stream
+from .schema import PUSH_IDS
 from .verdict import INIT_CONNECT, Opened
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ class Side:
     """One direction of a connection: the sink of its own framer."""
 
     __slots__ = (
+        "ack",
         "connection",
         "counted",
+        "direction",
         "early",
         "first",
-        "direction",
         "flow",
         "framer",
-        "last_number",
         "opening",
         "peer",
         "stray",
@@ -60,7 +60,7 @@ class Side:
         self.peer: Side = self
         self.syn_seen = False
         self.counted = 0  # bytes buffered here, as last added to the total of all connections
-        self.last_number = 0  # the packet seen last
+        self.ack = -1  # the acknowledgement number of the packet seen last, -1 before the first
         self.stuck = 0  # packets since the peer acknowledged past the hole at `stuck_at`
         self.stuck_at = -1
         self.stray: Segment | None = None  # a segment far off the stream: the first of a later connection, or damaged
@@ -147,7 +147,7 @@ class Side:
     def check_hole(self, time_ns: int) -> None:
         """Count the packets since the peer acknowledged past a hole; after enough of them it is lost."""
         stream = self.stream
-        if not stream.pending or stream.acked < stream.pending[0].start:
+        if not stream.pending or self.acked < stream.pending[0].start:
             return
         if self.stuck_at != stream.position:
             self.stuck_at = stream.position
@@ -162,6 +162,12 @@ class Side:
             self.give(self.stream.lose_hole("limit"), time_ns)
         self.early, self.opening = [], []
         self.framer.shed()
+
+    @property
+    def acked(self) -> int:
+        """Offset in this direction's stream up to which the peer has acknowledged, as far as its last packet tells."""
+        ack = self.peer.ack
+        return self.stream.offset(ack) if ack >= 0 and self.stream.started else 0
 
     @property
     def buffered(self) -> int:
@@ -192,46 +198,34 @@ class Side:
         connection.trusted = True
         notes: list[str] | None = None
         if body is None:
-            opened = Opened(None, "unknown", "unverified", reason)
+            opened: Opened = (None, "unknown", "unverified", reason)
         else:
             opened = connection.opener.open(self.direction, header, body)
             if self.stream.variants:
                 opened, notes = self._arbitrate(header, body, opened, offset)
-            if opened.reason in _WAITING and header[1] != INIT_CONNECT and connection.may_hold:
+            if opened[2] != "verified" and opened[3] in _WAITING and header[1] != INIT_CONNECT and connection.may_hold:
                 connection.hold(self, header, body, numbers, time_ns, notes)
                 return "held"
         self.give_message(header, opened, numbers, time_ns, notes)
-        return opened.verdict
+        return opened[2]
 
     def give_message(
         self, header: Header, opened: Opened, numbers: tuple[int, ...], time_ns: int, notes: list[str] | None
     ) -> None:
         """Make the message of an opened frame and give it out."""
-        kind: Kind = "request"
-        if self.direction == "s2c":
-            kind = "push" if schema.is_push(header[1]) else "response"
+        proto_id = header[1]
+        kind: Kind = "request" if self.direction == "c2s" else "push" if proto_id in PUSH_IDS else "response"
         plaintext, encryption, verdict, reason = opened
         connection = self.connection
+        conn_id = connection.opener.conn_id
         connection.give(
-            Message(
-                self.flow,
-                header,
-                time_ns,
-                numbers,
-                kind,
-                plaintext,
-                encryption,
-                verdict,
-                reason,
-                connection.opener.conn_id,
-                notes,
-            )
+            Message(self.flow, header, time_ns, numbers, kind, plaintext, encryption, verdict, reason, conn_id, notes)
         )
-        if header[1] == INIT_CONNECT and kind == "response":
+        if proto_id == INIT_CONNECT and kind == "response":
             connection.release()
 
     def gap(self, size: int, reason: str) -> None:
-        self.connection.give(Gap(self.flow, self.connection.now_ns, size, reason))
+        self.connection.give_gap(Gap(self.flow, self.connection.now_ns, size, reason))
 
     def proves(self, header: Header, body: bytes) -> bool:
         return self.connection.opener.proves(self.direction, header, body)
@@ -264,7 +258,7 @@ class Side:
         self.stream.variants = [v for v in self.stream.variants if v.start + len(v.data) > end]
         if not copies:
             return opened, None
-        if opened.verdict != "verified":
+        if opened[2] != "verified":
             for copy in copies:
                 other: Header = HEADER.unpack_from(copy)
                 if other[5] == header[5] and self.proves(other, copy[HEADER_LEN:]):

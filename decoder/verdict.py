@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from hashlib import sha1
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .body import Body
 from .cipher import MODES, SessionKey, rsa_decrypt
@@ -29,13 +29,8 @@ _MAX_KEYS = 4  # session keys of one connection: more than one only if InitConne
 _RSA_TRIES = 64  # InitConnect messages of one connection that are worth an RSA operation (1 ms)
 
 
-class Opened(NamedTuple):
-    """A body after decryption."""
-
-    plaintext: bytes | None
-    encryption: str
-    verdict: str
-    reason: str | None
+Opened = tuple[bytes | None, str, str, str | None]
+"""A body after decryption: plaintext, encryption, verdict, reason, as they stand in a `Message`."""
 
 
 class Opener:
@@ -84,11 +79,11 @@ class Opener:
                 not self.keys or len(body) & 15 or Body(header[1], direction, header[2], body).complete
             ):
                 self.clear_seen = True
-                return Opened(body, "None", "verified", None)
+                return body, "None", "verified", None
         else:
             plain = decrypt(body)
             if plain is not None and sha1(plain).digest() == header[6]:
-                return Opened(plain, self._encryption, "verified", None)
+                return plain, self._encryption, "verified", None
         return self._open_slowly(direction, header, body)
 
     def proves(self, direction: Direction, header: Header, body: bytes) -> bool:
@@ -112,13 +107,13 @@ class Opener:
 
     def _open_handshake(self, direction: Direction, header: Header, body: bytes) -> Opened:
         opened = self._judge_handshake(direction, header, body)
-        reason = opened.reason if opened.reason in ("no-key", "wrong-key") else None
+        reason = opened[3] if opened[3] in ("no-key", "wrong-key") else None
         if direction == "c2s":
             self.request_seen, self.request_reason = True, reason
         else:
             self.response_seen, self.response_reason = True, reason
-            if opened.plaintext is not None:
-                self._learn(Body(INIT_CONNECT, direction, header[2], opened.plaintext))
+            if opened[0] is not None:
+                self._learn(Body(INIT_CONNECT, direction, header[2], opened[0]))
         return opened
 
     def _judge_handshake(self, direction: Direction, header: Header, body: bytes) -> Opened:
@@ -127,28 +122,28 @@ class Opener:
         hash_fits = sha1(body).digest() == digest
         if hash_fits and as_sent.complete:
             self.clear_seen = True
-            return Opened(body, "None", "verified", None)
+            return body, "None", "verified", None
         candidates = []
         for plain, is_sample in self._rsa_candidates(body):
             complete = Body(INIT_CONNECT, direction, header[2], plain).complete
             if sha1(plain).digest() == digest:
                 self.sample_key |= is_sample
-                return Opened(plain, "RSA", "verified", None)
+                return plain, "RSA", "verified", None
             if complete:
                 self.sample_key |= is_sample
                 if hash_fits:
-                    return Opened(plain, "RSA", "unverified", "sha1-of-ciphertext")
+                    return plain, "RSA", "unverified", "sha1-of-ciphertext"
                 candidates.append(plain)
         if hash_fits:
             self.clear_seen = True
-            return Opened(body, "None", "verified", None)
+            return body, "None", "verified", None
         if candidates:
-            return Opened(candidates[0], "RSA", "failed", "sha1-mismatch")
+            return candidates[0], "RSA", "failed", "sha1-mismatch"
         if as_sent.complete:
-            return Opened(body, "None", "failed", "sha1-mismatch")
+            return body, "None", "failed", "sha1-mismatch"
         if _reads_as_clear(direction, body):
-            return Opened(None, "unknown", "failed", "sha1-mismatch")
-        return Opened(None, "unknown", "unverified", "wrong-key" if self._keyring.rsa_keys else "no-key")
+            return None, "unknown", "failed", "sha1-mismatch"
+        return None, "unknown", "unverified", "wrong-key" if self._keyring.rsa_keys else "no-key"
 
     def _learn(self, body: Body) -> None:
         """Take connID and AES key from an InitConnect response."""
@@ -204,27 +199,27 @@ class Opener:
                 self.keys.appendleft(key)
             if self.conn_id is None and key.conn_id is not None:
                 self.conn_id = str(key.conn_id)
-            return Opened(plain, mode, "verified", None)
+            return plain, mode, "verified", None
         as_sent = Body(header[1], direction, header[2], body)
         if sha1(body).digest() == digest:
             if not as_sent.complete:
                 for plain, mode, _ in self._candidates(body, digest):
                     if Body(header[1], direction, header[2], plain).complete:
-                        return Opened(plain, mode, "unverified", "sha1-of-ciphertext")
+                        return plain, mode, "unverified", "sha1-of-ciphertext"
             self.clear_seen = True
             self._decrypt, self._encryption = None, "None"
-            return Opened(body, "None", "verified", None)
+            return body, "None", "verified", None
         reason = self._excuse()
         if reason is not None:
-            return Opened(None, "unknown", "unverified", reason)
+            return None, "unknown", "unverified", reason
         # Damaged: show what can be read, in the mode of the connection first.
         readings = [(plain, mode) for plain, mode, _ in self._candidates(body, digest)]
         readings.sort(key=lambda reading: reading[1] != self._encryption)
         readings.insert(0 if self._decrypt is None else len(readings), (body, "None"))
         for plain, encryption in readings:
             if Body(header[1], direction, header[2], plain).complete:
-                return Opened(plain, encryption, "failed", "sha1-mismatch")
-        return Opened(None, "unknown", "failed", "sha1-mismatch")
+                return plain, encryption, "failed", "sha1-mismatch"
+        return None, "unknown", "failed", "sha1-mismatch"
 
     def _excuse(self) -> str | None:
         """Why a message that matched nothing could not be opened, other than that it is damaged."""
