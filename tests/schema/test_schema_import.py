@@ -50,7 +50,7 @@ def test_importing_does_no_schema_work(module: str, tmp_path: Path) -> None:
     assert [name for name in imported if name.startswith(("google", "scapy", "rich"))] == []
 
 
-@pytest.mark.skipif(find_spec("futu") is None, reason="futu-api is not installed")
+@pytest.mark.skipif(not (find_spec("futu") and find_spec("pandas")), reason="futu-api is not installed, or not whole")
 @pytest.mark.parametrize(("first", "second"), [("futu", "decoder"), ("decoder", "futu")])
 def test_the_vendors_sdk_and_ours_decode_in_one_process(first: str, second: str, tmp_path: Path) -> None:
     done = run(tmp_path, "-c", BOTH.format(first=first, second=second))

@@ -17,6 +17,8 @@ from schema_model import Schema, walk_enums, walk_messages
 from schema_text import render
 from vendor_schema import read_comments
 
+from decoder.schema import bits_enum, field_enum, message_class
+
 PROTO = SCHEMA / "proto"
 
 
@@ -67,6 +69,27 @@ def test_every_enum_begins_with_zero_and_a_synthetic_one_is_no_value_of_the_vend
 
 def test_every_integer_field_has_a_decision(ours: tuple[Schema, bytes]) -> None:
     assert undecided(ours[0]) == []
+
+
+def test_a_field_has_the_enum_that_the_vendors_comment_names(vendor: Any) -> None:
+    short: dict[str, set[str]] = {}
+    for name in vendor.enums:
+        short.setdefault(name.split(".")[1], set()).add(name)
+    compared = 0
+    for full_name, comment in read_comments(vendor.folder).items():
+        package = full_name.split(".")[0]
+        named = set()
+        for word in re.findall(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?", comment):
+            here = {word, f"{package}.{word}"} & vendor.enums.keys()
+            named |= here or (short.get(word, set()) if len(short.get(word, ())) == 1 else set())
+        message, _, field = full_name.rpartition(".")
+        item = message_class(message).DESCRIPTOR.fields_by_name[field]
+        if len(named) == 1 and item.type in (3, 4, 5, 13, 14):
+            compared += 1
+            found = field_enum(item) or bits_enum(item)
+            assert found is not None, full_name
+            assert {found.full_name} == named, full_name
+    assert compared > 450
 
 
 def test_the_words_are_our_own(ours: tuple[Schema, bytes], vendor: Any) -> None:
