@@ -12,10 +12,13 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
-from schema_model import File, Schema, from_descriptor, walk_enums, walk_messages
+from schema_model import Annotations, File, Schema, from_descriptor, walk_enums, walk_messages
 
 SCHEMA = Path(__file__).resolve().parents[2] / "decoder" / "schema"
 ANNOTATIONS = "opend.proto"
@@ -45,13 +48,12 @@ def compiled(folder: Path = SCHEMA) -> tuple[Schema, bytes]:
     texts = folder / "proto"
     data = run_protoc(texts, sorted(file.name for file in texts.glob("*.proto")))
     protos = list(FileDescriptorSet.FromString(data).file)
-    annotations = _annotations([proto for proto in protos if proto.package in ("google.protobuf", "opend")])
-    # Parsed again by the pool that knows the extensions: here they were unknown fields.
-    file_class = annotations.pop("")
+    file_class, annotations = _annotations([proto for proto in protos if proto.package in ("google.protobuf", "opend")])
     schema: Schema = {}
     for proto in protos:
         if proto.package not in ("google.protobuf", "opend"):
-            file = from_descriptor(file_class.FromString(proto.SerializeToString()), annotations)  # type: ignore[attr-defined]
+            # Parsed again by the pool that knows the extensions: here they were unknown fields.
+            file = from_descriptor(file_class.FromString(proto.SerializeToString()), annotations)
             whole = schema.setdefault(file.package, file)
             if whole is not file:  # a package in two files
                 whole.enums += file.enums
@@ -72,25 +74,23 @@ def _slim(protos: list[FileDescriptorProto]) -> bytes:
     return FileDescriptorSet(file=protos).SerializeToString(deterministic=True)
 
 
-def _annotations(protos: list[FileDescriptorProto]) -> dict[str, object]:
-    """name -> (extension, how its value is written), and "" -> the FileDescriptorProto class of their pool."""
-    from google.protobuf import descriptor_pool, message_factory
-
+def _annotations(protos: list[FileDescriptorProto]) -> tuple[Any, Annotations]:
+    """The FileDescriptorProto class of a pool with opend.proto, and that file's extensions."""
     pool = descriptor_pool.DescriptorPool()
     for proto in protos:
         pool.AddSerializedFile(proto.SerializeToString())
-    found: dict[str, object] = {}
-    for name, handle in pool.FindFileByName(ANNOTATIONS).extensions_by_name.items():
+    found: dict[str, tuple[Any, Callable[[Any], str]]] = {}
+    handles: Mapping[str, Any] = pool.FindFileByName(ANNOTATIONS).extensions_by_name
+    for name, handle in handles.items():
         message_factory.GetMessageClass(handle.containing_type)
         if handle.enum_type is not None:
             names = {value.number: value.name for value in handle.enum_type.values}
-            found[name] = (handle, names.__getitem__)
+            found[name] = handle, names.__getitem__
         elif handle.cpp_type == handle.CPPTYPE_BOOL:
-            found[name] = (handle, lambda value: "true" if value else "false")
+            found[name] = handle, lambda value: "true" if value else "false"
         else:
-            found[name] = (handle, quote)
-    found[""] = message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileDescriptorProto"))
-    return found
+            found[name] = handle, quote
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileDescriptorProto")), found
 
 
 def quote(text: str) -> str:

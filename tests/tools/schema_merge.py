@@ -57,7 +57,7 @@ class Merge:
 
     def back(self, what: str, options: dict[str, str], key: str) -> None:
         """Something that the schema knew from elsewhere is in the release itself now."""
-        if self.only_in is None and options.pop(key, None):
+        if self.only_in is None and options.pop(key, ""):
             self.note("changed", what, "is in this release now")
 
     def gone(self, what: str, options: dict[str, str], key: str) -> None:

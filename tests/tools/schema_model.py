@@ -6,9 +6,9 @@ vendor's or ours), ``schema_text`` writes them as .proto text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor_pb2 import (
@@ -86,6 +86,7 @@ class File:
 
 
 Schema = dict[str, File]
+Annotations = Mapping[str, tuple[Any, Callable[[Any], str]]]  # name -> (extension, how its value is written)
 
 
 def walk_messages(file: File) -> Iterator[tuple[str, Message]]:
@@ -102,13 +103,13 @@ def walk_enums(file: File) -> Iterator[tuple[str, Enum]]:
         yield f"{file.package}.{enum.name}", enum
 
 
-def from_descriptor(proto: FileDescriptorProto, annotations: Mapping[str, object] | None = None) -> File:
+def from_descriptor(proto: FileDescriptorProto, annotations: Annotations | None = None) -> File:
     """One file's objects.  ``annotations`` are the extension handles of opend.proto (ours only)."""
     return _Reader(proto, annotations or {}).file()
 
 
 class _Reader:
-    def __init__(self, proto: FileDescriptorProto, annotations: Mapping[str, object]) -> None:
+    def __init__(self, proto: FileDescriptorProto, annotations: Annotations) -> None:
         self.proto = proto
         self.annotations = annotations
         self.comments = {
@@ -166,9 +167,9 @@ class _Reader:
             comment=self.comments.get(path, ""),
         )
 
-    def options(self, proto: object) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for name, (handle, spell) in self.annotations.items():  # type: ignore[misc]
-            if handle.containing_type.full_name == proto.DESCRIPTOR.full_name and proto.HasExtension(handle):  # type: ignore[attr-defined]
-                found[name] = spell(proto.Extensions[handle])  # type: ignore[attr-defined]
-        return found
+    def options(self, proto: Any) -> dict[str, str]:
+        return {
+            name: spell(proto.Extensions[handle])
+            for name, (handle, spell) in self.annotations.items()
+            if handle.containing_type.full_name == proto.DESCRIPTOR.full_name and proto.HasExtension(handle)
+        }
