@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_PORT", "Decoder", "Summary", "read"]
 
 DEFAULT_PORT = 11111
-_PLAIN = ~(0x08 | ACK)  # flags that leave the fast path: all but PSH and ACK
+_SPECIAL = ~(0x08 | ACK)  # flags that leave the fast path: all but PSH and ACK
 _MAX_NOTED = 64  # lines of one kind in a summary
 _MAX_PORTS = 4096
 
@@ -103,17 +103,14 @@ class Decoder:
         its length on the wire where the capture holds less, `number` its number if not the next one.
         """
         self._number = self._number + 1 if number is None else number
-        self._feed(data, time_ns, linktype, len(data) if wire_len is None else wire_len, self._number)
+        packet = (time_ns, linktype, data, len(data) if wire_len is None else wire_len)
+        self._take_segments(self._packets.read_batch((packet,), self._number))
         return self._taken()
 
-    def feed_batch(self, batch: Iterable[RawPacket]) -> list[Message | Gap]:
+    def feed_batch(self, batch: Sequence[RawPacket]) -> list[Message | Gap]:
         """Decode the packets of `batch`, as a `CaptureReader` gives them, and return what they complete."""
-        number = self._number
-        feed = self._feed
-        for time_ns, linktype, data, wire_len in batch:
-            number += 1
-            feed(data, time_ns, linktype, wire_len, number)
-        self._number = number
+        self._take_segments(self._packets.read_batch(batch, self._number + 1))
+        self._number += len(batch)
         return self._taken()
 
     def flush(self) -> list[Message | Gap]:
@@ -138,7 +135,7 @@ class Decoder:
         summary.segments = self._segments
         summary.messages = outlet.messages
         summary.gaps = outlet.gaps.total()
-        summary.verdicts = +Counter(outlet.reasons, verified=outlet.messages - outlet.reasons.total())
+        summary.verdicts = +Counter({**outlet.reasons, "verified": outlet.messages - outlet.reasons.total()})
         if outlet.gaps["limit"]:
             summary.report("a memory limit cut what was buffered; raise --max-memory to decode more")
         packets = self._packets
@@ -150,35 +147,35 @@ class Decoder:
 
     # Packets
 
-    def _feed(self, data: bytes, time_ns: int, linktype: int, wire_len: int, number: int) -> None:
-        segment = self._packets.read(data, linktype, wire_len, number)
-        if segment is None:
-            return
-        key, seq, ack, flags, payload, missing, numbers = segment
-        side = self._sides.get(key)
-        if side is None:
-            side = self._admit(key, flags, payload, time_ns, number)
+    def _take_segments(self, segments: list[tuple[int, int, packet.Segment]]) -> None:
+        sides = self._sides
+        for number, time_ns, (key, seq, ack, flags, payload, missing, numbers) in segments:
+            side = sides.get(key)
             if side is None:
-                return
-        if payload or missing:
-            self._segments += 1
-        connection = side.connection
-        if not (flags & _PLAIN or missing or connection.careful):
-            side.ack = ack
-            if not payload:
-                return
-            stream = side.stream
-            if seq == stream.next_seq:
-                # In order, nothing pending: 19 of 20 segments.
-                offset = stream.position
-                stream.advance(len(payload))
-                connection.now_ns = time_ns
-                framer = side.framer
-                framer.feed(payload, numbers or (number,), time_ns, offset)
-                if framer.buffered != side.counted:
-                    self._count(side)
-                return
-        self._take(side, key, (seq, ack, flags, payload, missing, numbers or (number,), time_ns))
+                side = self._admit(key, flags, payload, time_ns, number)
+                if side is None:
+                    continue
+            connection = side.connection
+            if not (flags & _SPECIAL or missing or connection.careful):
+                side.ack = ack
+                if not payload:
+                    continue
+                self._segments += 1
+                stream = side.stream
+                if seq == stream.next_seq:
+                    # In order and nothing pending, as 19 of 20 segments: 0.6 µs from here to the framer's work.
+                    offset = stream.position
+                    stream.position = offset + len(payload)
+                    stream.next_seq = (seq + len(payload)) & 0xFFFFFFFF
+                    connection.now_ns = time_ns
+                    framer = side.framer
+                    framer.feed(payload, numbers or (number,), time_ns, offset)
+                    if framer.buffered != side.counted:
+                        self._count(side)
+                    continue
+            elif payload or missing:
+                self._segments += 1
+            self._take(side, key, (seq, ack, flags, payload, missing, numbers or (number,), time_ns))
 
     def _take(self, side: Side, key: bytes, segment: Segment) -> None:
         """A segment that needs care: out of order, with flags, cut, or on a connection with something pending."""

@@ -65,7 +65,6 @@ class Framer:
         "_damaged_offset",
         "_early_gaps",
         "_expecting",
-        "_have",
         "_in_step",
         "_left",
         "_marks",
@@ -79,6 +78,7 @@ class Framer:
         "_searching",
         "_sink",
         "_suspect",
+        "buffered",
         "first_frame",
         "foreign",
         "synced",
@@ -98,7 +98,8 @@ class Framer:
         # The buffer: bytes that were not given out yet, and whence they came.
         self._parts: list[bytes] = []
         self._marks: list[Mark] = []
-        self._have = 0
+        self.buffered = 0
+        """Bytes in it."""
         self._offset = 0  # stream offset of its first byte
         self._need = HEADER_LEN  # bytes without which nothing can be decided
         self._suspect = 0  # its leading bytes that were given out as a frame which the SHA-1 did not prove
@@ -114,11 +115,6 @@ class Framer:
         self._reason = ""
         self._left = 0
         self._expecting = False  # it has passed: a plausible header must stand here
-
-    @property
-    def buffered(self) -> int:
-        """Bytes held."""
-        return self._have
 
     def feed(self, data: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> None:
         """Take the next bytes of the stream, which stand at `offset` in it."""
@@ -146,7 +142,7 @@ class Framer:
             offset += used
         if data:
             self._hold(data, numbers, time_ns, offset)
-            if self._have >= self._need:
+            if self.buffered >= self._need:
                 self._settle()
             else:
                 self._in_step = False
@@ -180,7 +176,7 @@ class Framer:
 
     def shed(self) -> None:
         """Free the buffer, at the cost of the message in it."""
-        size = self._have
+        size = self.buffered
         if size:
             self._left = self._break_buffer()
             self._reason = "gap"
@@ -192,12 +188,12 @@ class Framer:
     # The buffer
 
     def _hold(self, data: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> None:
-        if not self._have:
+        if not self.buffered:
             self._offset = offset
             self._need = min(self._need, HEADER_LEN)
         self._parts.append(data)
-        self._have += len(data)
-        self._marks.append((self._have, numbers, time_ns))
+        self.buffered += len(data)
+        self._marks.append((self.buffered, numbers, time_ns))
 
     def _buffer(self) -> bytes:
         if len(self._parts) != 1:
@@ -209,7 +205,7 @@ class Framer:
         if size:
             rest = self._buffer()[size:]
             self._parts = [rest] if rest else []
-            self._have -= size
+            self.buffered -= size
             self._offset += size
             self._suspect = max(0, self._suspect - size)
             self._marks = [(end - size, numbers, time_ns) for end, numbers, time_ns in self._marks if end > size]
@@ -217,15 +213,15 @@ class Framer:
     def peek(self, offset: int, size: int) -> bytes:
         """Those of the `size` bytes at stream offset `offset` that are in the buffer; empty unless the first is."""
         start = offset - self._offset
-        return self._buffer()[start : start + size] if 0 <= start < self._have else b""
+        return self._buffer()[start : start + size] if 0 <= start < self.buffered else b""
 
     def _settle(self) -> None:
         self._cut(final=False)
-        self._in_step = not (self._have or self._searching or self._expecting or self._left)
+        self._in_step = not (self.buffered or self._searching or self._expecting or self._left)
 
     def _cut(self, final: bool) -> None:
         """Give out every frame in the buffer; with `final`, nothing more will come."""
-        while self._have and (self._search(final) if self._searching else self._cut_frame(final)):
+        while self.buffered and (self._search(final) if self._searching else self._cut_frame(final)):
             if len(self._marks) == 1 and not (self._searching or self._suspect or self._expecting):
                 _, numbers, time_ns = self._marks[0]
                 position, unproven = self._cut_run(self._buffer(), numbers, time_ns, self._offset)
@@ -256,10 +252,10 @@ class Framer:
     def _cut_frame(self, final: bool) -> bool:
         """Give out the frame at the start of the buffer; False if that takes more bytes."""
         start = self._suspect
-        if self._have - start < HEADER_LEN:
+        if self.buffered - start < HEADER_LEN:
             self._need = start + HEADER_LEN
             if final:
-                self._pass_over(self._have)
+                self._pass_over(self.buffered)
             return False
         header: Header = _unpack(self._buffer(), start)
         if header[0] != MAGIC or (self._expecting and not plausible(header, self._max_body)):
@@ -277,14 +273,14 @@ class Framer:
             self._give(header, None, HEADER_LEN, "oversize")
             self._drop(HEADER_LEN)
             self._lose_sync()
-        elif end <= self._have:
+        elif end <= self.buffered:
             if self._give(header, self._buffer()[HEADER_LEN:end], end, None) == "verified":
                 self._drop(end)
             else:
                 self._suspect_frame(end)
         elif final:
-            self._give(header, None, self._have, "gap")
-            self._suspect_frame(self._have)
+            self._give(header, None, self.buffered, "gap")
+            self._suspect_frame(self.buffered)
             self._drop(self._suspect)
         else:
             self._need = end
@@ -304,10 +300,10 @@ class Framer:
         """
         data = self._buffer()
         position = data.find(MAGIC, HEADER_LEN, size)
-        while position >= 0 and self._have - position >= HEADER_LEN:
+        while position >= 0 and self.buffered - position >= HEADER_LEN:
             header: Header = _unpack(data, position)
             end = position + HEADER_LEN + header[5]
-            if end <= self._have and plausible(header, self._max_body) and self._prove(header, data[position:end]):
+            if end <= self.buffered and plausible(header, self._max_body) and self._prove(header, data[position:end]):
                 self._drop(position)
                 return
             position = data.find(MAGIC, position + 1, size)
@@ -360,7 +356,7 @@ class Framer:
         self._drop(size)
         if not self.synced and self._passed > self._max_scan:
             self.foreign = True
-            self._drop(self._have)
+            self._drop(self.buffered)
 
     def _search(self, final: bool) -> bool:
         """Look for a header in the buffer; False if that takes more bytes."""
@@ -383,7 +379,7 @@ class Framer:
             self._pass_over(len(data))
         else:  # a header may begin in the last bytes
             self._pass_over(max(0, len(data) - HEADER_LEN + 1) if position < 0 else position)
-            self._need = max(HEADER_LEN, self._have + 1)
+            self._need = max(HEADER_LEN, self.buffered + 1)
         return False
 
     def _judge(self, header: Header, data: bytes, position: int, final: bool) -> int:
@@ -409,7 +405,7 @@ class Framer:
 
         Out of sync that message is only supposed: it counts if a header stands where it would end.
         """
-        while self._searching and self._have:
+        while self._searching and self.buffered:
             header = self._waiting()
             if header is not None:
                 break
@@ -417,28 +413,28 @@ class Framer:
                 self._cut(final=False)
         else:
             self._drop(self._suspect)
-            header = _unpack(self._buffer()) if self._have >= HEADER_LEN else _NO_HEADER
+            header = _unpack(self._buffer()) if self.buffered >= HEADER_LEN else _NO_HEADER
             if header[0] != MAGIC:
                 if not self._searching:
                     self._lose_sync()
-                self._pass_over(self._have)
+                self._pass_over(self.buffered)
                 return 0
         assert header is not None
         self._damaged = header
         self._damaged_marks = self._marks
         self._damaged_offset = self._offset
-        left = HEADER_LEN + header[5] - self._have
-        self._parts, self._marks, self._have = [], [], 0
+        left = HEADER_LEN + header[5] - self.buffered
+        self._parts, self._marks, self.buffered = [], [], 0
         return left
 
     def _waiting(self) -> Header | None:
         """The plausible header at the start of the buffer whose body is not there yet, if the search waits for one."""
-        if self._have < HEADER_LEN or self._suspect:
+        if self.buffered < HEADER_LEN or self._suspect:
             return None
         header: Header = _unpack(self._buffer())
-        if not plausible(header, self._max_body) or HEADER_LEN + header[5] <= self._have:
+        if not plausible(header, self._max_body) or HEADER_LEN + header[5] <= self.buffered:
             return None
-        self._suspect_frame(self._have)
+        self._suspect_frame(self.buffered)
         inner, self._suspect = not self._suspect, 0
         return None if inner else header
 
