@@ -227,8 +227,8 @@ class Opener:
             return self.response_reason
         if self.request_reason is not None:
             return self.request_reason
-        if not self.request_seen and not self.clear_seen and not self.keys:
-            return "handshake-missing"
+        if not self.clear_seen and not self.keys:
+            return "handshake-missing"  # all of it, or the response, which has the keys
         return None
 
     @property
