@@ -21,18 +21,17 @@ JSON = 1
 class Body:
     """A parsed body; `message` is None when there is no plaintext, no schema for it, or it is not a whole message."""
 
-    __slots__ = ("_direction", "_format", "_odd", "_plaintext", "_proto_id", "_remarks", "message", "problem")
+    message: ProtobufMessage | None = None
+    problem: str | None = None
+    """Why there is no `message`: a remark."""
+    _odd: list[str] | None = None  # remarks on values, a by-product of `to_dict`
+    _remarks: list[str] | None = None
 
     def __init__(self, proto_id: int, direction: Direction, format: int, plaintext: bytes | None) -> None:
         self._proto_id = proto_id
         self._direction: Direction = direction
         self._format = format
         self._plaintext = plaintext
-        self._odd: list[str] | None = None  # remarks on values, a by-product of `to_dict`
-        self._remarks: list[str] | None = None
-        self.message: ProtobufMessage | None = None
-        self.problem: str | None = None
-        """Why there is no `message`: a remark."""
         if plaintext is None:
             return
         cls = schema.body_class(proto_id, direction)

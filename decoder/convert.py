@@ -32,7 +32,7 @@ _SEARCHED = 1_000
 _SMALL = 256 * 1024
 """Bytes of a body up to which all its missing fields may be named."""
 
-_has_required: dict[type[ProtobufMessage], bool] = {}
+_has_required: set[type[ProtobufMessage]] = set()
 
 
 def parse_body(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage | None, str | None]:
@@ -43,38 +43,33 @@ def parse_body(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage
     """
     try:
         message = cls.FromString(data)
+        # Serialising looks for required fields on its way, in half the time of IsInitialized().  But when
+        # it finds one missing it names them all, and a hostile body may lack millions.
+        if len(data) <= _SMALL:
+            message.SerializeToString()
     except Exception as error:
-        from google.protobuf.message import DecodeError
-
-        if not isinstance(error, DecodeError | UnicodeDecodeError):  # the latter: protobuf without upb
-            raise
-        return None, "bad-body: not a protobuf message"
-    if not _is_complete(message, len(data)):
-        missing = missing_fields(message) if len(data) <= _SMALL else ()
-        return message, note("bad-body: required fields missing", missing)
-    required = _has_required.get(cls)
-    if required is None:
-        required = _has_required[cls] = not cls().IsInitialized()
-    if not required and data and not message.ListFields():
-        return message, "bad-body: none but unknown fields"
+        return _explain(cls, data, error)
+    if cls in _has_required and len(data) <= _SMALL:
+        return message, None
+    if not message.IsInitialized():
+        return message, "bad-body: required fields missing"
+    if cls().IsInitialized():
+        if data and not message.ListFields():
+            return message, "bad-body: none but unknown fields"
+    else:
+        _has_required.add(cls)
     return message, None
 
 
-def _is_complete(message: ProtobufMessage, size: int) -> bool:
-    # Serialising looks for required fields on its way, in 1.0 µs on the benchmark's average message
-    # against 2.1 of IsInitialized().  But when it finds one missing it names them all, and a hostile
-    # body may lack millions.
-    if size > _SMALL:
-        return message.IsInitialized()
-    try:
-        message.SerializeToString()
-    except Exception as error:
-        from google.protobuf.message import EncodeError
+def _explain(cls: type[ProtobufMessage], data: bytes, error: Exception) -> tuple[ProtobufMessage | None, str | None]:
+    from google.protobuf.message import DecodeError, EncodeError
 
-        if not isinstance(error, EncodeError):
-            raise
-        return False
-    return True
+    if isinstance(error, DecodeError):
+        return None, "bad-body: not a protobuf message"
+    if isinstance(error, EncodeError):
+        message = cls.FromString(data)
+        return message, note("bad-body: required fields missing", missing_fields(message))
+    raise error
 
 
 def to_dict(

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from . import schema
+from .body import Body
 from .header import FORMATS, Header
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
-
-    from .body import Body
 
 __all__ = ["HINTS", "Direction", "EnumStyle", "Flow", "Gap", "Kind", "Message", "rfc3339"]
 
@@ -183,8 +183,6 @@ class Message:
     @property
     def proto(self) -> str | None:
         """Name of the protocol, or None if the schema does not know the id."""
-        from . import schema
-
         protocol = schema.protocol(self.header[1])
         return None if protocol is None else protocol.name
 
@@ -215,8 +213,6 @@ class Message:
         """The body, parsed at the first call."""
         body = self._body
         if body is None:
-            from .body import Body
-
             body = self._body = Body(self.header[1], self.flow.direction, self.header[2], self.plaintext)
         return body
 
