@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 from .message import Flow, Gap, Message
 from .reassembly import signed_distance
+from .schema import PUSH_IDS
 from .side import Side
-from .verdict import Opener
+from .verdict import INIT_CONNECT, Opener
 
 if TYPE_CHECKING:
     from .header import Header
     from .keys import KeyRing
     from .limits import Limits
+    from .message import Kind
     from .side import Segment
+    from .verdict import Opened
 
 __all__ = ["ACK", "FIN", "RST", "SYN", "Connection", "ConnectionInfo", "Outlet"]
 
@@ -112,7 +115,7 @@ class Connection:
         self.finished = False
         """Whether `finish` was called: only late copies are expected."""
         self.now_ns = info.first_ns
-        self.requests: dict[int, tuple[int, int]] = {}
+        self.requests: dict[tuple[int, int], tuple[int, int]] = {}
         """Unanswered requests: protocol id and serial number to record number and time."""
         self._held: list[Message | Gap | _HeldFrame] = []
         self._held_bytes = 0
@@ -179,31 +182,50 @@ class Connection:
         for item in held:
             if isinstance(item, _HeldFrame):
                 opened = self.opener.open(item.side.direction, item.header, item.body)
-                item.side.give_message(item.header, opened, item.numbers, item.time_ns, item.notes)
+                self.give_frame(item.side, item.header, opened, item.numbers, item.time_ns, item.notes)
             elif isinstance(item, Gap):
                 self.give_gap(item)
             else:
-                self.give(item)
+                self._give(item)
 
     # Giving out
 
-    def give(self, message: Message) -> None:
-        """Number a message, tie a response to its request, and give it out; or hold it behind those that wait.
+    def give_frame(
+        self,
+        side: Side,
+        header: Header,
+        opened: Opened,
+        numbers: tuple[int, ...],
+        time_ns: int,
+        notes: list[str] | None = None,
+    ) -> None:
+        """Make the message of an opened frame, and give it out or hold it behind those that wait."""
+        plaintext, encryption, verdict, reason = opened
+        kind: Kind = "request" if side.direction == "c2s" else "push" if header[1] in PUSH_IDS else "response"
+        conn_id = self.opener.conn_id
+        self.trusted = True
+        message = Message(
+            side.flow, header, time_ns, numbers, kind, plaintext, encryption, verdict, reason, conn_id, notes
+        )
+        if self._held:
+            self._keep(message)
+        else:
+            self._give(message)
+        if header[1] == INIT_CONNECT and kind == "response":
+            self.release()
+
+    def _give(self, message: Message) -> None:
+        """Number a message, tie a response to its request, and give it out.
 
         A response has the protocol id and the serial number of its request (source: the official SDK).
         """
-        if self._held:
-            self._keep(message)
-            return
         outlet = self.outlet
         message.number = outlet.messages = outlet.messages + 1
         if message.verdict != "verified":
             outlet.reasons[message.reason or message.verdict] += 1
-        kind = message.kind
-        if kind != "push":
-            _, proto_id, _, _, serial_no, _, _, _ = message.header
-            key = proto_id << 32 | serial_no
-            if kind == "response":
+        if message.kind != "push":
+            key = (message.header[1], message.header[4])
+            if message.kind == "response":
                 request = self.requests.pop(key, None)
                 if request is not None:
                     message.request, request_ns = request

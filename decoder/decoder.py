@@ -147,9 +147,9 @@ class Decoder:
 
     # Packets
 
-    def _take_segments(self, segments: list[tuple[int, int, packet.Segment]]) -> None:
+    def _take_segments(self, segments: list[packet.TimedSegment]) -> None:
         sides = self._sides
-        for number, time_ns, (key, seq, ack, flags, payload, missing, numbers) in segments:
+        for number, time_ns, key, seq, ack, flags, payload, missing, numbers in segments:
             side = sides.get(key)
             if side is None:
                 side = self._admit(key, flags, payload, time_ns, number)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from decoder.capture import RawPacket
 
-__all__ = ["PacketReader", "Segment", "endpoints", "ports", "reverse_key"]
+__all__ = ["PacketReader", "Segment", "TimedSegment", "endpoints", "ports", "reverse_key"]
 
 #: One TCP segment: key, sequence number, acknowledgement number, flags (9 bits, FIN = 1 … URG = 0x20 … NS = 0x100),
 #: payload, how many bytes of payload were on the wire but not captured, and the numbers of the packets it was put
@@ -28,6 +28,9 @@ __all__ = ["PacketReader", "Segment", "endpoints", "ports", "reverse_key"]
 #: The key is source address, destination address, source port and destination port, as they stand in the headers:
 #: 12 bytes for IPv4, 36 for IPv6.
 Segment = tuple[bytes, int, int, int, bytes, int, "tuple[int, ...] | None"]
+
+#: A segment with the number and the time of its packet before it.
+TimedSegment = tuple[int, int, bytes, int, int, int, bytes, int, "tuple[int, ...] | None"]
 
 # Everything of Ethernet + IPv4 (no options) + TCP in one call: EtherType, version and header length, total length,
 # fragment field, protocol, key, sequence number, acknowledgement number, data offset and flags.
@@ -125,16 +128,16 @@ class PacketReader:
         :param wire_len: its length on the wire
         :param number: of the packet, from 1
         """
-        for _, _, segment in self.read_batch(((0, linktype, data, wire_len),), number):
-            return segment
+        for _, _, *segment in self.read_batch(((0, linktype, data, wire_len),), number):
+            return tuple(segment)  # type: ignore[return-value]
         return None
 
-    def read_batch(self, batch: Iterable[RawPacket], number: int) -> list[tuple[int, int, Segment]]:
-        """The TCP segments in `batch`, whose first packet has `number`: packet number, time, segment; as `read`.
+    def read_batch(self, batch: Iterable[RawPacket], number: int) -> list[TimedSegment]:
+        """The TCP segments in `batch`, whose first packet has `number`; as `read`.
 
         The packets of a capture pass through this one loop: a call for each would double its cost.
         """
-        segments: list[tuple[int, int, Segment]] = []
+        segments: list[TimedSegment] = []
         append = segments.append
         unpack = _ETHERNET_IPV4_TCP
         number -= 1
@@ -148,7 +151,7 @@ class PacketReader:
                         start = 34 + (bits >> 12 << 2)
                         end = 14 + total
                         if 54 <= start <= end <= len(data):
-                            append((number, time_ns, (key, seq, ack, bits & 0x1FF, data[start:end], 0, None)))
+                            append((number, time_ns, key, seq, ack, bits & 0x1FF, data[start:end], 0, None))
                             continue
                     elif protocol not in _CARRIERS:
                         continue
@@ -159,7 +162,7 @@ class PacketReader:
                     self.cut_headers += 1
                 continue
             if segment is not None:
-                append((number, time_ns, segment))
+                append((number, time_ns, *segment))
         return segments
 
     def _link(self, data: bytes, linktype: int, wire_end: int, frames: tuple[int, ...]) -> Segment | None:

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 
 from .framing import Framer
 from .header import HEADER, HEADER_LEN, Header
-from .message import Flow, Gap, Message
+from .message import Flow, Gap
 from .reassembly import Hole, Piece, Stream
-from .schema import PUSH_IDS
 from .verdict import INIT_CONNECT, Opened
 
 if TYPE_CHECKING:
     from .connection import Connection
     from .limits import Limits
-    from .message import Direction, Kind
+    from .message import Direction
 
 __all__ = ["Segment", "Side"]
 
@@ -195,7 +194,6 @@ class Side:
         offset: int,
     ) -> str:
         connection = self.connection
-        connection.trusted = True
         notes: list[str] | None = None
         if body is None:
             opened: Opened = (None, "unknown", "unverified", reason)
@@ -206,23 +204,8 @@ class Side:
             if opened[2] != "verified" and opened[3] in _WAITING and header[1] != INIT_CONNECT and connection.may_hold:
                 connection.hold(self, header, body, numbers, time_ns, notes)
                 return "held"
-        self.give_message(header, opened, numbers, time_ns, notes)
+        connection.give_frame(self, header, opened, numbers, time_ns, notes)
         return opened[2]
-
-    def give_message(
-        self, header: Header, opened: Opened, numbers: tuple[int, ...], time_ns: int, notes: list[str] | None
-    ) -> None:
-        """Make the message of an opened frame and give it out."""
-        proto_id = header[1]
-        kind: Kind = "request" if self.direction == "c2s" else "push" if proto_id in PUSH_IDS else "response"
-        plaintext, encryption, verdict, reason = opened
-        connection = self.connection
-        conn_id = connection.opener.conn_id
-        connection.give(
-            Message(self.flow, header, time_ns, numbers, kind, plaintext, encryption, verdict, reason, conn_id, notes)
-        )
-        if proto_id == INIT_CONNECT and kind == "response":
-            connection.release()
 
     def gap(self, size: int, reason: str) -> None:
         self.connection.give_gap(Gap(self.flow, self.connection.now_ns, size, reason))
