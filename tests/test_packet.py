@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
+    from scapy.contrib.chdlc import CHDLC
     from scapy.contrib.geneve import GENEVE
     from scapy.contrib.mpls import MPLS
     from scapy.layers.dot11 import Dot11, RadioTap
@@ -31,12 +32,14 @@ with warnings.catch_warnings():
     )
     from scapy.layers.ipsec import AH
     from scapy.layers.l2 import ARP, LLC, SNAP, CookedLinux, CookedLinuxV2, Dot1AD, Dot1AH, Dot1Q, Dot3, Ether
-    from scapy.layers.ppp import PPP, PPPoE
+    from scapy.layers.pflog import PFLog
+    from scapy.layers.ppp import DIR_PPP, HDLC, PPP, PPPoE
     from scapy.layers.vxlan import VXLAN
     from scapy.packet import Packet, Padding, Raw
 
 from decoder.capture import CaptureReader
 from decoder.packet import PacketReader, Segment, endpoints, ports, reverse_key
+from decoder.packet_slow import _LINK_MODULES
 from decoder.pcapng import interface_block, packet_block, section_block
 
 BODY = b"FT" + bytes(range(60))
@@ -82,6 +85,12 @@ ENCAPSULATIONS: dict[str, tuple[int, Packet | bytes]] = {
     "raw IPv6": (229, SIX / tcp()),
     "PPP": (9, PPP() / FOUR / tcp()),
     "802.11": (127, RadioTap() / Dot11(type=2) / LLC() / SNAP() / FOUR / tcp()),
+    "PPP, HDLC framing": (50, HDLC() / PPP() / FOUR / tcp()),
+    "PPPoE as link type": (51, PPPoE() / PPP() / FOUR / tcp()),
+    "Cisco HDLC": (104, CHDLC() / FOUR / tcp()),
+    "802.11 without radio header": (105, Dot11(type=2) / LLC() / SNAP() / FOUR / tcp()),
+    "OpenBSD packet filter": (117, PFLog(hdrlen=100) / FOUR / tcp()),
+    "PPP with direction": (204, DIR_PPP() / PPP() / SIX / tcp()),
     "SNAP": (1, Dot3(src=MAC, dst=MAC) / LLC() / SNAP() / FOUR / tcp()),
     "MPLS": (1, ETHER / MPLS(label=20, s=0) / MPLS(label=21, s=1) / FOUR / tcp()),
     "PPPoE": (1, ETHER / PPPoE() / PPP() / SIX / tcp()),
@@ -554,3 +563,11 @@ def test_unknown_link_types_are_remembered(reader: PacketReader) -> None:
         assert reader.read(bytes(60), 147, 60, 1) is None
     assert reader.unknown_linktypes == {147}
     assert reader.undissected == 0
+
+
+@pytest.mark.parametrize("linktype", sorted(_LINK_MODULES))
+def test_scapy_has_a_layer_where_it_is_looked_for(linktype: int) -> None:
+    """In a fresh interpreter: what another test imported must not help."""
+    program = f"from decoder.packet_slow import link_layer; print(link_layer({linktype}))"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "scapy" in run.stdout

@@ -125,14 +125,16 @@ def test_several_interfaces_and_sections() -> None:
     ]
 
 
-def test_simple_packets_take_the_time_of_the_packet_before_them() -> None:
+@pytest.mark.parametrize("snaplen", [0, 62])
+def test_simple_packets_take_the_time_of_the_packet_before_them(snaplen: int) -> None:
+    """Their captured length follows from the snap length: 62 bytes and 2 of padding here."""
     simple = block(3, struct.pack("<I", 60) + bytes(range(60)))
-    cut = block(3, struct.pack("<I", 600) + bytes(range(64)))
-    data = section() + interface(1, snaplen=64) + simple + packet(NOW // 1000) + cut
+    cut = block(3, struct.pack("<I", 600) + bytes(range(snaplen or 88)))
+    data = section() + interface(1, snaplen=snaplen) + simple + packet(NOW // 1000) + cut
     assert read(data) == [
         (0, 1, bytes(range(60)), 60),
         (NOW // 1000 * 1000, 1, b"data", 99),
-        (NOW // 1000 * 1000, 1, bytes(range(64)), 600),
+        (NOW // 1000 * 1000, 1, bytes(range(snaplen or 88)), 600),
     ]
 
 
