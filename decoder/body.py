@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from . import schema
@@ -26,6 +27,7 @@ class Body:
     """Why there is no `message`: a remark."""
     _odd: list[str] | None = None  # remarks on values, a by-product of `to_dict`
     _remarks: list[str] | None = None
+    _may_have_unknown = False
 
     def __init__(self, proto_id: int, direction: Direction, format: int, plaintext: bytes | None) -> None:
         self._proto_id = proto_id
@@ -40,7 +42,7 @@ class Body:
         elif format == JSON:
             self._read_json(cls, plaintext)
         else:
-            message, self.problem = parse_body(cls, plaintext)
+            message, self.problem, self._may_have_unknown = parse_body(cls, plaintext)
             if self.problem is None:
                 self.message = message
 
@@ -72,13 +74,10 @@ class Body:
     def ret_type(self) -> str | None:
         """The SDK's name of the retType of a response or push; the number as text where it has none."""
         message = self.message
-        if message is None or self._direction == "c2s":
+        if message is None or self._direction == "c2s" or not message.HasField("retType"):
             return None
-        field = message.DESCRIPTOR.fields_by_name.get("retType")
-        if field is None or not message.HasField("retType"):
-            return None
-        number = message.retType  # type: ignore[attr-defined]
-        return str(schema.enum_names(schema.enum_descriptor("Common.RetType"), "sdk").get(number, number))
+        number: int = message.retType  # type: ignore[attr-defined]
+        return _ret_types().get(number) or str(number)
 
     @property
     def packet_id(self) -> dict[str, Any] | None:
@@ -98,7 +97,7 @@ class Body:
                 to_dict(self.message, "number", True, self._odd)
         if self._remarks is None:
             self._remarks = [] if self.problem is None else [self.problem]
-            if self.message is not None and self._plaintext is not None:
+            if self._may_have_unknown and self.message is not None and self._plaintext is not None:
                 unknown = unknown_fields(self.message, self._plaintext)
                 if unknown is not None:
                     self._remarks.append(unknown)
@@ -107,7 +106,8 @@ class Body:
     @property
     def notes(self) -> list[str]:
         """`remarks` without the places: words to search and count."""
-        return [remark.partition(":")[0] for remark in self.remarks]
+        remarks = self.remarks
+        return [remark.partition(":")[0] for remark in remarks] if remarks else remarks
 
     def to_dict(self, enums: EnumStyle, *, redact: bool) -> dict[str, Any] | None:
         """The body as plain data in the protobuf JSON mapping, or None if it could not be read."""
@@ -127,6 +127,12 @@ class Body:
         from .wire import text_view, wire_view
 
         return text_view(self._plaintext) if self._format == JSON else wire_view(self._plaintext)
+
+
+@functools.cache
+def _ret_types() -> dict[int, str]:
+    names = schema.enum_names(schema.enum_descriptor("Common.RetType"), "sdk")
+    return {number: str(name) for number, name in names.items()}
 
 
 _with_packet_id: dict[type[ProtobufMessage], bool] = {}

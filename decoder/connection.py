@@ -80,6 +80,7 @@ class Connection:
         "info",
         "limits",
         "now_ns",
+        "now_number",
         "opener",
         "outlet",
         "over",
@@ -115,6 +116,9 @@ class Connection:
         self.finished = False
         """Whether `finish` was called: only late copies are expected."""
         self.now_ns = info.first_ns
+        """Time of the packet seen last."""
+        self.now_number = first_number
+        """Its number."""
         self.requests: dict[tuple[int, int], tuple[int, int]] = {}
         """Unanswered requests: protocol id and serial number to record number and time."""
         self._held: list[Message | Gap | _HeldFrame] = []
@@ -128,6 +132,7 @@ class Connection:
         seq, _, flags, payload, missing, numbers, time_ns = segment
         info = self.info
         self.now_ns = time_ns
+        self.now_number = numbers[-1]
         if flags & SYN:
             seq += 1
             if not side.stream.started:

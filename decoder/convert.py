@@ -32,44 +32,42 @@ _SEARCHED = 1_000
 _SMALL = 256 * 1024
 """Bytes of a body up to which all its missing fields may be named."""
 
-_has_required: set[type[ProtobufMessage]] = set()
 
+def parse_body(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage | None, str | None, bool]:
+    """Parse `data` as `cls`: the message, what is wrong with it as the text of a note, whether it has unknown fields.
 
-def parse_body(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage | None, str | None]:
-    """Parse `data` as `cls`: the message, and what is wrong with it as the text of a note.
+    ``(message, None, …)`` is a complete message.  ``(message, problem, …)`` parses but lacks required
+    fields, or holds none but unknown fields; ``(None, problem, False)`` does not parse.  That there are
+    unknown fields is only a suspicion where the bytes are not in protobuf's usual order; `unknown_fields` tells.
 
-    ``(message, None)`` is a complete message.  ``(message, problem)`` parses but lacks required
-    fields, or holds none but unknown fields; ``(None, problem)`` does not parse.
+    The usual case takes one look: what is left without the unknown fields serialises to `data`, and
+    serialising has looked for required fields on its way, in half the time of IsInitialized().
     """
     try:
         message = cls.FromString(data)
-        # Serialising looks for required fields on its way, in half the time of IsInitialized().  But when
-        # it finds one missing it names them all, and a hostile body may lack millions.
         if len(data) <= _SMALL:
-            message.SerializeToString()
+            message.DiscardUnknownFields()
+            if message.SerializeToString() == data:
+                return message, None, False
+        return _parse_carefully(cls, data)
     except Exception as error:
-        return _explain(cls, data, error)
-    if cls in _has_required and len(data) <= _SMALL:
-        return message, None
+        from google.protobuf.message import DecodeError, EncodeError
+
+        if isinstance(error, EncodeError):
+            return _parse_carefully(cls, data)
+        if isinstance(error, DecodeError):
+            return None, "bad-body: not a protobuf message", False
+        raise
+
+
+def _parse_carefully(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage, str | None, bool]:
+    message = cls.FromString(data)
     if not message.IsInitialized():
-        return message, "bad-body: required fields missing"
-    if cls().IsInitialized():
-        if data and not message.ListFields():
-            return message, "bad-body: none but unknown fields"
-    else:
-        _has_required.add(cls)
-    return message, None
-
-
-def _explain(cls: type[ProtobufMessage], data: bytes, error: Exception) -> tuple[ProtobufMessage | None, str | None]:
-    from google.protobuf.message import DecodeError, EncodeError
-
-    if isinstance(error, DecodeError):
-        return None, "bad-body: not a protobuf message"
-    if isinstance(error, EncodeError):
-        message = cls.FromString(data)
-        return message, note("bad-body: required fields missing", missing_fields(message))
-    raise error
+        missing = missing_fields(message) if len(data) <= _SMALL else ()  # it names them all, and may find millions
+        return message, note("bad-body: required fields missing", missing), True
+    if data and not message.ListFields():
+        return message, "bad-body: none but unknown fields", True
+    return message, None, True
 
 
 def to_dict(

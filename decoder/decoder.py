@@ -168,6 +168,7 @@ class Decoder:
                     stream.position = offset + len(payload)
                     stream.next_seq = (seq + len(payload)) & 0xFFFFFFFF
                     connection.now_ns = time_ns
+                    connection.now_number = number
                     framer = side.framer
                     framer.feed(payload, numbers or (number,), time_ns, offset)
                     if framer.buffered != side.counted:

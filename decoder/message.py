@@ -6,6 +6,7 @@ asked for: whoever only counts messages does not pay for their bodies.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import schema
@@ -28,7 +29,7 @@ HINTS = {
     "sha1-of-ciphertext": "the sender hashed the encrypted bytes, not the plain ones: a bug in its SDK",
     "no-key": "the connection is encrypted; give OpenD's RSA private key (its rsa_private_key setting) with --rsa-key",
     "wrong-key": "no given RSA key opens InitConnect; give the key file that OpenD's rsa_private_key setting names",
-    "handshake-missing": "the capture begins after InitConnect; give a key log with --keylog, or record from the start",
+    "handshake-missing": "InitConnect, which brings the keys, is missing; give a key log with --keylog, or begin the capture earlier",
     "sha1-mismatch": "the body does not have the SHA-1 in its header: damaged in transit, or hashed wrongly",
 }
 """One line for each `reason`: what to do about it."""
@@ -52,27 +53,19 @@ class Flow:
 def rfc3339(time_ns: int) -> str:
     """`time_ns` (nanoseconds since 1970, UTC) as RFC 3339 with nine decimals."""
     seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
-    days, second = divmod(seconds, 86_400)
-    return f"{_date(days)}T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}.{nanoseconds:09d}Z"
-
-
-_dates: dict[int, str] = {}
-
-
-def _date(days: int) -> str:
-    """The date `days` after 1970-01-01: a capture holds few of them, so each is worked out once."""
-    text = _dates.get(days)
-    if text is None:
-        import datetime
-
+    text = _seconds.get(seconds)
+    if text is None:  # a second holds thousands of messages
         try:
-            text = (datetime.date(1970, 1, 1) + datetime.timedelta(days)).isoformat()
-        except OverflowError:  # a time stamp of a damaged capture
-            text = "9999-12-31"
-        if len(_dates) > 4096:
-            _dates.clear()
-        _dates[days] = text
-    return text
+            text = (datetime(1970, 1, 1) + timedelta(seconds=seconds)).isoformat()
+        except OverflowError:  # the time stamp of a damaged capture
+            text = "9999-12-31T23:59:59"
+        if len(_seconds) > 4096:
+            _seconds.clear()
+        _seconds[seconds] = text
+    return f"{text}.{nanoseconds:09d}Z"
+
+
+_seconds: dict[int, str] = {}
 
 
 class Message:
@@ -252,7 +245,7 @@ class Message:
     @property
     def notes(self) -> list[str]:
         """What is worth knowing beside the verdict."""
-        return [*(self._notes or ()), *self.content.notes]
+        return [*self._notes, *self.content.notes] if self._notes else self.content.notes
 
     def add_note(self, note: str) -> None:
         """Append `note` unless it is there already."""
@@ -307,10 +300,12 @@ class Message:
 class Gap:
     """A hole in one direction of a connection: bytes that are missing or could not be used."""
 
-    __slots__ = ("bytes", "flow", "reason", "time_ns")
+    __slots__ = ("bytes", "flow", "frame", "reason", "time_ns")
 
-    def __init__(self, flow: Flow, time_ns: int, size: int | None, reason: str) -> None:
+    def __init__(self, flow: Flow, time_ns: int, size: int | None, reason: str, frame: int = 0) -> None:
         self.flow = flow
+        self.frame = frame
+        """Number of the packet at which the hole was declared."""
         self.time_ns = time_ns
         """Capture time of the packet at which the hole was declared, in nanoseconds since 1970."""
         self.bytes = size

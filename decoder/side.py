@@ -208,7 +208,8 @@ class Side:
         return opened[2]
 
     def gap(self, size: int, reason: str) -> None:
-        self.connection.give_gap(Gap(self.flow, self.connection.now_ns, size, reason))
+        connection = self.connection
+        connection.give_gap(Gap(self.flow, connection.now_ns, size, reason, connection.now_number))
 
     def proves(self, header: Header, body: bytes) -> bool:
         return self.connection.opener.proves(self.direction, header, body)

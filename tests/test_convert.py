@@ -38,7 +38,7 @@ def instances(name: str, count: int = 3) -> list[Message]:
 
 
 def parsed(name: str, data: bytes) -> Message:
-    message, problem = parse_body(schema.message_class(name), data)
+    message, problem, _ = parse_body(schema.message_class(name), data)
     assert message is not None
     assert problem is None
     return message
@@ -160,7 +160,7 @@ def test_enums_declared_wider_than_an_enum_print_names_and_keep_every_value() ->
         schema.message_class("Qot_StockScreen.QueryKlineShape").DESCRIPTOR.fields_by_name["valueSet"]
     ).values[1]
     vendor.valueSet.extend([known.number, 2**40])
-    message, _ = parse_body(schema.message_class("Qot_StockScreen.QueryKlineShape"), vendor.SerializePartialToString())
+    message, *_ = parse_body(schema.message_class("Qot_StockScreen.QueryKlineShape"), vendor.SerializePartialToString())
     notes: list[str] = []
     assert to_dict(message, "proto", notes=notes)["valueSet"] == [known.name, str(2**40)]
     assert notes == [f"unknown-enum-value: valueSet = {2**40}"]
@@ -270,14 +270,14 @@ def test_a_nested_secret_leaves_no_trace() -> None:
 
 def test_parse_body_tells_the_cases_apart() -> None:
     response = schema.message_class("Trd_UpdateOrder.Response")
-    message, problem = parse_body(response, b"\x08\x00")
+    message, problem, _ = parse_body(response, b"\x08\x00")
     assert (message, problem) == (response(retType=0), None)
-    message, problem = parse_body(response, b"\xff\xff")
+    message, problem, _ = parse_body(response, b"\xff\xff")
     assert (message, problem) == (None, "bad-body: not a protobuf message")
-    message, problem = parse_body(response, b"\x08\x00\x22\x00")
+    message, problem, _ = parse_body(response, b"\x08\x00\x22\x00")
     assert message is not None
     assert problem == "bad-body: required fields missing: s2c.header, s2c.order"
-    message, problem = parse_body(response, b"")
+    message, problem, _ = parse_body(response, b"")
     assert problem == "bad-body: required fields missing: retType"
 
 
@@ -293,7 +293,7 @@ def test_parse_body_wants_a_known_field_where_none_is_required() -> None:
 def test_a_large_incomplete_body_is_not_listed_field_by_field() -> None:
     cls = schema.message_class("Qot_GetKL.S2C")
     number = cls.DESCRIPTOR.fields_by_name["klList"].number
-    message, problem = parse_body(cls, length_delimited(number, b"") * 200_000)
+    message, problem, _ = parse_body(cls, length_delimited(number, b"") * 200_000)
     assert message is not None
     assert problem == "bad-body: required fields missing"
     assert len(parse_body(cls, length_delimited(number, b"") * 1_000)[1] or "") < 500
@@ -375,7 +375,7 @@ def test_no_bytes_make_it_raise(name: str, data: st.DataObject) -> None:
         body[position : position + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=4))
         if not body:
             break
-    message, _ = parse_body(schema.message_class(name), bytes(body))
+    message, *_ = parse_body(schema.message_class(name), bytes(body))
     if message is not None:
         unknown_fields(message, bytes(body))
         for style in ("sdk", "proto", "number"):
