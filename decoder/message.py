@@ -29,7 +29,7 @@ HINTS = {
     "sha1-of-ciphertext": "the sender hashed the encrypted bytes, not the plain ones: a bug in its SDK",
     "no-key": "the connection is encrypted; give OpenD's RSA private key (its rsa_private_key setting) with --rsa-key",
     "wrong-key": "no given RSA key opens InitConnect; give the key file that OpenD's rsa_private_key setting names",
-    "handshake-missing": "InitConnect, which brings the keys, is missing; give a key log with --keylog, or begin the capture earlier",
+    "handshake-missing": "InitConnect, which has the keys, is missing: give a key log with --keylog, or capture from the start",
     "sha1-mismatch": "the body does not have the SHA-1 in its header: damaged in transit, or hashed wrongly",
 }
 """One line for each `reason`: what to do about it."""
