@@ -14,6 +14,8 @@ from .body import Body
 from .header import FORMATS, Header
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from google.protobuf.message import Message as ProtobufMessage
 
 __all__ = ["HINTS", "Direction", "EnumStyle", "Flow", "Gap", "Kind", "Message", "rfc3339"]
@@ -29,7 +31,7 @@ HINTS = {
     "sha1-of-ciphertext": "the sender hashed the encrypted bytes, not the plain ones: a bug in its SDK",
     "no-key": "the connection is encrypted; give OpenD's RSA private key (its rsa_private_key setting) with --rsa-key",
     "wrong-key": "no given RSA key opens InitConnect; give the key file that OpenD's rsa_private_key setting names",
-    "handshake-missing": "InitConnect, which has the keys, is missing: give a key log with --keylog, or capture from the start",
+    "handshake-missing": "InitConnect, which has the keys, is missing: give a key log with --keylog, or record it",
     "sha1-mismatch": "the body does not have the SHA-1 in its header: damaged in transit, or hashed wrongly",
 }
 """One line for each `reason`: what to do about it."""
@@ -120,6 +122,25 @@ class Message:
         """The connID of InitConnect or of the key log, as text."""
         if notes is not None:
             self._notes = notes
+
+    def __reduce__(self) -> tuple[Callable[..., Message], tuple[Any, ...]]:
+        # For worker processes: what cannot be worked out again, as a tuple (an instance dict takes twice as long).
+        return _restored, (
+            self.flow,
+            self.header,
+            self.time_ns,
+            self._frames,
+            self.kind,
+            self.plaintext,
+            self.encryption,
+            self.verdict,
+            self.reason,
+            self.conn_id,
+            self._notes,
+            self.number,
+            self.request,
+            self.latency_ns,
+        )
 
     # The contract's keys that are worked out on demand.
 
@@ -295,6 +316,12 @@ class Message:
             f"<Message {self.number} {self.flow.direction} {self.proto or self.proto_id} {self.kind} "
             f"serial {self.serial_no} {self.verdict}>"
         )
+
+
+def _restored(*state: Any) -> Message:
+    message = Message(*state[:11])
+    message.number, message.request, message.latency_ns = state[11:]
+    return message
 
 
 class Gap:
