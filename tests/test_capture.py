@@ -107,6 +107,12 @@ def test_captures_joined_end_to_end(second: str, chunk: int) -> None:
     assert read_bytes(pcap(PACKETS) + pcap(later, second, linktype=101), chunk=chunk) == PACKETS + later
 
 
+def test_an_empty_packet_is_not_taken_for_the_header_of_a_joined_file() -> None:
+    """Its time may be that of the magic number (in 2055), or its fraction that of the version."""
+    packets: Packets = [(0xA1B2C3D4 * 10**9 + 5000, 1, b"", 0), (5 * 10**9 + 0x40002 * 1000, 1, b"", 0), PACKETS[0]]
+    assert read_bytes(pcap(packets)) == packets
+
+
 # Compressed
 
 
