@@ -1,0 +1,69 @@
+"""Text from the wire, made safe to print.
+
+A string in a message can hold anything: terminal escapes, line breaks that forge a record, characters that
+turn the direction of writing.  Whatever `str.isprintable` does not call printable is shown as an escape.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["escape", "json_safe", "quote"]
+
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_PLAIN = re.compile(r"[\w.+:/@-]+|\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d(\.\d{1,9})?)?", re.ASCII)
+
+# In UTF-8: DEL and C1 controls, the soft hyphen, marks and overrides of direction, line and paragraph separators,
+# what has no width, tags.  A lead byte is never a continuation, so bytes can be searched as they are.
+_INVISIBLE = re.compile(
+    rb"\x7f|\xc2[\x80-\x9f\xad]|\xd8\x9c|\xe1\xa0\x8e|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]"
+    rb"|\xef\xbb\xbf|\xef\xbf[\xb9-\xbb]|\xf3\xa0[\x80\x81][\x80-\xbf]"
+)
+_LEADS = (b"\x7f", b"\xc2", b"\xd8", b"\xe1", b"\xe2", b"\xef", b"\xf3")
+
+
+def escape(text: str | bytes, limit: int = 65_536) -> str:
+    r"""`text` with control and format characters as escapes (``\x1b``, ``\u202e``, ``\n``), `limit` characters at most.
+
+    Bytes, which protobuf gives for a string that is not UTF-8, show replacement characters.
+    """
+    if isinstance(text, bytes):
+        text = text[: 4 * limit].decode("utf-8", "replace")
+    rest = len(text) - limit
+    if rest > 0:
+        text = text[:limit]
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else _SHORT.get(c) or _escaped(c) for c in text)
+    return text if rest <= 0 else f"{text}… ({rest} more)"
+
+
+def quote(text: str | bytes, limit: int = 80) -> str:
+    """`escape`, in quotes unless it is one plain word or a time.
+
+    So what is data cannot pass for part of the line around it.
+    """
+    safe = escape(text, limit)
+    if _PLAIN.fullmatch(safe):
+        return safe
+    return '"' + safe.replace('"', '\\"') + '"'
+
+
+def json_safe(text: bytes) -> bytes:
+    r"""JSON in UTF-8 with the invisible characters that JSON itself does not escape as ``\u`` escapes.
+
+    The value stays the same.  JSON writers escape what is below 0x20 and pass the rest through: C1 controls,
+    which some terminals obey, and overrides of the direction of writing.
+    """
+    if not any(lead in text for lead in _LEADS):
+        return text
+    return _INVISIBLE.sub(_json_escape, text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _json_escape(match: re.Match[bytes]) -> bytes:
+    units = match[0].decode().encode("utf-16-be")
+    return b"".join(b"\\u%02x%02x" % (units[i], units[i + 1]) for i in range(0, len(units), 2))

@@ -1,0 +1,218 @@
+"""One line per message, made for reading.
+
+::
+
+    2026-11-22 08:19:30.123456  0 → Qot_GetBasicQot      request  #5170   HK.00700,US.AAPL
+    2026-11-22 08:19:30.124001  0 ← Qot_GetBasicQot      response #5170   RET_OK  545 µs basicQotList[2] HK.00700 …
+
+That is: time, connection, direction (an arrow to or from the gateway), protocol, kind, serial number, of a response
+retType and latency, and the fields that matter.  What may be wrong stands before the fields: the message of a failed
+retType, the verdict of a message that was not verified, notes.  On a terminal lines are cut to its width, and the date
+stands on a line of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from unicodedata import combining, east_asian_width
+
+from decoder import schema
+from decoder.message import Gap, Message
+from decoder.output.digest import Digest, Digests, Memo, latency_text, local_time
+from decoder.output.escape import escape, quote
+
+if TYPE_CHECKING:
+    from decoder.body import Body
+    from decoder.message import EnumStyle, Flow
+
+__all__ = ["GAP_REASONS", "TextOutput"]
+
+GAP_REASONS = {
+    "lost": "missing from the capture",
+    "snaplen": "cut off by the snap length",
+    "limit": "dropped: a memory limit was hit",
+    "resync": "passed over to reach the next header",
+    "mid-stream": "before the first header",
+}
+
+Parts = list[tuple[str, str]]
+
+_COLORS = {
+    "time": "\x1b[2m",
+    "request": "\x1b[36m",
+    "response": "\x1b[32m",
+    "push": "\x1b[34m",
+    "gap": "\x1b[35m",
+    "bad": "\x1b[1;31m",
+    "odd": "\x1b[33m",
+}
+_RESET = "\x1b[0m"
+_HEADS = 8_192
+_SERIAL = 6  # columns
+_DIGITS = 10  # at least, of a time in nanoseconds: those before the last nine are the seconds
+_LATENCY = 7
+_MAX_RET_MSG = 200
+
+
+class TextOutput:
+    """Renders messages and gaps as lines.
+
+    `width`: columns of the terminal, None if the output is no terminal.  `encoding`: of the output; where it has no
+    arrows, ``>`` and ``<`` stand for them (and so on).
+    """
+
+    def __init__(
+        self,
+        enums: EnumStyle = "sdk",
+        *,
+        show_secrets: bool = False,
+        utc: bool = False,
+        color: bool = False,
+        width: int | None = None,
+        encoding: str = "utf-8",
+    ) -> None:
+        self._width = width
+        self._color = color
+        self._digests = Digests(enums, show_secrets=show_secrets, utc=utc)
+        self._plain = not _can_encode("→←…µ", encoding)
+        self._arrows = {"c2s": ">", "s2c": "<"} if self._plain else {"c2s": "→", "s2c": "←"}
+        self._stamps = Memo[str](lambda second: local_time(int(second), utc))
+        self._zone = "Z" if utc else ""
+        self._date = ""  # that was shown last, on a terminal
+        self._heads: dict[tuple[Flow, int], tuple[str, Digest]] = {}
+
+    def render(self, records: Iterable[Message | Gap]) -> str:
+        """The lines of `records`."""
+        if self._color or self._width is not None:
+            return "".join([self._painted(item) for item in records])
+        lines = []
+        heads, stamps, zone = self._heads, self._stamps, self._zone
+        for item in records:
+            # The fast path: a message without anything to remark, just as `_parts` would put it.
+            if isinstance(item, Message) and item.verdict == "verified" and item._notes is None:
+                body: Any = item.content.message
+                if body is not None and (item.kind == "request" or not body.retType):
+                    header = item.header
+                    head, digest = heads.get((item.flow, header[1])) or self._head(item)
+                    digits = str(item.time_ns)
+                    if len(digits) < _DIGITS:
+                        digits = digits.zfill(_DIGITS)
+                    answer = f" RET_OK {self._latency(item)}" if item.kind == "response" else ""
+                    lines.append(
+                        f"{stamps[digits[:-9]]}.{digits[-9:-3]}{zone}{head}{str(header[4]).ljust(_SERIAL)}{answer}"
+                        f"{digest(body)}\n"
+                    )
+                    continue
+            lines.append("".join([text for _, text in self._parts(item)]).rstrip() + "\n")
+        return "".join(lines)
+
+    def _head(self, message: Message) -> tuple[str, Digest]:
+        """What all messages of a protocol in one direction of a connection share, and their digest function."""
+        flow, proto_id = message.flow, message.proto_id
+        name = message.proto or f"unknown:{proto_id}"
+        head = f" {flow.connection:2} {self._arrows[flow.direction]} {name:<20} {message.kind:<8} #"
+        cls = schema.body_class(proto_id, flow.direction)
+        known = head, str if cls is None else self._digests.function(cls)
+        if len(self._heads) >= _HEADS:
+            self._heads.clear()
+        self._heads[flow, proto_id] = known
+        return known
+
+    def _time(self, time_ns: int) -> str:
+        digits = str(time_ns).zfill(_DIGITS)
+        return f"{self._stamps[digits[:-9]]}.{digits[-9:-3]}{self._zone}"
+
+    def _parts(self, item: Message | Gap) -> Parts:
+        """A line in parts, each with the name of its style."""
+        parts: Parts = [("time", self._time(item.time_ns))]
+        flow = item.flow
+        if isinstance(item, Gap):
+            size = "some bytes" if item.bytes is None else "1 byte" if item.bytes == 1 else f"{item.bytes:,} bytes"
+            explained = GAP_REASONS.get(item.reason, item.reason)
+            start = f" {flow.connection:2} {self._arrows[flow.direction]} {'gap':<20} {item.reason:<8}"
+            return [*parts, ("gap", f"{start} {size} {explained}")]
+        head, digest = self._heads.get((flow, item.proto_id)) or self._head(item)
+        parts += [(item.kind, head), ("time", str(item.serial_no).ljust(_SERIAL))]
+        content = item.content
+        parts += self._status(item, content)
+        if item.verdict != "verified":
+            parts.append(("bad" if item.verdict == "failed" else "odd", f" [{item.verdict}: {item.reason}]"))
+        notes = [*(item._notes or ()), *([content.problem] if content.problem else ())]
+        if notes:
+            parts.append(("odd", f" [{escape('; '.join(notes), 200)}]"))
+        body = content.message
+        parts.append(("", digest(body) if body is not None else f" ({item.body_len:,} bytes)" if item.body_len else ""))
+        return parts
+
+    def _status(self, message: Message, content: Body) -> Parts:
+        """retType and latency of a response, and why it failed; of a push only the latter."""
+        name = content.ret_type
+        failed = name is not None and name != "RET_OK"
+        parts: Parts = []
+        if message.kind == "response":
+            parts += [("bad" if failed else "", f" {name or '':<6}"), ("", f" {self._latency(message)}")]
+        elif failed:
+            parts.append(("bad", f" {name}"))
+        if failed:
+            body: Any = content.message
+            text = quote(body.retMsg, _MAX_RET_MSG) if body.retMsg else ""
+            code = f"errCode={body.errCode}" if body.errCode else ""
+            parts.append(("bad", "".join(f" {word}" for word in (text, code) if word)))
+        return parts
+
+    def _latency(self, message: Message) -> str:
+        if message.latency_ns is None:
+            return " " * _LATENCY
+        text = latency_text(message.latency_ns).rjust(_LATENCY)
+        return text.replace("µ", "u") if self._plain else text
+
+    def _painted(self, item: Message | Gap) -> str:
+        """The line cut to the width and coloured."""
+        parts = self._parts(item)
+        left = self._width
+        line = ""
+        if left is not None:
+            style, stamp = parts[0]
+            date, _, clock = stamp.partition(" ")
+            parts[0] = style, clock or stamp
+            if clock and date != self._date:
+                self._date = date
+                line = self._colored(style, date) + "\n"
+        for style, text in parts:
+            if left is not None:
+                text, left = _cut(text, left, "~" if self._plain else "…")
+            line += self._colored(style, text)
+        return line + "\n"
+
+    def _colored(self, style: str, text: str) -> str:
+        color = _COLORS.get(style) if self._color and text else None
+        return f"{color}{text}{_RESET}" if color else text
+
+
+def _cut(text: str, width: int, ellipsis: str) -> tuple[str, int]:
+    """`text` cut to `width` columns, and the columns that are left; after a cut none are."""
+    needed = len(text) if text.isascii() else sum(map(_columns, text))
+    if needed <= width:
+        return text, width - needed
+    if width <= 0:
+        return "", 0
+    kept = []
+    for character in text:
+        width -= _columns(character)
+        if width < 1:
+            break
+        kept.append(character)
+    return "".join(kept) + ellipsis, 0
+
+
+def _columns(character: str) -> int:
+    return 0 if combining(character) else 2 if east_asian_width(character) in "WF" else 1
+
+
+def _can_encode(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except (UnicodeError, LookupError):
+        return False
+    return True
