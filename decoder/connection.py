@@ -172,6 +172,11 @@ class Connection:
             return False
         return self.client.syn_seen or self.server.syn_seen or self.opener.request_seen
 
+    @property
+    def holding(self) -> bool:
+        """Whether messages are held back."""
+        return bool(self._held)
+
     def hold(
         self, side: Side, header: Header, body: bytes, numbers: tuple[int, ...], time_ns: int, notes: list[str] | None
     ) -> None:
@@ -191,7 +196,7 @@ class Connection:
             elif isinstance(item, Gap):
                 self.give_gap(item)
             else:
-                self._give(item)
+                self.give(item)
 
     # Giving out
 
@@ -215,11 +220,11 @@ class Connection:
         if self._held:
             self._keep(message)
         else:
-            self._give(message)
+            self.give(message)
         if header[1] == INIT_CONNECT and kind == "response":
             self.release()
 
-    def _give(self, message: Message) -> None:
+    def give(self, message: Message) -> None:
         """Number a message, tie a response to its request, and give it out.
 
         A response has the protocol id and the serial number of its request (source: the official SDK).

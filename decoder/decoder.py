@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from . import packet
 from .connection import ACK, SYN, Connection, ConnectionInfo, Outlet
+from .fast_path import give_whole_messages
 from .header import HEADER, HEADER_LEN, MAGIC, plausible
 from .keys import KeyRing
 from .limits import Limits
@@ -170,7 +171,14 @@ class Decoder:
                     connection.now_ns = time_ns
                     connection.now_number = number
                     framer = side.framer
-                    framer.feed(payload, numbers or (number,), time_ns, offset)
+                    numbers = numbers or (number,)
+                    if framer.in_step:
+                        used = give_whole_messages(side, payload, numbers, time_ns)
+                        if used == len(payload):
+                            continue
+                        payload = payload[used:]
+                        offset += used
+                    framer.feed(payload, numbers, time_ns, offset)
                     if framer.buffered != side.counted:
                         self._count(side)
                     continue

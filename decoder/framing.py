@@ -65,7 +65,6 @@ class Framer:
         "_damaged_offset",
         "_early_gaps",
         "_expecting",
-        "_in_step",
         "_left",
         "_marks",
         "_max_body",
@@ -81,6 +80,7 @@ class Framer:
         "buffered",
         "first_frame",
         "foreign",
+        "in_step",
         "synced",
     )
 
@@ -94,7 +94,8 @@ class Framer:
         """Stream offset of the first header found."""
         self.foreign = False
         """Whether the stream was given up: no header in its first `max_scan` bytes."""
-        self._in_step = False  # in sync, and nothing is held: the fast path is open
+        self.in_step = False
+        """Whether it is in sync and holds nothing: the next byte begins a header."""
         # The buffer: bytes that were not given out yet, and whence they came.
         self._parts: list[bytes] = []
         self._marks: list[Mark] = []
@@ -118,7 +119,7 @@ class Framer:
 
     def feed(self, data: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> None:
         """Take the next bytes of the stream, which stand at `offset` in it."""
-        if self._in_step:
+        if self.in_step:
             # Most segments hold whole messages: these are cut without a buffer.
             position, unproven = self._cut_run(data, numbers, time_ns, offset)
             if position == len(data):
@@ -145,13 +146,13 @@ class Framer:
             if self.buffered >= self._need:
                 self._settle()
             else:
-                self._in_step = False
+                self.in_step = False
 
     def hole(self, size: int, reason: str) -> None:
         """Take note that the next `size` bytes of the stream are missing."""
         if self.foreign:
             return
-        self._in_step = False
+        self.in_step = False
         left = self._left
         if not left:
             left = self._break_buffer()
@@ -183,7 +184,7 @@ class Framer:
             self._damaged_marks = self._damaged_marks[-1:]
             if self.synced:
                 self._sink.gap(size, "limit")
-            self._in_step = False
+            self.in_step = False
 
     # The buffer
 
@@ -217,7 +218,7 @@ class Framer:
 
     def _settle(self) -> None:
         self._cut(final=False)
-        self._in_step = not (self.buffered or self._searching or self._expecting or self._left)
+        self.in_step = not (self.buffered or self._searching or self._expecting or self._left)
 
     def _cut(self, final: bool) -> None:
         """Give out every frame in the buffer; with `final`, nothing more will come."""

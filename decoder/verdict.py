@@ -37,13 +37,13 @@ class Opener:
     """Opens the bodies of one connection and learns its keys as it goes."""
 
     __slots__ = (
-        "_decrypt",
-        "_encryption",
         "_keyring",
         "_log_tries",
         "_rsa_tries",
         "clear_seen",
         "conn_id",
+        "decrypt",
+        "encryption",
         "keys",
         "request_reason",
         "request_seen",
@@ -56,8 +56,9 @@ class Opener:
         self._keyring = keyring
         self._log_tries = limits.max_keylog_tries
         self._rsa_tries = _RSA_TRIES
-        self._decrypt: Callable[[bytes], bytes | None] | None = None  # what worked last; None: in clear
-        self._encryption = "None"
+        self.decrypt: Callable[[bytes], bytes | None] | None = None
+        """What worked last; None: in clear."""
+        self.encryption = "None"
         self.keys: deque[SessionKey] = deque(maxlen=_MAX_KEYS)
         self.conn_id: str | None = None
         self.clear_seen = False
@@ -72,7 +73,7 @@ class Opener:
         """Decrypt and judge `body`, the bytes on the wire."""
         if header[1] == INIT_CONNECT:
             return self._open_handshake(direction, header, body)
-        decrypt = self._decrypt
+        decrypt = self.decrypt
         if decrypt is None:
             # The sender may have hashed ciphertext, which comes in blocks of 16: then the bytes are no message.
             if sha1(body).digest() == header[6] and (
@@ -83,7 +84,7 @@ class Opener:
         else:
             plain = decrypt(body)
             if plain is not None and sha1(plain).digest() == header[6]:
-                return plain, self._encryption, "verified", None
+                return plain, self.encryption, "verified", None
         return self._open_slowly(direction, header, body)
 
     def proves(self, direction: Direction, header: Header, body: bytes) -> bool:
@@ -194,7 +195,7 @@ class Opener:
         found = self._find_decryption(header, body)
         if found is not None:
             plain, mode, key = found
-            self._decrypt, self._encryption = key.decryptor(mode), mode
+            self.decrypt, self.encryption = key.decryptor(mode), mode
             if key not in self.keys:  # of the key log
                 self.keys.appendleft(key)
             if self.conn_id is None and key.conn_id is not None:
@@ -207,15 +208,15 @@ class Opener:
                     if Body(header[1], direction, header[2], plain).complete:
                         return plain, mode, "unverified", "sha1-of-ciphertext"
             self.clear_seen = True
-            self._decrypt, self._encryption = None, "None"
+            self.decrypt, self.encryption = None, "None"
             return body, "None", "verified", None
         reason = self._excuse()
         if reason is not None:
             return None, "unknown", "unverified", reason
         # Damaged: show what can be read, in the mode of the connection first.
         readings = [(plain, mode) for plain, mode, _ in self._candidates(body, digest)]
-        readings.sort(key=lambda reading: reading[1] != self._encryption)
-        readings.insert(0 if self._decrypt is None else len(readings), (body, "None"))
+        readings.sort(key=lambda reading: reading[1] != self.encryption)
+        readings.insert(0 if self.decrypt is None else len(readings), (body, "None"))
         for plain, encryption in readings:
             if Body(header[1], direction, header[2], plain).complete:
                 return plain, encryption, "failed", "sha1-mismatch"
