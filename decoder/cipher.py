@@ -149,13 +149,14 @@ def rsa_decrypt(key: RsaKey, body: bytes) -> bytes | None:
     if not body or len(body) % size:
         return None
     cipher = PKCS1_v1_5.new(key)
+    refused = bytes(size)  # longer than any plaintext; for None, pycryptodome 3.15 to 3.23 gives b"" on bad padding
     blocks = []
     for start in range(0, len(body), size):
         try:
-            block = cipher.decrypt(body[start : start + size], None)
+            block = cipher.decrypt(body[start : start + size], refused)
         except ValueError:  # a block that is not below the modulus
             return None
-        if block is None:
+        if len(block) == size:
             return None
         blocks.append(block)
     return b"".join(blocks)
