@@ -1,0 +1,82 @@
+# From nothing but Python 3.10 or newer, pip and make: everything else goes into $(VENV).
+#
+#   make demo     install the package and decode a recorded, encrypted session
+#   make test     install the test tools and run every check
+#   make format   put the sources into the shape that make test asks for
+#   make schema   compile the .proto files after an edit
+#   make bench    measure against other decoders     make fuzz   throw damaged input at the decoder
+#   make clean    remove what the others made
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?= -n auto --maxprocesses 4
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+RUN := $(BIN)/python -m
+
+.PHONY: help demo test format schema bench fuzz clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# Debian's Python has no ensurepip unless python3-venv is installed; then pip installs itself from outside.
+$(VENV)/made:
+	@echo "== Make a virtual environment in $(VENV) ($$($(PYTHON) --version))"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.x")'
+	@$(PYTHON) -m venv $(VENV) || { \
+	  $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install -q pip; }
+	@touch $@
+
+$(VENV)/installed: $(VENV)/made pyproject.toml
+	@echo "== Install opendump and what it needs into $(VENV)"
+	@$(RUN) pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/tools: $(VENV)/installed
+	@echo "== Install the test tools into $(VENV) (pytest, ruff, mypy, the official futu-api SDK to test against)"
+	@$(RUN) pip install -q --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+KEY := --rsa-key captures/demo_rsa_key.pem
+define show
+	@printf '\n$$ opendump %s\n' "$(subst ",\",$(1))"
+	@$(BIN)/opendump $(1)
+endef
+
+demo: $(VENV)/installed
+	@echo "== Decode a session of the official SDK that was recorded with tcpdump: RSA and AES on the wire"
+	$(call show,decode captures/reconnect.pcap.gz $(KEY))
+	@printf '\n== The same file without the key: what is missing has a name\n'
+	$(call show,decode captures/reconnect.pcap.gz -c 3)
+	@printf '\n== One message of another session in full: why the gateway stopped working\n'
+	$(call show,decode captures/cbc.pcap $(KEY) -V -c 1 --where "body.s2c.programStatus.programStatus.type=NEED_PHONE_VERIFY_CODE")
+	@printf '\n== Now your own: %s/opendump decode YOUR.pcap --rsa-key YOUR.pem (README.md tells how to get both)\n' "$(BIN)"
+
+test: $(VENV)/tools
+	@echo "== ruff check: common mistakes"
+	@$(RUN) ruff check
+	@echo "== ruff format: the shape of the sources"
+	@$(RUN) ruff format --check
+	@echo "== mypy: types"
+	@$(RUN) mypy
+	@echo "== pytest: the tests (a test that needs tshark or tcpdump is skipped where they are not installed)"
+	@$(RUN) pytest $(PYTEST_ARGS)
+
+format: $(VENV)/tools
+	@$(RUN) ruff check --fix
+	@$(RUN) ruff format
+
+schema: $(VENV)/tools
+	@$(BIN)/python tests/tools/compile_schema.py
+
+bench: $(VENV)/tools
+	@$(RUN) tests.bench
+
+fuzz: $(VENV)/tools
+	@$(RUN) tests.fuzz
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
