@@ -1,4 +1,4 @@
-"""The package as Scapy and other programs find it: what importing costs, loading the extension where it is installed."""
+"""The package as Scapy and other programs find it: what importing costs, loading the extension as it is installed."""
 
 from __future__ import annotations
 
