@@ -13,7 +13,7 @@ stands on a line of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from unicodedata import combining, east_asian_width
 
@@ -23,6 +23,8 @@ from decoder.output.digest import Digest, Digests, Memo, latency_text, local_tim
 from decoder.output.escape import escape, quote
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message as ProtobufMessage
+
     from decoder.body import Body
     from decoder.message import EnumStyle, Flow
 
@@ -37,6 +39,7 @@ GAP_REASONS = {
 }
 
 Parts = list[tuple[str, str]]
+Parser = Callable[[Message], Any]
 
 _COLORS = {
     "time": "\x1b[2m",
@@ -48,6 +51,7 @@ _COLORS = {
     "odd": "\x1b[33m",
 }
 _RESET = "\x1b[0m"
+_PROTOBUF = 0
 _HEADS = 8_192
 _SERIAL = 6  # columns
 _DIGITS = 10  # at least, of a time in nanoseconds: those before the last nine are the seconds
@@ -80,7 +84,7 @@ class TextOutput:
         self._stamps = Memo[str](lambda second: local_time(int(second), utc))
         self._zone = "Z" if utc else ""
         self._date = ""  # that was shown last, on a terminal
-        self._heads: dict[tuple[Flow, int], tuple[str, Digest]] = {}
+        self._heads: dict[tuple[Flow, int], tuple[str, Digest, Parser]] = {}
 
     def render(self, records: Iterable[Message | Gap]) -> str:
         """The lines of `records`."""
@@ -91,10 +95,10 @@ class TextOutput:
         for item in records:
             # The fast path: a message without anything to remark, just as `_parts` would put it.
             if isinstance(item, Message) and item.verdict == "verified" and item._notes is None:
-                body: Any = item.content.message
-                if body is not None and (item.kind == "request" or not body.retType):
-                    header = item.header
-                    head, digest = heads.get((item.flow, header[1])) or self._head(item)
+                header = item.header
+                head, digest, parse = heads.get((item.flow, header[1])) or self._head(item)
+                body = parse(item) if header[2] == _PROTOBUF else None
+                if body is not None:
                     digits = str(item.time_ns)
                     if len(digits) < _DIGITS:
                         digits = digits.zfill(_DIGITS)
@@ -107,13 +111,13 @@ class TextOutput:
             lines.append("".join([text for _, text in self._parts(item)]).rstrip() + "\n")
         return "".join(lines)
 
-    def _head(self, message: Message) -> tuple[str, Digest]:
-        """What all messages of a protocol in one direction of a connection share, and their digest function."""
+    def _head(self, message: Message) -> tuple[str, Digest, Parser]:
+        """What all messages of a protocol in one direction share: the start of the line, and how to read a body."""
         flow, proto_id = message.flow, message.proto_id
         name = message.proto or f"unknown:{proto_id}"
         head = f" {flow.connection:2} {self._arrows[flow.direction]} {name:<20} {message.kind:<8} #"
         cls = schema.body_class(proto_id, flow.direction)
-        known = head, str if cls is None else self._digests.function(cls)
+        known = head, str if cls is None else self._digests.function(cls), _parser(cls)
         if len(self._heads) >= _HEADS:
             self._heads.clear()
         self._heads[flow, proto_id] = known
@@ -132,7 +136,7 @@ class TextOutput:
             explained = GAP_REASONS.get(item.reason, item.reason)
             start = f" {flow.connection:2} {self._arrows[flow.direction]} {'gap':<20} {item.reason:<8}"
             return [*parts, ("gap", f"{start} {size} {explained}")]
-        head, digest = self._heads.get((flow, item.proto_id)) or self._head(item)
+        head, digest, _ = self._heads.get((flow, item.proto_id)) or self._head(item)
         parts += [(item.kind, head), ("time", str(item.serial_no).ljust(_SERIAL))]
         content = item.content
         parts += self._status(item, content)
@@ -188,6 +192,32 @@ class TextOutput:
     def _colored(self, style: str, text: str) -> str:
         color = _COLORS.get(style) if self._color and text else None
         return f"{color}{text}{_RESET}" if color else text
+
+
+def _parser(cls: type[ProtobufMessage] | None) -> Parser:
+    """How to parse a body for its line: None unless there is nothing to remark about it.
+
+    A line shows what is there.  Whether required fields are missing deep in the body is a question that takes
+    as long as the line itself; the other formats ask it.
+    """
+    if cls is None:
+        return lambda _: None
+    from google.protobuf.message import DecodeError
+
+    from_string = cls.FromString
+    is_response = "retType" in cls.DESCRIPTOR.fields_by_name
+    has_c2s = "c2s" in cls.DESCRIPTOR.fields_by_name
+
+    def parse(message: Message) -> Any:
+        try:
+            body: Any = from_string(message.plaintext)  # type: ignore[arg-type]
+        except DecodeError:
+            return None
+        if is_response:
+            return None if body.retType else body
+        return body if not has_c2s or body.HasField("c2s") else None
+
+    return parse
 
 
 def _cut(text: str, width: int, ellipsis: str) -> tuple[str, int]:
