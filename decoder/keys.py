@@ -66,6 +66,8 @@ class KeyRing:
         if isinstance(keylogs, (str, os.PathLike)):
             keylogs = (keylogs,)
         self.rsa_keys = [_read_rsa_key(source, passphrase) for source in rsa_keys]
+        self.rsa_given = bool(self.rsa_keys)
+        """Whether there is an RSA key other than by `use_sample_key`."""
         self.log: list[SessionKey] = [entry for path in keylogs for entry in read_key_log(path)]
         self.harvested: list[SessionKey] = []
         """The keys that InitConnect responses handed out while decoding, in order of appearance."""

@@ -144,7 +144,7 @@ class Opener:
             return body, "None", "failed", "sha1-mismatch"
         if _reads_as_clear(direction, body):
             return None, "unknown", "failed", "sha1-mismatch"
-        return None, "unknown", "unverified", "wrong-key" if self._keyring.rsa_keys else "no-key"
+        return None, "unknown", "unverified", "wrong-key" if self._keyring.rsa_given else "no-key"
 
     def _learn(self, body: Body) -> None:
         """Take connID and AES key from an InitConnect response."""

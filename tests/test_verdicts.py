@@ -401,6 +401,19 @@ def test_wrong_key() -> None:
     assert told(messages) == [(number, "unknown", "unverified", "wrong-key") for number in (1001, 1001, 1004)]
 
 
+def test_the_sample_key_that_is_tried_unasked_is_no_given_key() -> None:
+    pytest.importorskip("futu")
+    keys = KeyRing()
+    keys.use_sample_key()
+    messages, _, _ = decode(handshake(Exchange()), keys=keys)
+    assert {m.reason for m in messages} == {"no-key"}
+    sample = Exchange()
+    handshake(sample, key=keys.rsa_keys[0].key)
+    messages, _, decoder = decode(sample, keys=keys)
+    assert told(messages) == OPENED
+    assert any("sample key" in line for line in decoder.summary.reports)
+
+
 # Row 5: the handshake was not seen
 
 
