@@ -1,0 +1,196 @@
+"""Feeds every message to the analyses that it concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from decoder.findings.context import Context
+from decoder.findings.drift import Drift
+from decoder.findings.finding import Finding, Findings
+from decoder.findings.lifetime import KEEP_ALIVE, NOTIFY, Lifetime
+from decoder.findings.matching import TRADE_WRITES, Matching, report_failure
+from decoder.findings.readability import CONFLICT, report_conflict, report_gap, report_unverified
+from decoder.findings.secrecy import INIT_CONNECT, Secrecy
+from decoder.findings.subscriptions import SUBSCRIBING, WATCHED_PUSHES, Subscriptions
+from decoder.findings.trade import ORDER_LIST, ORDER_PUSH, PLACING, Trade
+from decoder.message import Gap, Message
+
+if TYPE_CHECKING:
+    from decoder.connection import ConnectionInfo
+    from decoder.findings.finding import Severity
+    from decoder.message import Flow
+
+__all__ = ["Analyser"]
+
+_MAX_CONNECTIONS = 65_536
+
+
+class Analyser:
+    """Turns what a `Decoder` gives into findings; holds a bounded amount of memory however long the capture is.
+
+    ::
+
+        analyser = Analyser()
+        decoder = Decoder(on_connection=analyser.connection_ended)
+        for batch in batches:
+            analyser.add(decoder.feed_batch(batch))
+        analyser.add(decoder.flush())
+        for finding in analyser.finish(): ...
+
+    Of each code the first `max_per_code` findings are listed.  `wanted` restricts the list, not the analysis: it is
+    asked with the number of the message (None if a finding is not about one) and the connection.
+    """
+
+    def __init__(self, max_per_code: int = 100, wanted: Callable[[int | None, int | None], bool] | None = None) -> None:
+        self._findings = Findings(max_per_code, wanted)
+        self._connections: dict[int, _Connection] = {}
+        self._ended: list[ConnectionInfo] = []
+        self._trade = Trade()
+        self._drift = Drift()
+        self._last_ns = 0
+
+    def connection_ended(self, info: ConnectionInfo) -> None:
+        """A connection ended; the messages that its end still gave may be added after this, with the next `add`."""
+        self._ended.append(info)
+
+    def add(self, items: Iterable[Message | Gap]) -> None:
+        """Take the next messages and gaps, in the order in which the decoder gave them."""
+        connections = self._connections
+        for item in items:
+            connection = connections.get(item.flow.connection)
+            if connection is None:
+                connection = self._open(item.flow, item.time_ns)
+            if isinstance(item, Message):
+                connection.message(item)
+            else:
+                connection.gap(item)
+            self._last_ns = item.time_ns
+        if self._ended:
+            ended, self._ended = self._ended, []
+            for info in ended:
+                connection = connections.pop(info.ordinal, None)
+                if connection is not None:
+                    connection.end(info, info.last_ns)
+                elif info.foreign:
+                    self._report_foreign(info)
+
+    def finish(self) -> list[Finding]:
+        """The end of the capture: everything that was found, in the order of time."""
+        self.add(())
+        for connection in self._connections.values():
+            connection.end(None, self._last_ns)
+        self._connections.clear()
+        return self._findings.listed()
+
+    @property
+    def counts(self) -> dict[Severity, int]:
+        """Findings by severity so far, those that are not listed included."""
+        return self._findings.counts
+
+    def _open(self, flow: Flow, time_ns: int) -> _Connection:
+        if len(self._connections) >= _MAX_CONNECTIONS:
+            self._connections.pop(next(iter(self._connections))).end(None, time_ns)
+        connection = _Connection(Context(self._findings, flow, time_ns), self._trade, self._drift)
+        self._connections[flow.connection] = connection
+        return connection
+
+    def _report_foreign(self, info: ConnectionInfo) -> None:
+        text = f"{info.client} > {info.server}: no message header was found, so this is not a gateway's traffic"
+        self._findings.add(Finding("note", "not-opend", None, info.ordinal, info.first_ns, text))
+
+
+class _Connection:
+    """The analyses of one connection."""
+
+    def __init__(self, context: Context, trade: Trade, drift: Drift) -> None:
+        self._context = context
+        self._trade = trade
+        self._drift = drift
+        self._secrecy = Secrecy(context)
+        self._matching = Matching(context)
+        self._lifetime = Lifetime(context)
+        self._subscriptions = Subscriptions(context)
+        self._last: Message | None = None
+
+    def gap(self, gap: Gap) -> None:
+        if gap.direction == "c2s":
+            self._context.client_gaps += 1
+        report_gap(self._context, gap)
+
+    def message(self, message: Message) -> None:
+        context = self._context
+        if message.verdict != "verified":
+            report_unverified(context, message)
+        if message._notes is not None and CONFLICT in message._notes:
+            report_conflict(context, message)
+        if message.time_ns > self._lifetime.deadline_ns:
+            self._lifetime.overdue(message)
+        if message.plaintext is not None:
+            self._secrecy.message(message)
+            self._drift.message(context, message)
+        if message.kind == "request":
+            self._request(message)
+        else:
+            self._lifetime.received_ns = message.time_ns
+            if message.kind == "push":
+                self._push(message)
+            else:
+                self._response(message)
+        self._last = message
+
+    def _request(self, message: Message) -> None:
+        proto_id = message.proto_id
+        if proto_id == INIT_CONNECT:
+            self._context.handshake = True
+            self._secrecy.handshake(message)
+            self._subscriptions.init_request(message)
+        elif proto_id == KEEP_ALIVE:
+            self._lifetime.keep_alive(message)
+        elif proto_id in SUBSCRIBING:
+            self._subscriptions.request(message)
+        elif proto_id in TRADE_WRITES:
+            body = message.protobuf
+            if body is not None:
+                self._trade.request(self._context, message, body)
+        self._matching.request(message)
+
+    def _response(self, message: Message) -> None:
+        proto_id = message.proto_id
+        self._matching.response(message)
+        if proto_id == INIT_CONNECT:
+            self._secrecy.handshake(message)
+            self._lifetime.init_response(message)
+        body = message.protobuf
+        if body is None:
+            return
+        if body.retType:  # type: ignore[attr-defined]
+            report_failure(self._context, message, body)
+        if proto_id in SUBSCRIBING:
+            self._subscriptions.response(message, body)
+        elif proto_id in PLACING:
+            self._trade.placed(message, body)
+        elif proto_id == ORDER_LIST:
+            self._trade.orders(self._context, message, body)
+
+    def _push(self, message: Message) -> None:
+        body = message.protobuf
+        if body is None:
+            return
+        if body.retType:  # type: ignore[attr-defined]
+            report_failure(self._context, message, body)
+            return
+        proto_id = message.proto_id
+        if proto_id in WATCHED_PUSHES:
+            self._subscriptions.push(message, body)
+        if proto_id == ORDER_PUSH:
+            self._trade.orders(self._context, message, body)
+        elif proto_id == NOTIFY:
+            self._lifetime.notify(message, body)
+
+    def end(self, info: ConnectionInfo | None, time_ns: int) -> None:
+        if info is not None:
+            self._secrecy.end(info)
+        self._matching.end(info, time_ns)
+        self._subscriptions.end(time_ns)
+        self._lifetime.end(info, self._last, time_ns)

@@ -1,0 +1,68 @@
+"""What the analyses of one connection share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from decoder import schema
+from decoder.findings.finding import Finding, Findings, Severity
+from decoder.message import Gap, Message
+
+if TYPE_CHECKING:
+    from decoder.message import Flow
+
+__all__ = ["SECOND", "Context", "duration_text", "name_of", "protocol_name"]
+
+SECOND = 1_000_000_000
+
+
+class Context:
+    """A connection under analysis, and the way to report on it."""
+
+    def __init__(self, findings: Findings, flow: Flow, first_ns: int) -> None:
+        self._findings = findings
+        self.ordinal = flow.connection
+        self.first_ns = first_ns
+        """Time of its first message or gap."""
+        client, gateway = (flow.src, flow.dst) if flow.direction == "c2s" else (flow.dst, flow.src)
+        self.local = _host(client) == _host(gateway)
+        """Whether both ends are one machine, so that nobody on a network sees what is in clear."""
+        self.handshake = False
+        """Whether its InitConnect request is in the capture: nothing came before what was seen."""
+        self.client_gaps = 0
+        """Gaps in what the client sent."""
+
+    def report(self, severity: Severity, code: str, item: Message | Gap, text: str, *key: object) -> None:
+        """Report on a message or gap; those with the same code and key on this connection count as one."""
+        number = item.number if isinstance(item, Message) else None
+        self.report_at(severity, code, number, item.time_ns, text, *key)
+
+    def report_at(
+        self, severity: Severity, code: str, number: int | None, time_ns: int, text: str, *key: object
+    ) -> None:
+        """Report on a message by its number, or on the connection itself."""
+        finding = Finding(severity, code, number, self.ordinal, time_ns, text)
+        self._findings.add(finding, (code, self.ordinal, key) if key else None)
+
+
+def protocol_name(proto_id: int) -> str:
+    """A protocol by name, by number if it has none."""
+    known = schema.protocol(proto_id)
+    return f"protocol {proto_id}" if known is None else known.name
+
+
+def name_of(message: Message) -> str:
+    """A message's protocol by name, by number if it has none."""
+    return protocol_name(message.proto_id)
+
+
+def duration_text(duration_ns: int) -> str:
+    """A duration as people say it: ``12.5 s``, ``340 ms``."""
+    if duration_ns < SECOND:
+        return f"{duration_ns / 1_000_000:.3g} ms"
+    return f"{duration_ns / SECOND:.4g} s"
+
+
+def _host(end: str) -> str:
+    host = end.rpartition(":")[0]
+    return "loopback" if host.startswith("127.") or host == "[::1]" else host

@@ -1,0 +1,67 @@
+"""Can the traffic be read?  Messages that are not verified, and holes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from decoder.findings.context import name_of
+from decoder.message import HINTS
+
+if TYPE_CHECKING:
+    from decoder.findings.context import Context
+    from decoder.findings.finding import Severity
+    from decoder.message import Gap, Message
+
+__all__ = ["CONFLICT", "report_gap", "report_unverified"]
+
+CONFLICT = "conflicting-overlap"
+
+_MESSAGE, _DIRECTION, _CONNECTION = range(3)
+# The code of each reason, its severity, and what one finding stands for.
+_REASONS: dict[str, tuple[Severity, str, int]] = {
+    "truncated": ("warning", "truncated", _DIRECTION),
+    "gap": ("warning", "incomplete", _DIRECTION),
+    "oversize": ("warning", "oversize", _MESSAGE),
+    "sha1-of-ciphertext": ("warning", "sha1-of-ciphertext", _DIRECTION),
+    "no-key": ("error", "no-key", _CONNECTION),
+    "wrong-key": ("error", "wrong-key", _CONNECTION),
+    "handshake-missing": ("error", "handshake-missing", _CONNECTION),
+    "sha1-mismatch": ("error", "sha1-mismatch", _MESSAGE),
+}
+
+_GAPS: dict[str, tuple[Severity, str]] = {
+    "lost": ("warning", "are missing: record closer to the client or with a larger buffer (tcpdump -B)"),
+    "snaplen": ("warning", "were cut off: record with a larger snap length (tcpdump -s 0)"),
+    "limit": ("warning", "were dropped because a memory limit was hit: raise --max-memory"),
+    "resync": ("warning", "were passed over to reach the next header: damaged, or not of this protocol"),
+    "mid-stream": ("note", "stand before the first header: the capture begins in the middle of the connection"),
+}
+
+
+def report_unverified(context: Context, message: Message) -> None:
+    """A message that is not verified."""
+    reason = message.reason or ""
+    severity, code, scope = _REASONS.get(reason, ("error", "sha1-mismatch", _MESSAGE))
+    key = ((), (reason, message.direction), (reason,))[scope]
+    context.report(severity, code, message, f"{name_of(message)} is {message.verdict}: {HINTS.get(reason)}", *key)
+
+
+def report_conflict(context: Context, message: Message) -> None:
+    """A message of whose bytes two copies in the capture differ."""
+    context.report(
+        "warning",
+        CONFLICT,
+        message,
+        f"{name_of(message)}: two copies of its bytes differ; "
+        + ("the SHA-1 tells which is right" if message.verdict == "verified" else "neither has the SHA-1 in the header")
+        + "; a retransmission was altered, or somebody injects packets",
+    )
+
+
+def report_gap(context: Context, gap: Gap) -> None:
+    """A hole."""
+    severity, what = _GAPS[gap.reason]
+    size = "some" if gap.bytes is None else f"{gap.bytes:,}"
+    sender = "the client" if gap.direction == "c2s" else "the gateway"
+    place = f" before packet {gap.frame}" if gap.frame else ""
+    context.report(severity, "gap", gap, f"{size} bytes of {sender}{place} {what}")

@@ -1,0 +1,159 @@
+"""Trade: the PacketID that guards against replay, orders sent twice, orders that failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from decoder import schema
+from decoder.findings.context import SECOND, duration_text, name_of
+from decoder.output.escape import quote
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message as ProtobufMessage
+
+    from decoder.findings.context import Context
+    from decoder.message import Message
+
+__all__ = ["ORDER_LIST", "ORDER_PUSH", "PLACING", "Trade"]
+
+PLACING = frozenset((2202, 2227))
+"""Trd_PlaceOrder and Trd_PlaceComboOrder."""
+ORDER_LIST, ORDER_PUSH = 2201, 2208
+
+_FAILED_STATES = frozenset((3, 4, 21, 22, 24))
+"""Of Trd_Common.OrderStatus: SubmitFailed, TimeOut, Failed, Disabled, FillCancelled."""
+_TIMED_OUT = 4
+_REPEAT_NS = 60 * SECOND
+_MAX_IDS = 65_536
+_MAX_CONN_IDS = 4_096
+_MAX_ORDERS = 1_024
+_MAX_TEXT = 160
+_NO_ANSWER = (-100, -400)  # RetType: timed out, unknown
+
+
+class _Order:
+    """An order that was placed: when, and what became of the request."""
+
+    __slots__ = ("answered", "number", "refused", "time_ns")
+
+    def __init__(self, number: int, time_ns: int) -> None:
+        self.number = number
+        self.time_ns = time_ns
+        self.answered = self.refused = False
+
+
+class Trade:
+    """Watches the trade of all connections: a replay may come over another one."""
+
+    def __init__(self) -> None:
+        self._ids: dict[tuple[int, int], int] = {}
+        self._highest: dict[int, tuple[int, int]] = {}
+        self._orders: dict[bytes, _Order] = {}
+        self._placed: dict[int, _Order] = {}
+        self._failed: dict[tuple[int, str, int], None] = {}
+
+    def request(self, context: Context, message: Message, body: ProtobufMessage) -> None:
+        """A trade request that carries a PacketID."""
+        c2s: Any = body.c2s  # type: ignore[attr-defined]
+        conn_id, serial_no = c2s.packetID.connID, c2s.packetID.serialNo
+        name = name_of(message)
+        if message.conn_id is not None and str(conn_id) != message.conn_id:
+            context.report(
+                "error",
+                "packet-id-foreign",
+                message,
+                f"{name} carries connID {conn_id}, but the connection's is {message.conn_id}: the gateway takes it for "
+                "a replay; use the connID of this connection's InitConnect",
+            )
+        earlier = self._ids.get((conn_id, serial_no))
+        highest = self._highest.get(conn_id)
+        if earlier is not None:
+            context.report(
+                "error",
+                "packet-id-repeated",
+                message,
+                f"{name} carries the PacketID of message {earlier} (connID {conn_id}, serialNo {serial_no}): a replay; "
+                "the gateway should ignore it. Draw a new serialNo for each attempt",
+            )
+        elif highest is not None and serial_no <= highest[0]:
+            context.report(
+                "error",
+                "packet-id-not-growing",
+                message,
+                f"{name} carries serialNo {serial_no} after {highest[0]} (message {highest[1]}): the gateway ignores a "
+                "PacketID that does not grow",
+            )
+        _remember(self._ids, (conn_id, serial_no), message.number, _MAX_IDS)
+        if highest is None or serial_no > highest[0]:
+            _remember(self._highest, conn_id, (serial_no, message.number), _MAX_CONN_IDS)
+        if message.proto_id in PLACING and earlier is None:
+            self._place(context, message, c2s)
+
+    def _place(self, context: Context, message: Message, c2s: Any) -> None:
+        """An order: was the same one placed a moment ago?"""
+        order = type(c2s).FromString(c2s.SerializeToString())
+        order.ClearField("packetID")
+        key = message.proto_id.to_bytes(4, "little") + order.SerializePartialToString()
+        earlier = self._orders.get(key)
+        if earlier is not None and not earlier.refused and message.time_ns - earlier.time_ns < _REPEAT_NS:
+            passed = duration_text(message.time_ns - earlier.time_ns)
+            context.report(
+                "note" if earlier.answered else "warning",
+                "order-repeated",
+                message,
+                f"{name_of(message)} equals message {earlier.number}, {passed} before, in all but its PacketID"
+                + (
+                    ", which was accepted: are two orders meant?"
+                    if earlier.answered
+                    else ", which had no answer yet and may have been placed: look for it before sending it again"
+                ),
+            )
+        placed = _Order(message.number, message.time_ns)
+        _remember(self._orders, key, placed, _MAX_ORDERS)
+        _remember(self._placed, message.number, placed, _MAX_ORDERS)
+
+    def placed(self, message: Message, body: ProtobufMessage) -> None:
+        """The response to an order."""
+        order = None if message.request is None else self._placed.get(message.request)
+        if order is not None:
+            ret_type = body.retType  # type: ignore[attr-defined]
+            order.answered = ret_type == 0
+            order.refused = ret_type != 0 and ret_type not in _NO_ANSWER
+
+    def orders(self, context: Context, message: Message, body: ProtobufMessage) -> None:
+        """A push or a list of orders: report those that failed, once for each state."""
+        s2c: Any = body.s2c  # type: ignore[attr-defined]
+        for order in [s2c.order] if message.proto_id == ORDER_PUSH else s2c.orderList:
+            state = order.orderStatus
+            if state not in _FAILED_STATES:
+                continue
+            key = (order.orderID, str(order.orderIDEx), state)
+            if key in self._failed:
+                continue
+            _remember(self._failed, key, None, _MAX_ORDERS)
+            advice = "; its result is unknown, look it up before sending it again" if state == _TIMED_OUT else ""
+            context.report(
+                "warning" if state == _TIMED_OUT else "error", "order-failed", message, _order_text(order) + advice
+            )
+
+
+def _order_text(order: Any) -> str:
+    status = _name("OrderStatus", order.orderStatus)
+    said = f": {quote(order.lastErrMsg, _MAX_TEXT)}" if order.lastErrMsg else ""
+    identity = order.orderID or quote(order.orderIDEx, 40)
+    return (
+        f"order {identity} is {status}{said} ({_name('TrdSide', order.trdSide)} {quote(order.code, 40)} "
+        f"{order.qty:.15g}@{order.price:.15g})"
+    )
+
+
+def _name(enum: str, number: int) -> str | int:
+    return schema.enum_names(schema.enum_descriptor(f"Trd_Common.{enum}"), "sdk").get(number, number)
+
+
+def _remember(table: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
+    """Put into a table that keeps the `limit` entries touched last."""
+    table.pop(key, None)
+    table[key] = value
+    if len(table) > limit:
+        del table[next(iter(table))]
