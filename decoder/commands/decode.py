@@ -46,7 +46,7 @@ _JOBS_FROM = 8 * 1024 * 1024  # bytes of input: to render less takes no longer t
     default="sdk",
     help="How to show enum values: FILLED_ALL, OrderStatus_Filled_All, or 11.",
 )
-@click.option("-c", "--count", type=click.IntRange(min=1), help="Stop after this many messages.")
+@click.option("-c", "--count", metavar="COUNT", type=click.IntRange(min=1), help="Stop after this many messages.")
 @click.option("--utc", is_flag=True, help="Text shows times in UTC instead of local time.")
 @click.option(
     "--jobs",

@@ -92,9 +92,6 @@ def _is_encrypted(path: str) -> bool:
 class _Port(click.ParamType):  # type: ignore[type-arg]
     name = "port"
 
-    def get_metavar(self, param: click.Parameter, *_: object) -> str:
-        return "N|auto"
-
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
         if value == "auto" or (str(value).isdecimal() and 0 < int(value) < 65_536):
             return value if value == "auto" else int(value)
@@ -137,6 +134,7 @@ _OPTIONS = (
     click.option(
         "--port",
         "ports",
+        metavar="N|auto",
         type=_Port(),
         multiple=True,
         help="A gateway's TCP port, instead of 11111; auto finds gateways by their first message. Repeatable.",

@@ -16,6 +16,7 @@ import os
 import signal
 import stat
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType, TracebackType
@@ -74,6 +75,7 @@ class Run:
         self._options = options
         self._unreadable = 0
         self._wanted = 0
+        self._verdicts = Counter[str]()  # of what was wanted
         self._stopped = False
 
     @property
@@ -109,6 +111,7 @@ class Run:
         for place, item in enumerate(records):
             if isinstance(item, Message):
                 self._wanted += 1
+                self._verdicts[item.reason or item.verdict] += 1
                 if self._wanted == count:
                     self._stopped = True
                     return records[: place + 1]
@@ -122,7 +125,9 @@ class Run:
                 say(warning)
         for report in summary.reports:
             say(report)
-        not_verified = {reason: n for reason, n in summary.verdicts.items() if reason in HINTS}
+        # Of a batch that was cut short by a count only what was given counts.
+        verdicts = self._verdicts if self._stopped else summary.verdicts
+        not_verified = {reason: n for reason, n in verdicts.items() if reason in HINTS}
         empty = not summary.messages and not (self.interrupted or self._stopped)
         if empty:
             self._explain_nothing()

@@ -20,6 +20,7 @@ from decoder.output.escape import quote
 from decoder.schema.annotations import annotation
 
 if TYPE_CHECKING:
+    from google.protobuf.descriptor import EnumDescriptor
     from google.protobuf.message import Message as ProtobufMessage
 
     from decoder.convert_fields import Descriptor
@@ -33,7 +34,7 @@ Digest = Callable[["ProtobufMessage"], str]
 Key = TypeVar("Key")
 
 _ITEMS = 3  # of a list of numbers or names that are shown
-_FIELDS = 24  # of a type without a template
+_FIELDS = 64  # of a type without a template
 _DEPTH = 2  # to which messages without a template are opened
 _MEMO, _MEMO_TEXT = 16_384, 80
 _GROUP = re.compile(r"\[[^\]]*\]|\S+")
@@ -232,7 +233,7 @@ class Digests:
     def _table(self, field: Field) -> str | None:
         """The name of the table with the texts of a scalar field's values; None for plain integers."""
         if field.kind == "enum" and field.enum is not None:
-            return self._constant("enum", _Names(schema.enum_names(field.enum, self._enums)))
+            return self._constant("enum", _Names(field.enum, self._enums))
         if field.kind == "bits" and (names := schema.bit_names(field.descriptor, self._enums)):
             return self._constant("bits", Memo[int](lambda value: _bits_text(value, names)))
         if field.kind == "bytes":
@@ -252,8 +253,11 @@ class Digests:
         return name
 
 
-class _Names(dict[int, Any]):
+class _Names(dict[int, str]):
     """The names of an enum's numbers; a number without one is shown as itself."""
+
+    def __init__(self, enum: EnumDescriptor, style: EnumStyle) -> None:
+        super().__init__((number, str(name)) for number, name in schema.enum_names(enum, style).items())
 
     def __missing__(self, number: int) -> str:
         return str(number)
@@ -293,17 +297,14 @@ def _bits_text(value: int, names: dict[int, str]) -> str:
 
 def _code_namer(enum: str) -> Callable[[tuple[int, str | bytes]], str]:
     """Gives the function that writes market and code of a security as the Python SDK does: ``HK.00700``."""
-    names = {number: str(name).rpartition("_")[2] for number, name in _market_names(enum).items()}
+    shown = schema.enum_names(schema.enum_descriptor(enum), "sdk")
+    names = {number: str(name).removeprefix("CN_") for number, name in shown.items()}
 
     def text(security: tuple[int, str | bytes]) -> str:
         market, code = security
         return f"{names.get(market, market)}.{quote(code)}" if market else quote(code)
 
     return text
-
-
-def _market_names(enum: str) -> dict[int, Any]:
-    return dict(schema.enum_names(schema.enum_descriptor(enum), "sdk"))
 
 
 def _generic(descriptor: Descriptor, depth: int) -> str:
@@ -322,5 +323,4 @@ def _generic(descriptor: Descriptor, depth: int) -> str:
             words[2].append(f"{{#{name}}}")
         if depth < _DEPTH and (templated or not field.repeated) and field.message_type.full_name != _QUOTE_HEADER:
             words[3 if name == "header" else 2].append(f"{{{name}}}" if templated else f"{{({name})}}")
-    fields = [word for kind in words for word in kind]
-    return " ".join([*fields[:_FIELDS], "…"] if len(fields) > _FIELDS else fields)
+    return " ".join([word for kind in words for word in kind][:_FIELDS])

@@ -25,7 +25,6 @@ from decoder.output.escape import escape, quote
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
 
-    from decoder.body import Body
     from decoder.message import EnumStyle, Flow
 
 __all__ = ["GAP_REASONS", "TextOutput"]
@@ -81,7 +80,7 @@ class TextOutput:
         self._digests = Digests(enums, show_secrets=show_secrets, utc=utc)
         self._plain = not _can_encode("→←…µ", encoding)
         self._arrows = {"c2s": ">", "s2c": "<"} if self._plain else {"c2s": "→", "s2c": "←"}
-        self._stamps = Memo[str](lambda second: local_time(int(second), utc))
+        self._stamps = Memo[str](lambda second: local_time(int(second) if second.isdecimal() else 0, utc))
         self._zone = "Z" if utc else ""
         self._date = ""  # that was shown last, on a terminal
         self._heads: dict[tuple[Flow, int], tuple[str, Digest, Parser]] = {}
@@ -136,22 +135,25 @@ class TextOutput:
             explained = GAP_REASONS.get(item.reason, item.reason)
             start = f" {flow.connection:2} {self._arrows[flow.direction]} {'gap':<20} {item.reason:<8}"
             return [*parts, ("gap", f"{start} {size} {explained}")]
-        head, digest, _ = self._heads.get((flow, item.proto_id)) or self._head(item)
+        head, digest, parse = self._heads.get((flow, item.proto_id)) or self._head(item)
         parts += [(item.kind, head), ("time", str(item.serial_no).ljust(_SERIAL))]
-        content = item.content
-        parts += self._status(item, content)
+        name: str | None = "RET_OK"
+        problem: str | None = None
+        body = parse(item) if item.verdict == "verified" and item.header[2] == _PROTOBUF else None
+        if body is None:
+            content = item.content
+            body, name, problem = content.message, content.ret_type, content.problem
+        parts += self._status(item, body, name)
         if item.verdict != "verified":
             parts.append(("bad" if item.verdict == "failed" else "odd", f" [{item.verdict}: {item.reason}]"))
-        notes = [*(item._notes or ()), *([content.problem] if content.problem else ())]
+        notes = [*(item._notes or ()), *([problem] if problem else ())]
         if notes:
             parts.append(("odd", f" [{escape('; '.join(notes), 200)}]"))
-        body = content.message
         parts.append(("", digest(body) if body is not None else f" ({item.body_len:,} bytes)" if item.body_len else ""))
         return parts
 
-    def _status(self, message: Message, content: Body) -> Parts:
-        """retType and latency of a response, and why it failed; of a push only the latter."""
-        name = content.ret_type
+    def _status(self, message: Message, body: Any, name: str | None) -> Parts:
+        """retType (`name`) and latency of a response, and why it failed; of a push only the latter."""
         failed = name is not None and name != "RET_OK"
         parts: Parts = []
         if message.kind == "response":
@@ -159,7 +161,6 @@ class TextOutput:
         elif failed:
             parts.append(("bad", f" {name}"))
         if failed:
-            body: Any = content.message
             text = quote(body.retMsg, _MAX_RET_MSG) if body.retMsg else ""
             code = f"errCode={body.errCode}" if body.errCode else ""
             parts.append(("bad", "".join(f" {word}" for word in (text, code) if word)))
@@ -174,20 +175,16 @@ class TextOutput:
     def _painted(self, item: Message | Gap) -> str:
         """The line cut to the width and coloured."""
         parts = self._parts(item)
-        left = self._width
         line = ""
-        if left is not None:
+        if self._width is not None:
             style, stamp = parts[0]
             date, _, clock = stamp.partition(" ")
             parts[0] = style, clock or stamp
             if clock and date != self._date:
                 self._date = date
                 line = self._colored(style, date) + "\n"
-        for style, text in parts:
-            if left is not None:
-                text, left = _cut(text, left, "~" if self._plain else "…")
-            line += self._colored(style, text)
-        return line + "\n"
+            parts = _cut(parts, self._width, "~" if self._plain else "…")
+        return line + "".join([self._colored(style, text) for style, text in parts]) + "\n"
 
     def _colored(self, style: str, text: str) -> str:
         color = _COLORS.get(style) if self._color and text else None
@@ -220,20 +217,20 @@ def _parser(cls: type[ProtobufMessage] | None) -> Parser:
     return parse
 
 
-def _cut(text: str, width: int, ellipsis: str) -> tuple[str, int]:
-    """`text` cut to `width` columns, and the columns that are left; after a cut none are."""
-    needed = len(text) if text.isascii() else sum(map(_columns, text))
-    if needed <= width:
-        return text, width - needed
-    if width <= 0:
-        return "", 0
-    kept = []
-    for character in text:
-        width -= _columns(character)
-        if width < 1:
-            break
-        kept.append(character)
-    return "".join(kept) + ellipsis, 0
+def _cut(parts: Parts, width: int, ellipsis: str) -> Parts:
+    """The parts of a line that fit `width` columns; where something does not, an ellipsis stands for it."""
+    text = "".join([text for _, text in parts]).rstrip()
+    if len(text) <= width // 2 or sum(map(_columns, text)) <= width:
+        return parts
+    room = width - 1
+    kept: Parts = []
+    for style, text in parts:
+        for place, character in enumerate(text):
+            room -= _columns(character)
+            if room < 0:
+                return [*kept, (style, text[:place] + ellipsis)]
+        kept.append((style, text))
+    return kept
 
 
 def _columns(character: str) -> int:
