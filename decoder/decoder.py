@@ -43,6 +43,10 @@ class Summary:
     """What was seen as a whole; counters, and lines for people."""
 
     packets: int = 0
+    first_ns: int | None = None
+    """Time of the first packet, in nanoseconds since 1970, UTC."""
+    last_ns: int | None = None
+    """Time of the last packet."""
     segments: int = 0
     """Segments with payload on gateway connections."""
     messages: int = 0
@@ -105,14 +109,23 @@ class Decoder:
         """
         self._number = self._number + 1 if number is None else number
         packet = (time_ns, linktype, data, len(data) if wire_len is None else wire_len)
+        self._note_times(time_ns, time_ns)
         self._take_segments(self._packets.read_batch((packet,), self._number))
         return self._taken()
 
     def feed_batch(self, batch: Sequence[RawPacket]) -> list[Message | Gap]:
         """Decode the packets of `batch`, as a `CaptureReader` gives them, and return what they complete."""
+        if batch:
+            self._note_times(batch[0][0], batch[-1][0])
         self._take_segments(self._packets.read_batch(batch, self._number + 1))
         self._number += len(batch)
         return self._taken()
+
+    def _note_times(self, first_ns: int, last_ns: int) -> None:
+        summary = self._summary
+        if summary.first_ns is None:
+            summary.first_ns = first_ns
+        summary.last_ns = last_ns
 
     def flush(self) -> list[Message | Gap]:
         """The end of the capture: return what is still held."""
