@@ -38,8 +38,8 @@ Ports = int | Sequence[int] | Literal["auto"]
 _SECOND = 1_000_000_000
 _MAX_PACKET = 4 * MTU
 """A segment of a loopback interface is longer than Scapy's MTU with its link header."""
-_HEADERS = 256
-"""Bytes of a packet that hold its headers, of tunnels too."""
+_HEADERS = 512
+"""Bytes of a packet that hold its headers, those of tunnels too."""
 _RECENT = 1 << 14
 """Packets whose headers are remembered: a message may come out long after the one that completed it."""
 _RAW_IP = 101
@@ -165,15 +165,12 @@ class OpenDSession(DefaultSession):
             if type(sock) is PcapNgReader:
                 return self._take(_pcapng_record(sock))
         packet = sock.recv(_MAX_PACKET)
-        if packet and self.supersession is not None:
-            packet = super().process(packet)
-            data = b""
-        elif packet:
-            data = packet.original
-        if packet:
-            # Building a packet again costs more than dissecting it; but what was edited has other bytes now.
-            self._take(_captured(packet, data or bytes(packet)), packet)
-        return None
+        if not packet:
+            return None
+        # Building a packet again costs as much as dissecting it; but what another session made of it has other bytes.
+        data = packet.original if self.supersession is None else b""
+        packet = super().process(packet)
+        return self._take(_captured(packet, data or bytes(packet)), packet) if packet else None
 
     def _take(self, captured: _Captured, packet: Packet | None = None) -> None:
         """Decode one packet; `packet` is what it was dissected to, if it was."""
@@ -183,8 +180,8 @@ class OpenDSession(DefaultSession):
         found = self.decoder.feed(data, ticks * _SECOND // per_second, linktype, wire_len, number)
         segment = self._packets.read(data, linktype, wire_len, number)
         payload = b"" if segment is None else segment[4]
-        headers = data[: len(data) - len(payload)] if payload and data.endswith(payload) else data[:_HEADERS]
-        self._recent[number % _RECENT] = number, captured._replace(data=headers)
+        end = len(data) - len(payload) if payload and data.endswith(payload) else _HEADERS
+        self._recent[number % _RECENT] = number, captured._replace(data=data[: min(end, _HEADERS)], about={})
         if segment is None or not self._is_gateway_data(segment):
             self._show(found)
             self._ready.append(packet or captured.dissected())
@@ -257,7 +254,8 @@ def _pcap_record(reader: PcapReader) -> _Captured:
         raise EOFError  # the file was cut inside this packet
     per_second = _SECOND if reader.nano else 1_000_000
     ticks = meta.sec * per_second + meta.usec
-    return _Captured(reader.LLcls, data, reader.linktype, ticks, per_second, meta.wirelen, {})
+    linktype = reader.linktype & 0xFFFF  # above it stands the length of the frame check sequence
+    return _Captured(reader.LLcls, data, linktype, ticks, per_second, meta.wirelen, {})
 
 
 def _pcapng_record(reader: PcapNgReader) -> _Captured:

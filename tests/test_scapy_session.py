@@ -529,13 +529,25 @@ def test_no_bytes_make_it_raise(frames: list[bytes], keep: bool) -> None:
         assert bytes(packet) is not None
 
 
-def test_recent_segments_take_bounded_room() -> None:
+def test_what_is_remembered_takes_bounded_room() -> None:
+    options = b"\x06\xff" + bytes(2046)  # as long as an extension header can be; TCP follows
+    long = Ether() / IPv6(nh=60) / (options + bytes(TCP(sport=5, dport=11111, flags="PA") / wire(7)))
+    frames = [bytes(tcp(wire(1, 1000), seq=1 + 1044 * n)) for n in range(50)] + [bytes(long)]
     session = OpenDSession()
-    for _ in drained(session, reader_of(bytes(tcp(wire(1, 1000), seq=1 + 1044 * n)) for n in range(50))):
-        pass
+    packets = list(drained(session, reader_of(frames)))
+    assert (serials(packets)[-1], packets[-1][TCP].sport) == (7, 5)
     kept = [entry for entry in session._recent if entry is not None]
-    assert len(kept) == 50
-    assert all(len(captured.data) <= 256 for _, captured in kept)
+    assert len(kept) == 51
+    assert all(len(captured.data) <= 512 for _, captured in kept)
+
+
+def test_a_length_of_the_check_sequence_is_no_link_type(tmp_path: Path) -> None:
+    path = tmp_path / "in.pcap"
+    saved([tcp(wire(1))], path)
+    data = bytearray(path.read_bytes())
+    data[20:24] = struct.pack("<I", 0x24000001)
+    path.write_bytes(data)
+    assert serials(sniff(offline=str(path), session=OpenDSession)) == serials(read(path)) == [1]
 
 
 # Speed
