@@ -13,6 +13,8 @@ from .side import Side
 from .verdict import INIT_CONNECT, Opener
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .header import Header
     from .keys import KeyRing
     from .limits import Limits
@@ -43,12 +45,16 @@ class ConnectionInfo:
     reset: bool = False
     """Whether a RST ended it."""
     closed_ns: int | None = None
+    closed_frame: int | None = None
+    """Number of the packet with that FIN or RST."""
     foreign: bool = False
     """Whether data but never a header was seen."""
     sample_key: bool = False
     """Whether the vendor's public sample key opens its InitConnect."""
     bytes: dict[str, int] = field(default_factory=lambda: {"c2s": 0, "s2c": 0})
     """Bytes of each direction's stream, holes included."""
+    retransmissions: dict[str, int] = field(default_factory=lambda: {"c2s": 0, "s2c": 0})
+    """Packets of each direction all of whose payload had been captured before."""
 
 
 @dataclass
@@ -63,6 +69,8 @@ class Outlet:
     """Those that are not verified, by reason."""
     gaps: Counter[str] = field(default_factory=Counter)
     """Gaps, by reason."""
+    on_retransmission: Callable[[int], None] | None = None
+    """Who is told the number of each packet that brings nothing new."""
 
 
 class Connection:
@@ -151,8 +159,10 @@ class Connection:
                     side.stream.start(seq)
                 side.stream.fin = side.stream.offset(seq) + len(payload) + missing
                 self._close(side, time_ns)
-            if payload or missing:
-                side.push(seq, payload, missing, numbers, time_ns)
+            if (payload or missing) and not side.push(seq, payload, missing, numbers, time_ns):
+                info.retransmissions[side.direction] += 1
+                if self.outlet.on_retransmission is not None:
+                    self.outlet.on_retransmission(numbers[-1])
             self.over = self.over or (side.ended and side.peer.ended)
         for each in (side, side.peer):
             each.check_hole(time_ns)
@@ -162,6 +172,7 @@ class Connection:
         if self.info.closed_by is None:
             self.info.closed_by = "client" if side is self.client else "server"
             self.info.closed_ns = time_ns
+            self.info.closed_frame = self.now_number
 
     # Holding back
 

@@ -72,7 +72,8 @@ class Decoder:
     """Decodes one capture, or one live source.
 
     `ports` are the gateway's TCP ports, or ``"auto"``: every stream that begins with a header.
-    `on_connection` is told of each connection when it ends.
+    `on_connection` is told of each connection when it ends, `on_retransmission` the number of each packet of a gateway
+    connection that brings nothing new.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Decoder:
         ports: Iterable[int] | Literal["auto"] = (DEFAULT_PORT,),
         limits: Limits | None = None,
         on_connection: Callable[[ConnectionInfo], None] | None = None,
+        on_retransmission: Callable[[int], None] | None = None,
     ) -> None:
         self.keys = KeyRing() if keys is None else keys
         self.limits = Limits() if limits is None else limits
@@ -97,7 +99,7 @@ class Decoder:
         self._number = 0
         self._segments = 0
         self._buffered = 0
-        self._outlet = Outlet()
+        self._outlet = Outlet(on_retransmission=on_retransmission)
 
     def feed(
         self, data: bytes, time_ns: int, linktype: int = 1, wire_len: int | None = None, number: int | None = None

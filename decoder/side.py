@@ -70,9 +70,10 @@ class Side:
 
     # Segments
 
-    def push(self, seq: int, payload: bytes, missing: int, numbers: tuple[int, ...], time_ns: int) -> None:
-        """Take a segment that may lie anywhere in the stream."""
+    def push(self, seq: int, payload: bytes, missing: int, numbers: tuple[int, ...], time_ns: int) -> bool:
+        """Take a segment that may lie anywhere in the stream; tells whether anything of it is new."""
         stream = self.stream
+        before = stream.position, stream.pending_bytes, self.first
         if stream.started:
             start = stream.offset(seq)
             if start < stream.position and len(payload) > 1:
@@ -80,6 +81,7 @@ class Side:
                 if start < self.first:
                     self._push_early(start, Piece(payload[: self.first - start], numbers, time_ns))
         self.give(stream.push(seq, payload, missing, numbers, time_ns, self.connection.limits.max_pending), time_ns)
+        return missing > 0 or before != (stream.position, stream.pending_bytes, self.first)
 
     def _compare(self, start: int, payload: bytes, numbers: tuple[int, ...]) -> None:
         """Another copy of bytes that were given to the framer: keep it aside if it differs from those still there."""
