@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from decoder import schema
 from decoder.convert_fields import Field, fields_by_name, split_bits
+from decoder.convert_values import plain_float
 from decoder.message import Gap, Message
 from decoder.output.digest import REDACTED, latency_text, local_time
 from decoder.output.escape import escape
@@ -126,7 +127,7 @@ class TreeOutput:
             return _hex(value)
         if kind == "bool":
             return "true" if value else "false"
-        return f"{value:.9g}" if kind == "float" else str(value)
+        return str(plain_float(value) if kind == "float" else value)
 
     def _kind(self, field: Field) -> tuple[str, dict[int, Any]]:
         """How a field's values are shown, and the names of its numbers or bits."""
