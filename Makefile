@@ -4,6 +4,7 @@
 #   make test     install the test tools and run every check
 #   make format   put the sources into the shape that make test asks for
 #   make schema   compile the .proto files after an edit
+#   make readme   renew the output that README.md shows
 #   make bench    measure against other decoders     make fuzz   throw damaged input at the decoder
 #   make clean    remove what the others made
 
@@ -17,7 +18,7 @@ BIN := $(VENV)/bin
 endif
 RUN := $(BIN)/python -m
 
-.PHONY: help demo test format schema bench fuzz clean
+.PHONY: help demo test format schema readme bench fuzz clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -71,6 +72,9 @@ format: $(VENV)/tools
 
 schema: $(VENV)/tools
 	@$(BIN)/python tests/tools/compile_schema.py
+
+readme: $(VENV)/tools
+	@$(BIN)/python tests/tools/readme_output.py
 
 bench: $(VENV)/tools
 	@$(RUN) tests.bench
