@@ -56,28 +56,34 @@ class Analyser:
 
     def add(self, items: Iterable[Message | Gap]) -> None:
         """Take the next messages and gaps, in the order in which the decoder gave them."""
-        connections = self._connections
         for item in items:
-            connection = connections.get(item.flow.connection)
-            if connection is None:
-                connection = self._open(item.flow, item.time_ns)
-            if isinstance(item, Message):
-                connection.message(item)
-            else:
-                connection.gap(item)
-            self._last_ns = item.time_ns
-        if self._ended:
-            ended, self._ended = self._ended, []
-            for info in ended:
-                connection = connections.pop(info.ordinal, None)
-                if connection is not None:
-                    connection.end(info, info.last_ns)
-                elif info.foreign:
-                    self._report_foreign(info)
+            self.take(item)
+        self.settle()
+
+    def take(self, item: Message | Gap) -> bool:
+        """Take one message or gap; tells of a request whether its response came out before it."""
+        connection = self._connections.get(item.flow.connection)
+        if connection is None:
+            connection = self._open(item.flow, item.time_ns)
+        self._last_ns = item.time_ns
+        if isinstance(item, Message):
+            return connection.message(item)
+        connection.gap(item)
+        return False
+
+    def settle(self) -> None:
+        """Conclude on the connections that ended, once all their messages were taken."""
+        ended, self._ended = self._ended, []
+        for info in ended:
+            connection = self._connections.pop(info.ordinal, None)
+            if connection is not None:
+                connection.end(info, info.last_ns)
+            elif info.foreign:
+                self._report_foreign(info)
 
     def finish(self) -> list[Finding]:
         """The end of the capture: everything that was found, in the order of time."""
-        self.add(())
+        self.settle()
         for connection in self._connections.values():
             connection.end(None, self._last_ns)
         self._connections.clear()
@@ -118,7 +124,7 @@ class _Connection:
             self._context.client_gaps += 1
         report_gap(self._context, gap)
 
-    def message(self, message: Message) -> None:
+    def message(self, message: Message) -> bool:
         context = self._context
         if message.verdict != "verified":
             report_unverified(context, message)
@@ -129,17 +135,17 @@ class _Connection:
         if message.plaintext is not None:
             self._secrecy.message(message)
             self._drift.message(context, message)
-        if message.kind == "request":
-            self._request(message)
-        else:
-            self._lifetime.received_ns = message.time_ns
-            if message.kind == "push":
-                self._push(message)
-            else:
-                self._response(message)
         self._last = message
+        if message.kind == "request":
+            return self._request(message)
+        self._lifetime.received_ns = message.time_ns
+        if message.kind == "push":
+            self._push(message)
+        else:
+            self._response(message)
+        return False
 
-    def _request(self, message: Message) -> None:
+    def _request(self, message: Message) -> bool:
         proto_id = message.proto_id
         if proto_id == INIT_CONNECT:
             self._context.handshake = True
@@ -153,7 +159,7 @@ class _Connection:
             body = message.protobuf
             if body is not None:
                 self._trade.request(self._context, message, body)
-        self._matching.request(message)
+        return self._matching.request(message)
 
     def _response(self, message: Message) -> None:
         proto_id = message.proto_id

@@ -73,11 +73,11 @@ class Matching:
         self._orphans: dict[int, _Seen] = {}  # responses without a request so far
         self._forgot = False
 
-    def request(self, message: Message) -> None:
-        """A request."""
+    def request(self, message: Message) -> bool:
+        """A request; tells whether its response came out before it, because its packets were recorded late."""
         key = message.proto_id << 32 | message.serial_no
         if self._orphans.pop(key, None) is not None:
-            return  # the answer came out first: the request's packets were recorded late
+            return True
         earlier = self._pending.pop(key, None)
         if earlier is not None or key in self._recent:
             what = "is still unanswered" if earlier is not None else "was answered"
@@ -103,6 +103,7 @@ class Matching:
                     f"more than {_MAX_PENDING} requests wait for a response: the oldest are not followed any more",
                 )
         self._pending[key] = _Seen(message.number, message.time_ns, message.proto_id, message.serial_no)
+        return False
 
     def response(self, message: Message) -> None:
         """A response."""

@@ -24,7 +24,7 @@ from decoder.paths import did_you_mean, places, unknown_path
 if TYPE_CHECKING:
     from decoder.message import EnumStyle, Gap
 
-__all__ = ["COLUMNS", "CsvOutput", "guarded"]
+__all__ = ["COLUMNS", "CsvOutput", "cell", "guarded", "write_rows"]
 
 COLUMNS = (
     "number",
@@ -79,10 +79,8 @@ class CsvOutput:
         """The rows of `records`."""
         head, self._headed = [] if self._headed else [self.columns], True
         getters = self._getters
-        rows = ([_cell(get(item)) for get in getters] for item in records if isinstance(item, Message))
-        buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="\n").writerows(itertools.chain(head, rows))
-        return buffer.getvalue()
+        rows = ([cell(get(item)) for get in getters] for item in records if isinstance(item, Message))
+        return _written(itertools.chain(head, rows))
 
     def _getter(self, column: str) -> Getter:
         first, *names = column.split(".")
@@ -127,7 +125,19 @@ def _values(value: Any, path: Sequence[str]) -> Iterable[Any]:
         yield from _values(value[path[0]], path[1:])
 
 
-def _cell(value: Any) -> str:
+def write_rows(rows: Iterable[Iterable[Any]]) -> str:
+    """Rows of plain values as CSV."""
+    return _written([cell(value) for value in row] for row in rows)
+
+
+def _written(rows: Iterable[Iterable[str]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()
+
+
+def cell(value: Any) -> str:
+    """A plain value as the text of a cell."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -135,7 +145,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return ";".join(map(_cell, value))
+        return ";".join(map(cell, value))
     if isinstance(value, dict):
         return json_safe(orjson.dumps(value)).decode()
     return repr(value) if isinstance(value, float) else str(value)

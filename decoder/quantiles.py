@@ -1,0 +1,69 @@
+"""Quantiles of a stream of numbers, in bounded memory."""
+
+from __future__ import annotations
+
+from math import ceil
+
+__all__ = ["Quantiles"]
+
+_EXACT = 4_096
+_BITS = 11
+
+
+class Quantiles:
+    """Counts whole numbers: exactly up to 4,096 different ones, then by their leading 11 bits.
+
+    So quantiles of many numbers are off by at most 0.05 %; the least and the greatest number are always exact.
+    However many numbers come, at most 1,024 counts are kept for each doubling of their size; nanoseconds up to a day
+    make 37 of these.
+    """
+
+    __slots__ = ("_counts", "_exact", "count", "highest", "lowest")
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+        self._exact = True
+        self.count = 0
+        """How many there were."""
+        self.lowest: int | None = None
+        self.highest: int | None = None
+
+    def add(self, value: int) -> None:
+        """Count a number."""
+        bucket = value if self._exact else _rounded(value)
+        counts = self._counts
+        counts[bucket] = counts.get(bucket, 0) + 1
+        if self._exact and len(counts) > _EXACT:
+            self._exact = False
+            self._counts = {}
+            for exact, number in counts.items():
+                bucket = _rounded(exact)
+                self._counts[bucket] = self._counts.get(bucket, 0) + number
+        self.count += 1
+        if self.lowest is None or value < self.lowest:
+            self.lowest = value
+        if self.highest is None or value > self.highest:
+            self.highest = value
+
+    def quantile(self, fraction: float) -> int | None:
+        """The least number that at least `fraction` of all do not exceed (nearest rank); None if there were none."""
+        if self.highest is None or self.lowest is None:
+            return None
+        rank = max(1, ceil(fraction * self.count))
+        if rank >= self.count:
+            return self.highest
+        seen = 0
+        for bucket in sorted(self._counts):
+            seen += self._counts[bucket]
+            if seen >= rank:
+                return min(max(bucket, self.lowest), self.highest)
+        return self.highest
+
+
+def _rounded(value: int) -> int:
+    """The middle of the numbers that share the leading bits of `value`."""
+    shift = abs(value).bit_length() - _BITS
+    if shift <= 0:
+        return value
+    middle = (abs(value) >> shift << shift) + (1 << shift >> 1)
+    return middle if value > 0 else -middle
