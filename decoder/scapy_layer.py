@@ -197,15 +197,8 @@ class OpenD(Packet):
             sha1 = hashlib.sha1(body).digest()
         return pkt[:12] + struct.pack("<I20s", length, sha1) + pkt[36:] + pay
 
-    # What Scapy copies, field by field, without asking.
-
     def copy(self) -> OpenD:
         clone: OpenD = super().copy()
-        clone.message = self.message
-        return clone
-
-    def clone_with(self, payload: Any = None, **fields: Any) -> Any:
-        clone: OpenD = super().clone_with(payload, **fields)
         clone.message = self.message
         return clone
 
@@ -253,7 +246,6 @@ class OpenD(Packet):
         """A response answers the request of the same protocol and serial number; a push answers nothing."""
         return int(
             isinstance(other, OpenD)
-            and not self._is_push
             and (self.proto_id, self.serial_no) == (other.proto_id, other.serial_no)
             and (other.side, self.side) == ("c2s", "s2c")
         )

@@ -276,8 +276,7 @@ def _captured(packet: Packet, data: bytes) -> _Captured:
     """What `packet`, of which `data` are the bytes, was captured as."""
     layer = type(packet)
     linktype = conf.l2types.layer2num.get(layer)
-    edited = packet.original and len(packet.original) != len(data)
-    wire_len = len(data) if edited else packet.wirelen or len(data)
+    wire_len = packet.wirelen or len(data)
     if linktype is None:
         # Known to Scapy only in other layers: what IP is in it can be read.
         linktype = _RAW_IP

@@ -200,6 +200,7 @@ def test_a_segment_full_of_headers_does_not_exhaust_the_stack() -> None:
     assert bytes(packet.copy()) == bytes(packet)
     assert shown(packet)
     assert isinstance(packet.lastlayer(), Raw)
+    assert len(packet.layers()) < 50
 
 
 @given(st.binary(min_size=1, max_size=200))
@@ -346,6 +347,15 @@ def test_a_body_that_cannot_be_read_shows_no_bytes() -> None:
     packet = OpenD(proto="Trd_UnlockTrade", sha1=bytes(20), body=UNLOCK)
     assert PWD_MD5 not in shown(packet) + repr(packet)
     assert "encrypted or damaged" in shown(packet)
+
+
+def test_a_broken_body_that_may_hold_secrets_is_withheld(settings: dict[str, object]) -> None:
+    broken = OpenD(proto="Trd_UnlockTrade", body=UNLOCK).body + b"\x07"
+    packet = OpenD(proto="Trd_UnlockTrade", body=broken)
+    assert "bad-body" in shown(packet)
+    assert PWD_MD5 not in shown(packet)
+    settings["show_secrets"] = True
+    assert PWD_MD5 in shown(packet)
 
 
 def test_terminal_escapes_show_escaped() -> None:

@@ -23,7 +23,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, GRE, CookedLinux, CookedLinuxV2, Dot1Q, Ether, Loopback
 from scapy.packet import Packet, Padding, Raw
 from scapy.sendrecv import AsyncSniffer, sniff
-from scapy.sessions import IPSession
+from scapy.sessions import DefaultSession, IPSession
 from scapy.utils import EDecimal, PcapNgWriter, PcapReader, PcapWriter, rdpcap, wrpcap
 
 from decoder import Gap, KeyFileError, Message, OpenD, OpenDSession, decode, read
@@ -204,6 +204,24 @@ def test_fragments_pass_and_their_message_comes_out(tmp_path: Path) -> None:
     assert (carried[TCP].sport, carried[TCP].dport) == (50112, 11111)
 
 
+def test_another_session_may_put_fragments_together(tmp_path: Path) -> None:
+    whole = tcp(wire(1, 2000), seq=1)
+    (packet,) = sniffed(fragment(whole, 600), tmp_path, supersession=IPSession)
+    assert bytes(packet[TCP]) == bytes(whole[TCP])
+    assert (packet.src, packet[OpenD].serial_no) == (whole.src, 1)
+
+
+def test_what_another_session_changes_counts(tmp_path: Path) -> None:
+    class Redirected(DefaultSession):
+        def process(self, pkt: Packet) -> Packet:
+            pkt[TCP].dport = 11111
+            del pkt[TCP].chksum
+            return pkt
+
+    packets = sniffed([tcp(wire(1), port=2222)], tmp_path, supersession=Redirected)
+    assert serials(packets) == [1]
+
+
 def test_a_message_that_waited_too_long_still_has_its_addresses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,9 +341,11 @@ def test_of_several_captures_the_last_to_end_is_the_end(tmp_path: Path) -> None:
 
 def test_a_cut_capture_gives_what_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "in.pcap"
-    saved([tcp(wire(1), seq=1), tcp(wire(2), seq=45)], path)
+    saved([tcp(wire(1), seq=1), tcp(wire(2, 50), seq=45)], path)
     path.write_bytes(path.read_bytes()[:-10])
-    assert serials(sniff(offline=str(path), session=OpenDSession)) == [1]
+    session = OpenDSession()
+    assert serials(sniff(offline=str(path), session=session)) == [1]
+    assert session.decoder.summary.gaps == 0
 
 
 def test_a_socket_that_breaks_ends_as_a_capture_does() -> None:
@@ -437,11 +457,12 @@ def test_times_are_kept_exactly(moment: Any, nanoseconds: int) -> None:
     assert [m.time_ns for m in messages(decode([packet]))] == [nanoseconds]
 
 
-def test_an_edited_packet_counts_as_it_is_now() -> None:
-    packet = Ether(bytes(tcp(wire(1, 30))))
+@pytest.mark.parametrize("size", [0, 100])
+def test_an_edited_packet_counts_as_it_is_now(size: int) -> None:
+    packet = Ether(bytes(tcp(wire(1, 50))))
     packet.wirelen = len(packet)
     packet[TCP].remove_payload()
-    packet[TCP].add_payload(wire(2))
+    packet[TCP].add_payload(wire(2, size))
     del packet[IP].len, packet[IP].chksum, packet[TCP].chksum
     assert [(m.serial_no, m.verdict) for m in messages(decode([packet]))] == [(2, "verified")]
 
