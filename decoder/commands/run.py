@@ -12,6 +12,7 @@ Ctrl-C ends `records` early, after what is complete and what a flush gives.  A s
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import stat
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "say"]
 
 _PROGRESS_FROM = 8 * 1024 * 1024  # bytes; less is over before a bar could be read
+_GC_THRESHOLD = 50_000  # objects made since the last look
 _SHOWN = 5  # lines of one kind before the rest is only counted
 
 
@@ -85,6 +87,9 @@ class Run:
 
     def records(self, count: int | None = None) -> Iterator[list[Message | Gap]]:
         """The messages and gaps, in batches; with ``--where`` the messages that match; at most `count` messages."""
+        # Messages make no cycles, and hundreds are alive at once: looking through them often costs 6 % of the time.
+        gc.freeze()
+        gc.set_threshold(_GC_THRESHOLD)
         with _Interrupt() as interrupt, self._bar() as advance:
             batches = merged(self.readers, self._complain)
             while not (self.interrupted or self._stopped):
