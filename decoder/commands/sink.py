@@ -39,19 +39,21 @@ class Sink:
     def write(self, data: bytes) -> None:
         """Write `data`.  Raises OSError when the pipe was closed, OpenDError when the file cannot be written."""
         if self._path is None:
-            file = sys.stdout.buffer
-            file.write(data)
-            if self._at_once:
-                file.flush()
+            self._write(sys.stdout.buffer, data)
             return
         try:
             if self._file is None:
                 self._file = open(self._path, "wb")  # noqa: SIM115 (closed by __exit__)
-            self._file.write(data)
-            if self._at_once:
-                self._file.flush()
+            self._write(self._file, data)
         except OSError as error:
             raise OpenDError(f"{self._path}: cannot be written: {error.strerror}") from None
+
+    def _write(self, file: BinaryIO, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:  # a signal that is handled while a pipe is full makes even a buffered write end early
+            rest = rest[file.write(rest) :]
+        if self._at_once:
+            file.flush()
 
     def encode(self, text: str | bytes) -> bytes:
         """`text` as bytes; characters that the encoding lacks are escaped."""
