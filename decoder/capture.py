@@ -99,6 +99,14 @@ class CaptureReader:
         except OSError:
             return False
 
+    def is_pcapng(self) -> bool:
+        """Whether its first bytes are those of pcapng; to be asked before it is read.
+
+        :raises CaptureError: when it cannot be opened
+        """
+        with self._opened() as source:
+            return source.fill(4) and source.buffer.startswith(pcapng.SECTION_MAGIC, source.start)
+
     def limit_chunk(self, chunk: int) -> None:
         """Ask for at most `chunk` bytes at once (but never for absurdly few)."""
         self._chunk = max(min(self._chunk, chunk), 16 * 1024)

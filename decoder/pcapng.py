@@ -16,6 +16,8 @@ from decoder.byte_source import ByteSource, CutShort, Damaged
 
 __all__ = [
     "MAX_PACKET",
+    "PACKET_BLOCKS",
+    "SECTION_HEADER",
     "Block",
     "Interface",
     "RawPacket",
@@ -26,6 +28,7 @@ __all__ = [
     "read_options",
     "section_block",
     "with_comment",
+    "with_open_end",
 ]
 
 #: One packet as captured: time (ns since 1970, UTC), link type, captured bytes, length on the wire.
@@ -44,6 +47,9 @@ INTERFACE_DESCRIPTION = 1
 OBSOLETE_PACKET = 2
 SIMPLE_PACKET = 3
 ENHANCED_PACKET = 6
+
+#: The types of block that hold a packet.
+PACKET_BLOCKS = frozenset((OBSOLETE_PACKET, SIMPLE_PACKET, ENHANCED_PACKET))
 
 SECTION_MAGIC = SECTION_HEADER.to_bytes(4, "big")
 _BYTE_ORDER = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
@@ -222,6 +228,11 @@ def with_comment(block: Block, comment: str) -> bytes:
         return block.raw
     options = block.raw[start:-4] or layouts.option.pack(_END_OF_OPTIONS, 0)
     return _block(layouts, block.type, block.raw[8:start] + _option(layouts, _COMMENT, _comment(comment)) + options)
+
+
+def with_open_end(block: Block) -> bytes:
+    """The bytes of a Section Header Block without the length of its section: what follows may grow."""
+    return block.raw[:16] + b"\xff" * 8 + block.raw[24:]
 
 
 def section_block() -> bytes:

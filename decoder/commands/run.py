@@ -54,7 +54,7 @@ def say(line: str) -> None:
 class Run:
     """One pass over `captures`, read as one in time order.
 
-    `on_connection` is told of each connection when it ends.  Raises KeyFileError.
+    `on_connection` and `on_retransmission` are those of `Decoder`.  Raises KeyFileError.
     """
 
     def __init__(
@@ -63,9 +63,16 @@ class Run:
         options: Options,
         *,
         on_connection: Callable[[ConnectionInfo], None] | None = None,
+        on_retransmission: Callable[[int], None] | None = None,
     ) -> None:
         self.keys = options.key_ring()
-        self.decoder = Decoder(keys=self.keys, ports=options.ports, limits=options.limits, on_connection=on_connection)
+        self.decoder = Decoder(
+            keys=self.keys,
+            ports=options.ports,
+            limits=options.limits,
+            on_connection=on_connection,
+            on_retransmission=on_retransmission,
+        )
         self.readers = [CaptureReader(capture) for capture in captures]
         self.live = not all(map(_is_file, captures))
         """Whether a capture may still grow (a pipe): what is decoded should be passed on at once."""
