@@ -101,6 +101,11 @@ class Decoder:
         self._buffered = 0
         self._outlet = Outlet(on_retransmission=on_retransmission)
 
+    @property
+    def ports(self) -> frozenset[int]:
+        """The gateway's ports; with ``"auto"`` those found so far."""
+        return frozenset(self._ports)
+
     def feed(
         self, data: bytes, time_ns: int, linktype: int = 1, wire_len: int | None = None, number: int | None = None
     ) -> list[Message | Gap]:

@@ -192,7 +192,7 @@ class OpenDSession(DefaultSession):
 
     def _is_gateway_data(self, segment: Segment) -> bool:
         key, _, _, _, payload, missing, _ = segment
-        return bool(payload or missing) and not self.decoder._ports.isdisjoint(ports_of(key))
+        return bool(payload or missing) and not self.decoder.ports.isdisjoint(ports_of(key))
 
     def _show(self, found: Iterable[Message | Gap]) -> None:
         for message in found:

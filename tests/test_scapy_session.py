@@ -7,11 +7,10 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pytest
@@ -569,32 +568,3 @@ def test_a_length_of_the_check_sequence_is_no_link_type(tmp_path: Path) -> None:
     data[20:24] = struct.pack("<I", 0x24000001)
     path.write_bytes(data)
     assert serials(sniff(offline=str(path), session=OpenDSession)) == serials(read(path)) == [1]
-
-
-# Speed
-
-
-def cpu_time(work: Callable[[], Any]) -> float:
-    start = time.process_time()
-    work()
-    return time.process_time() - start
-
-
-def test_the_session_costs_little_more_than_a_bare_sniff(tmp_path: Path) -> None:
-    packets = []
-    for n in range(150):
-        packets.append(tcp(wire(n, 300), seq=1 + 344 * n))
-        if n % 2:
-            packets.append(tcp(up=False))
-    path = saved(packets, tmp_path / "in.pcap")
-    bare, session = zip(
-        *[
-            (
-                cpu_time(lambda: sniff(offline=path, store=False)),
-                cpu_time(lambda: sniff(offline=path, store=False, session=OpenDSession)),
-            )
-            for _ in range(7)
-        ],
-        strict=True,
-    )
-    assert median(session) < 1.5 * median(bare)
