@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,8 @@ from bench.session import Encryption
 from bench.tools import Command
 
 MESSAGES = 1_000
+PUSHES = {2208, 3005, 3007, 3011, 3013, 3015}
+KINDS = "requests", "responses", "pushes"
 Line = tuple[str, ...]
 
 
@@ -105,15 +107,37 @@ def test_packets_are_sound_and_out_of_order_as_asked(tmp_path: Path, disorder: D
         assert Ether in packet
 
 
-@pytest.mark.parametrize("tool", ["tshark_fields", "tshark_json", "dpkt_json", "scapy_session"])
+@pytest.mark.parametrize("tool", ["text", "json_lines", "scapy_session", "tshark_fields", "tshark_json", "dpkt_json"])
 def test_tools_agree_with_the_truth(runner: Runner, plain: Files, tool: str) -> None:
     try:
         command: Command = getattr(runner.tools, tool)(plain)
-        found = runner.check(command)
     except process.ToolError as error:
         pytest.skip(str(error))
+    found = runner.check(command)
     assert found is not None
     assert found.perfect, found
+
+
+def test_stats_count_what_was_made(runner: Runner, plain: Files) -> None:
+    kinds: Counter[Line] = Counter()
+    for line in plain.truth.read_text("utf-8").splitlines():
+        client, direction, proto_id, *_ = line.split("\t")
+        push = int(proto_id) in PUSHES
+        kinds[client, "pushes" if push else "requests" if direction == "c2s" else "responses"] += 1
+    command = runner.tools.stats(plain)
+    with process.output((*command.arguments, "--format", "json"), {}) as printed:
+        stats = json.load(printed)
+    counted = {(one["client"], kind): one[kind] for one in stats["connections"] for kind in KINDS if one[kind]}
+    assert counted == kinds
+    assert sum(one["retransmissions"] for one in stats["connections"]) == plain.count("repeated")
+
+
+def test_rows_measure_and_judge(runner: Runner) -> None:
+    sizes = figures.Sizes(10, 10, 10)
+    measured = measure(figures.Figures(runner, sizes), ["encrypted", "where"])
+    assert [figure.met is None for figure in measured] == [False] * 4
+    assert all("all right" in figure.detail for figure in measured)
+    assert not runner.faults
 
 
 def test_dpkt_and_message_to_json_print_the_same_bodies(runner: Runner, plain: Files) -> None:

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from .generate import Files
 from .process import ToolError, Usage, available_cores, median_ratio
 from .runner import Runner
 from .tools import Command
@@ -148,7 +149,12 @@ class Figures:
     def memory(self) -> list[Figure]:
         day, large = self._runner.day(self._sizes.day), self._runner.day(self._sizes.large)
         figures = []
-        for name, command in (("text lines", self._tools.text), ("JSON Lines", self._tools.json_lines)):
+        kinds: tuple[tuple[str, Callable[[Files], Command]], ...] = (
+            ("text lines", self._tools.text),
+            ("JSON Lines", self._tools.json_lines),
+            ("JSON Lines with two jobs, the larger process", lambda files: self._tools.json_lines(files, jobs=2)),
+        )
+        for name, command in kinds:
             peaks = [_peak(used) for used in self._runner.measure(command(day), command(large), rounds=1)]
             what = f"peak memory, {name}, {self._sizes.day:,} against {self._sizes.large:,} messages"
             growth = peaks[1] / peaks[0] - 1
