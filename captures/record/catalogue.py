@@ -35,6 +35,7 @@ RECORDINGS = (
     Recording("any-v1.pcap", "short", ("tcpdump", "-i", "any", "-y", "LINUX_SLL")),
     Recording("nano.pcapng", "short", ("dumpcap", "-q", "-i", "lo")),
     Recording("reconnect.pcap.gz", "reconnect"),
+    Recording("twice.pcap", "order_sent_twice"),
     Recording("late-start.pcap", "late_start", key_log=True),
     Recording("sample-key.pcap", "sample_key"),
     Recording("quirk.pcap", "quirk"),

@@ -378,6 +378,27 @@ def reconnect(stage: Stage) -> None:
     settle()
 
 
+def order_sent_twice(stage: Stage) -> None:
+    """The answer to an order never comes, the program sends the order again: the gateway has booked both."""
+    stage.encrypt("AES_CBC")
+    stage.start_capture()
+    trader = stage.trade_context()
+    sdk.expect(trader.unlock_trade(trading.PASSWORD))
+    usual = stage.gateway.override(trading.PLACE, None)
+
+    def book_in_silence(connection: Any, request: Any) -> None:
+        connection.push(*usual(connection, request).before)
+
+    stage.gateway.override(trading.PLACE, book_in_silence)
+    buy = futu.TrdSide.BUY
+    sdk.expect(trader.place_order(400.2, 300, "HK.00700", buy, remark="rebalance"), futu.RET_ERROR)
+    stage.gateway.override(trading.PLACE, usual)
+    place(trader, 400.2, 300, "rebalance")
+    sdk.expect(trader.order_list_query())
+    trader.close()
+    settle()
+
+
 def late_start(stage: Stage) -> None:
     """The capture starts after the handshake: without a key log nothing on the connection can be read."""
     stage.encrypt("AES_CBC")
