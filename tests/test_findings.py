@@ -528,6 +528,7 @@ CLEAN = {
         "error closed-by-gateway",
         "note closed-by-client",
     ],
+    "twice": ["error unanswered", "warning order-repeated", "note closed-by-client"],
     "mixed": ["note push-not-subscribed"] * 18 + ["note closed-by-client"] * 4,
 }
 

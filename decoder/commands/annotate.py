@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO
 
 import click
 
 from decoder.commands.options import Options, common_options
+from decoder.commands.sink import Sink
 from decoder.errors import CaptureError, OpenDError
 
 __all__ = ["annotate"]
@@ -60,9 +59,9 @@ def annotate(ctx: click.Context, capture: str, options: Options, output: str) ->
     code = run.finish()
     if run.interrupted or not run.summary.messages:
         ctx.exit(code)
-    with _written(output) as file:
+    with _written(output) as write:
         try:
-            homeless = copy_with_comments(CaptureReader(capture), annotator.comments(), file.write)
+            homeless = copy_with_comments(CaptureReader(capture), annotator.comments(), write)
         except CaptureError:
             homeless = 0  # told when it was read first; everything before the damage is copied
     annotator.close()
@@ -83,16 +82,16 @@ def _check(ctx: click.Context, capture: str, output: str) -> None:
 
 
 @contextmanager
-def _written(path: str) -> Iterator[BinaryIO]:
-    """A file to write to, which takes the name `path` once it is complete; until then an older file stays."""
+def _written(path: str) -> Iterator[Callable[[bytes], object]]:
+    """How to write to a file, which takes the name `path` once it is complete; until then an older file stays."""
     if path == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with Sink(None, (), live=False) as sink:
+            yield sink.write
         return
     temporary = f"{path}.{os.getpid()}.part"
     try:
         with open(temporary, "xb") as file:
-            yield file
+            yield file.write
         os.replace(temporary, path)
     except OSError as error:
         raise OpenDError(f"{path}: cannot be written: {error.strerror or error}") from None
