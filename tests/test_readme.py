@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from recorded import RECORDINGS, Recording
+from recorded import CAPTURES, RECORDINGS, Recording
 
 import decoder
 from decoder.message import HINTS
@@ -45,6 +47,20 @@ def test_every_reason_is_in_the_table_of_verdicts() -> None:
     assert reasons.pop("null") == "verified"
     assert reasons.keys() == HINTS.keys()
     assert {reason for reason, verdict in reasons.items() if verdict == "failed"} == {"sha1-mismatch"}
+
+
+def test_the_keys_of_the_statistics_are_those_of_the_tables() -> None:
+    command = [sys.executable, "-m", "decoder", "stats", str(CAPTURES / "plain.pcap"), "--format", "json"]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert list(found) == ["capture", "connections", "protocols", "findings"]
+    documented = [key for cell, _ in table("`capture`, an object:") for key in re.findall(r"`(\w+)`", cell)]
+    assert list(found["capture"]) == documented
+    for name in ("connections", "protocols", "findings"):
+        documented = [cell.strip("`") for cell, _ in table(f"`{name}`, a list of objects:")]
+        assert found[name]
+        assert all(list(row) == documented for row in found[name])
+    codes = {cell.strip("`") for cell, _ in table("Their codes:")}
+    assert {finding["code"] for finding in found["findings"]} <= codes
 
 
 def test_links_lead_somewhere() -> None:

@@ -2,8 +2,8 @@
 
     python tests/tools/readme_output.py
 
-Blocks marked ``console`` hold ``$ opendump …`` lines, blocks marked ``pycon`` a Python session: both are run.  The two
-tables come from the docstrings in ``decoder``.
+Blocks marked ``console`` hold ``$ opendump …`` lines, blocks marked ``pycon`` a Python session: both are run.  The
+tables come from ``decoder`` itself.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from decoder import stats
+from decoder.findings import MEANINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -32,7 +35,7 @@ ENVIRONMENT = {
     "NO_COLOR": "1",
     "PYTHONUTF8": "1",
 }
-_TABLES = re.compile(r"(<!-- (limits|modules): made by \S+ -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+_TABLES = re.compile(r"(<!-- (\w+): made by \S+ -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 _BLOCK = re.compile(r"^```(console|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -108,6 +111,11 @@ def modules_table() -> str:
     return rows
 
 
+def _keys(head: str, meanings: Mapping[str, str]) -> str:
+    rows = "".join(f"| `{key}` | {meaning} |\n" for key, meaning in meanings.items())
+    return f"| {head} | what it says |\n| --- | --- |\n{rows}"
+
+
 def _paragraph(about: str | ast.stmt) -> str:
     """The first paragraph of a docstring, as Markdown on one line."""
     if isinstance(about, ast.Expr) and isinstance(about.value, ast.Constant):
@@ -119,7 +127,14 @@ def _paragraph(about: str | ast.stmt) -> str:
 
 def rendered(text: str) -> str:
     """The README as it should be now."""
-    tables = {"limits": limits_table, "modules": modules_table}
+    tables: dict[str, Callable[[], str]] = {
+        "limits": limits_table,
+        "modules": modules_table,
+        "connections": lambda: _keys("key", stats.CONNECTION_KEYS),
+        "protocols": lambda: _keys("key", stats.PROTOCOL_KEYS),
+        "findings": lambda: _keys("key", stats.FINDING_KEYS),
+        "codes": lambda: _keys("code", MEANINGS),
+    }
     text = _TABLES.sub(lambda match: match[1] + tables[match[2]]() + match[4], text)
     runners: dict[str, Callable[[str], str]] = {"console": console, "pycon": Session()}
     return _BLOCK.sub(lambda match: f"```{match[1]}\n{runners[match[1]](match[2])}```", text)
