@@ -35,6 +35,8 @@ class Sink:
         """Whether a person reads along."""
         self.encoding = "utf-8" if path is not None else _encoding()
         self._at_once = live or self.terminal
+        if self.terminal and os.name == "nt":
+            os.system("")  # an old console obeys colour sequences only after a command was run in it
 
     def write(self, data: bytes) -> None:
         """Write `data`.  Raises OSError when the pipe was closed, OpenDError when the file cannot be written."""

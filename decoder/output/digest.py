@@ -17,7 +17,7 @@ from decoder import schema
 from decoder.convert_fields import Field, fields_by_name, fields_of, split_bits
 from decoder.output.digest_templates import TEMPLATES
 from decoder.output.escape import quote
-from decoder.schema.annotations import annotation
+from decoder.schema.annotations import annotation, label
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor
@@ -206,7 +206,7 @@ class Digests:
         if not_zero or field.repeated or field.kind in ("string", "bytes") or _zero_is_nothing(field):
             tests.append(f"({var} := {read})")
             return var
-        if field.descriptor.is_required:
+        if label(field.descriptor) == "required":
             return read
         has = f"{self._constant('has', _class_of(field).HasField)}({owner}, {field.name!r})"
         if field.kind == "message":
@@ -273,7 +273,7 @@ def _is_nested(field: Field) -> bool:
 
 def _zero_is_nothing(field: Field) -> bool:
     """Whether 0 says no more than absence does: an optional enum whose 0 is called None or Unknown."""
-    if field.kind != "enum" or field.enum is None or field.descriptor.is_required:
+    if field.kind != "enum" or field.enum is None or label(field.descriptor) == "required":
         return False
     return str(schema.enum_names(field.enum, "sdk").get(0)).upper() in ("NONE", "UNKNOWN")
 

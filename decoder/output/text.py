@@ -101,11 +101,11 @@ class TextOutput:
                     digits = str(item.time_ns)
                     if len(digits) < _DIGITS:
                         digits = digits.zfill(_DIGITS)
+                    serial = str(header[4]).ljust(_SERIAL)
                     answer = f" RET_OK {self._latency(item)}" if item.kind == "response" else ""
-                    lines.append(
-                        f"{stamps[digits[:-9]]}.{digits[-9:-3]}{zone}{head}{str(header[4]).ljust(_SERIAL)}{answer}"
-                        f"{digest(body)}\n"
-                    )
+                    text = digest(body)
+                    line = f"{stamps[digits[:-9]]}.{digits[-9:-3]}{zone}{head}{serial}{answer}{text}\n"
+                    lines.append(line if text else f"{line.rstrip()}\n")
                     continue
             lines.append("".join([text for _, text in self._parts(item)]).rstrip() + "\n")
         return "".join(lines)
