@@ -5,7 +5,8 @@
 #   make format   put the sources into the shape that make test asks for
 #   make schema   compile the .proto files after an edit
 #   make readme   renew the output that README.md shows
-#   make bench    measure against other decoders     make fuzz   throw damaged input at the decoder
+#   make bench    measure against other decoders: half an hour; BENCH_ARGS=--quick: 4 minutes
+#   make fuzz     throw damaged input at the decoder
 #   make clean    remove what the others made
 
 PYTHON ?= python3
@@ -77,10 +78,10 @@ readme: $(VENV)/tools
 	@$(BIN)/python tests/tools/readme_output.py
 
 bench: $(VENV)/tools
-	@$(RUN) tests.bench
+	@$(RUN) tests.bench $(BENCH_ARGS)
 
 fuzz: $(VENV)/tools
-	@$(RUN) tests.fuzz
+	@$(RUN) tests.fuzz $(FUZZ_ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

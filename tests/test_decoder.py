@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -254,19 +252,3 @@ def test_a_file_that_is_no_capture(tmp_path: Path) -> None:
     path.write_text("hello")
     with pytest.raises(CaptureError):
         list(decoder.read(path))
-
-
-# Importing
-
-
-def test_importing_the_package_loads_nothing_heavy() -> None:
-    heavy = ("scapy", "google", "rich", "click", "orjson", "Crypto")
-    code = f"import sys, decoder; print([name for name in sys.modules if name.split('.')[0] in {heavy}])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
-
-
-def test_every_public_name_is_there() -> None:
-    for name in decoder.__all__:
-        assert getattr(decoder, name) is not None
-    with pytest.raises(AttributeError):
-        decoder.nothing  # noqa: B018
