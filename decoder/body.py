@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import schema
 from .convert import parse_body, to_dict, unknown_fields
@@ -30,15 +30,14 @@ class Body:
     _may_have_unknown = False
 
     def __init__(self, proto_id: int, direction: Direction, format: int, plaintext: bytes | None) -> None:
-        self._proto_id = proto_id
-        self._direction: Direction = direction
+        self._kind = _kind(proto_id, direction)
         self._format = format
         self._plaintext = plaintext
         if plaintext is None:
             return
-        cls = schema.body_class(proto_id, direction)
+        cls = self._kind.cls
         if cls is None:
-            self.problem = "unknown-protocol" if schema.protocol(proto_id) is None else "no-schema"
+            self.problem = "no-schema" if self._kind.proto else "unknown-protocol"
         elif format == JSON:
             self._read_json(cls, plaintext)
         else:
@@ -58,6 +57,7 @@ class Body:
             self.message = message
         else:
             self.problem = "bad-body: required fields missing"
+            self._remarks.insert(0, self.problem)
 
     @property
     def complete(self) -> bool:
@@ -67,33 +67,32 @@ class Body:
     @property
     def proto(self) -> str | None:
         """Name of the protocol."""
-        protocol = schema.protocol(self._proto_id)
-        return None if protocol is None else protocol.name
+        return self._kind.proto
 
     @property
     def ret_type(self) -> str | None:
         """The SDK's name of the retType of a response or push; the number as text where it has none."""
-        message = self.message
-        if message is None or self._direction == "c2s" or not message.HasField("retType"):
+        if self.message is None or not self._kind.has_ret_type:
             return None
-        number: int = message.retType  # type: ignore[attr-defined]
+        number: int = self.message.retType  # type: ignore[attr-defined]
         return _ret_types().get(number) or str(number)
 
     @property
     def packet_id(self) -> dict[str, Any] | None:
         """The PacketID that a request carries: its connID as text, its serialNo."""
-        message = self.message
-        if message is None or not _carries_packet_id(type(message)) or not message.c2s.HasField("packetID"):  # type: ignore[attr-defined]
+        if self.message is None or not self._kind.has_packet_id:
             return None
-        packet_id = message.c2s.packetID  # type: ignore[attr-defined]
-        return {"connID": str(packet_id.connID), "serialNo": packet_id.serialNo}
+        c2s = self.message.c2s  # type: ignore[attr-defined]
+        if not c2s.HasField("packetID"):
+            return None
+        return {"connID": str(c2s.packetID.connID), "serialNo": c2s.packetID.serialNo}
 
     @property
     def remarks(self) -> list[str]:
         """What is odd about the body: a note each, and after a colon the places in it."""
         if self._odd is None:
             self._odd = []
-            if self.message is not None:
+            if self.message is not None:  # `to_dict` was not called yet
                 to_dict(self.message, "number", True, self._odd)
         if self._remarks is None:
             self._remarks = [] if self.problem is None else [self.problem]
@@ -106,8 +105,7 @@ class Body:
     @property
     def notes(self) -> list[str]:
         """`remarks` without the places: words to search and count."""
-        remarks = self.remarks
-        return [remark.partition(":")[0] for remark in remarks] if remarks else remarks
+        return [remark.partition(":")[0] for remark in self.remarks]
 
     def to_dict(self, enums: EnumStyle, *, redact: bool) -> dict[str, Any] | None:
         """The body as plain data in the protobuf JSON mapping, or None if it could not be read."""
@@ -121,7 +119,7 @@ class Body:
         if self.message is not None or self._plaintext is None:
             return None
         if not show_secrets:
-            cls = schema.body_class(self._proto_id, self._direction)
+            cls = self._kind.cls
             if cls is not None and schema.has_secrets(cls.DESCRIPTOR):  # type: ignore[arg-type]
                 return None
         from .wire import text_view, wire_view
@@ -135,14 +133,23 @@ def _ret_types() -> dict[int, str]:
     return {number: str(name) for number, name in names.items()}
 
 
-_with_packet_id: dict[type[ProtobufMessage], bool] = {}
+class _Kind(NamedTuple):
+    """What all bodies of a protocol in one direction have in common."""
+
+    proto: str | None
+    cls: type[ProtobufMessage] | None
+    has_ret_type: bool
+    has_packet_id: bool
 
 
-def _carries_packet_id(cls: type[ProtobufMessage]) -> bool:
-    carries = _with_packet_id.get(cls)
-    if carries is None:
-        c2s = cls.DESCRIPTOR.fields_by_name.get("c2s")
-        message_type = None if c2s is None else c2s.message_type
-        carries = message_type is not None and "packetID" in message_type.fields_by_name
-        _with_packet_id[cls] = carries
-    return carries
+@functools.lru_cache(4096)
+def _kind(proto_id: int, direction: Direction) -> _Kind:
+    protocol = schema.protocol(proto_id)
+    name = None if protocol is None else protocol.name
+    cls = schema.body_class(proto_id, direction)
+    if cls is None:
+        return _Kind(name, None, False, False)
+    fields = cls.DESCRIPTOR.fields_by_name
+    c2s = fields["c2s"].message_type if "c2s" in fields else None
+    has_packet_id = c2s is not None and "packetID" in c2s.fields_by_name
+    return _Kind(name, cls, "retType" in fields, has_packet_id)

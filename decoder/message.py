@@ -277,9 +277,9 @@ class Message:
 
     def record(self, enums: EnumStyle = "sdk", *, show_secrets: bool = False) -> dict[str, Any]:
         """The record of the JSON Lines contract, ready for a JSON writer."""
-        content = self.content
+        content = self._body or self.content
         flow = self.flow
-        _, proto_id, _, version, serial_no, body_len, sha1, _ = self.header
+        _, proto_id, format, version, serial_no, body_len, sha1, _ = self.header
         latency = self.latency_ns
         body = content.to_dict(enums, redact=not show_secrets)
         return {
@@ -294,7 +294,7 @@ class Message:
             "kind": self.kind,
             "proto_id": proto_id,
             "proto": content.proto,
-            "format": self.format,
+            "format": FORMATS.get(format) or str(format),
             "version": version,
             "serial_no": serial_no,
             "body_len": body_len,
@@ -307,7 +307,7 @@ class Message:
             "latency_ms": None if latency is None else latency / 1_000_000,
             "ret_type": content.ret_type,
             "body": body,
-            "raw": content.raw(show_secrets=show_secrets),
+            "raw": None if body is not None else content.raw(show_secrets=show_secrets),
             "notes": self.notes,
         }
 
