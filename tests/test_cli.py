@@ -39,7 +39,7 @@ COMMANDS = cli.list_commands(click.Context(cli))
 
 
 def test_help_starts_with_examples() -> None:
-    for arguments in ([], ["annotate"], ["decode"], ["keys"], ["stats"]):
+    for arguments in ([], ["annotate"], ["decode"], ["keys"], ["schema"], ["stats"]):
         result = CliRunner().invoke(cli, [*arguments, "--help"])
         assert result.exit_code == 0, result.output
         usage, _, rest = result.output.partition("\n")

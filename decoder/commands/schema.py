@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from decoder.commands.options import Color, color_option, use_color, version_option
 from decoder.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -16,8 +17,18 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", required=False)
 @click.option("--coverage", is_flag=True, help="Print how much of the vendor's SDK the schema covers.")
-def schema(name: str | None, coverage: bool) -> None:
-    """Show the protocols, or one protocol, message or enum.
+@color_option
+@version_option
+def schema(name: str | None, coverage: bool, color: Color) -> None:
+    """Examples:
+
+    \b
+      opendump schema                     every protocol
+      opendump schema Trd_PlaceOrder      its fields, types and enums, in both directions
+      opendump schema OrderStatus         an enum's values with both their names
+      opendump schema --coverage          how complete the schema is
+
+    Show the protocols, or one protocol, message or enum.
 
     NAME is a protocol's name or id (Trd_PlaceOrder, 2202), or the name of a message or an enum
     (Trd_Common.Order, OrderStatus).
@@ -36,8 +47,9 @@ def schema(name: str | None, coverage: bool) -> None:
             tables = tables_for(name)
         except SchemaError as error:
             raise click.UsageError(str(error)) from None
-    if sys.stdout.isatty():
-        _print_rich(tables)
+    terminal = sys.stdout.isatty()
+    if terminal or color == "always":
+        _print_rich(tables, use_color(color, terminal))
     else:
         click.echo("\n".join(plain_text(table) for table in tables), nl=False)
 
@@ -55,13 +67,13 @@ def plain_text(table: Table) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _print_rich(tables: list[Table]) -> None:
+def _print_rich(tables: list[Table], color: bool) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    console = Console()
+    console = Console(force_terminal=color or None, no_color=not color)
     for table in tables:
         if table.title:
             console.print(Text(table.title, style="bold"))
