@@ -656,3 +656,62 @@ def test_any_session_is_analysed(steps: list[str], number: int) -> None:
     assert all(f.code in MEANINGS for f in found)
     assert [f.time_ns for f in found] == sorted(f.time_ns for f in found)
     assert max(Counter(f.code for f in found if f.connection is not None).values(), default=0) <= 3
+
+
+# Streams of quotes, of which only a part is looked into
+
+
+def subscribed() -> Session:
+    return encrypted().talk(3001, subscribe("00700"), response("Qot_Sub"))
+
+
+@pytest.mark.parametrize("after", [0, 5, 100])
+def test_drift_in_a_stream_of_quotes(after: int) -> None:
+    session = subscribed()
+    for _ in range(after):
+        session.push(3013, book())
+    for _ in range(16):
+        session.push(3013, book() + b"\xf8\x3f\x01")
+    assert [f.code for f in analysed(on_wire(session), given_key())] == ["unknown-fields"]
+
+
+def test_a_failure_in_a_stream_of_quotes() -> None:
+    session = subscribed()
+    for _ in range(50):
+        session.push(3013, book())
+    session.push(3013, response("Qot_UpdateOrderBook", -1, "no right")).push(3013, book())
+    assert [f.code for f in analysed(on_wire(session), given_key())] == ["request-failed"]
+
+
+def test_a_new_security_in_a_stream_of_quotes() -> None:
+    session = subscribed()
+    for number in range(50):
+        session.push(3013, book()).push(3013, book("00005") if number == 25 else book())
+    (finding,) = analysed(on_wire(session), given_key())
+    assert "ORDER_BOOK of HK.00005" in finding.text
+
+
+def test_a_second_subscription_is_waited_for_anew() -> None:
+    session = subscribed()
+    for _ in range(50):
+        session.push(3013, book())
+    session.talk(3001, subscribe("00700"), response("Qot_Sub")).push(3013, book()).alive(72)
+    assert not analysed(on_wire(session), given_key())
+    session = subscribed()
+    for _ in range(50):
+        session.push(3013, book())
+    session.talk(3001, subscribe("00700"), response("Qot_Sub")).alive(72)
+    assert [f.code for f in analysed(on_wire(session), given_key())] == ["subscription-silent"]
+
+
+def test_candles_are_told_apart_by_their_span() -> None:
+    def candles(span: int) -> bytes:
+        return response("Qot_UpdateKL", rehabType=1, klType=span, security=security())
+
+    session = encrypted().talk(3001, subscribe("00700", sub_type=11), response("Qot_Sub"))
+    for _ in range(20):
+        session.push(3007, candles(1))
+    session.push(3007, candles(2))
+    (finding,) = analysed(on_wire(session), given_key())
+    assert (finding.code, finding.count) == ("push-not-subscribed", 1)
+    assert "K_DAY of HK.00700" in finding.text

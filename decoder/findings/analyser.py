@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from decoder.findings.context import Context
 from decoder.findings.drift import Drift
 from decoder.findings.finding import Finding, Findings
-from decoder.findings.lifetime import KEEP_ALIVE, NOTIFY, Lifetime
+from decoder.findings.lifetime import KEEP_ALIVE, NOTIFY, Last, Lifetime
 from decoder.findings.matching import TRADE_WRITES, Matching, report_failure
 from decoder.findings.readability import CONFLICT, report_conflict, report_gap, report_unverified
+from decoder.findings.routine import Routine
 from decoder.findings.secrecy import INIT_CONNECT, Secrecy
 from decoder.findings.subscriptions import SUBSCRIBING, WATCHED_PUSHES, Subscriptions
 from decoder.findings.trade import ORDER_LIST, ORDER_PUSH, PLACING, Trade
@@ -117,7 +118,8 @@ class _Connection:
         self._matching = Matching(context)
         self._lifetime = Lifetime(context)
         self._subscriptions = Subscriptions(context)
-        self._last: Message | None = None
+        self._routine = Routine()
+        self._last: Last | None = None
 
     def gap(self, gap: Gap) -> None:
         if gap.direction == "c2s":
@@ -130,20 +132,32 @@ class _Connection:
             report_unverified(context, message)
         if message._notes is not None and CONFLICT in message._notes:
             report_conflict(context, message)
-        if message.time_ns > self._lifetime.deadline_ns:
-            self._lifetime.overdue(message)
+        lifetime, kind = self._lifetime, message.kind
+        if message.time_ns > lifetime.deadline_ns:
+            lifetime.overdue(message)
+        self._last = message.number, message.header[1], kind
         if message.plaintext is not None:
             self._secrecy.message(message)
+        if kind == "request":
             self._drift.message(context, message)
-        self._last = message
-        if message.kind == "request":
             return self._request(message)
-        self._lifetime.received_ns = message.time_ns
-        if message.kind == "push":
-            self._push(message)
+        lifetime.received_ns = message.time_ns
+        if kind == "push":
+            self._look_at_push(message)
         else:
+            self._drift.message(context, message)
             self._response(message)
         return False
+
+    def _look_at_push(self, message: Message) -> None:
+        routine = self._routine
+        key = routine.key(message)
+        if key is None:
+            self._push(message)
+        elif not routine.covers(key):
+            reports = self._context.reports
+            self._push(message)
+            routine.looked(key, self._context.reports != reports)
 
     def _request(self, message: Message) -> bool:
         proto_id = message.proto_id
@@ -155,6 +169,7 @@ class _Connection:
             self._lifetime.keep_alive(message)
         elif proto_id in SUBSCRIBING:
             self._subscriptions.request(message)
+            self._routine.forget()
         elif proto_id in TRADE_WRITES:
             body = message.protobuf
             if body is not None:
@@ -174,12 +189,14 @@ class _Connection:
             report_failure(self._context, message, body)
         if proto_id in SUBSCRIBING:
             self._subscriptions.response(message, body)
+            self._routine.forget()
         elif proto_id in PLACING:
             self._trade.placed(message, body)
         elif proto_id == ORDER_LIST:
             self._trade.orders(self._context, message, body)
 
     def _push(self, message: Message) -> None:
+        self._drift.message(self._context, message)
         body = message.protobuf
         if body is None:
             return

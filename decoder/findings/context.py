@@ -31,6 +31,8 @@ class Context:
         """Whether its InitConnect request is in the capture: nothing came before what was seen."""
         self.client_gaps = 0
         """Gaps in what the client sent."""
+        self.reports = 0
+        """How often something was reported."""
 
     def report(self, severity: Severity, code: str, item: Message | Gap, text: str, *key: object) -> None:
         """Report on a message or gap; those with the same code and key on this connection count as one."""
@@ -41,6 +43,7 @@ class Context:
         self, severity: Severity, code: str, number: int | None, time_ns: int, text: str, *key: object
     ) -> None:
         """Report on a message by its number, or on the connection itself."""
+        self.reports += 1
         finding = Finding(severity, code, number, self.ordinal, time_ns, text)
         self._findings.add(finding, (code, self.ordinal, key) if key else None)
 

@@ -41,7 +41,7 @@ class Drift:
         self._names: dict[str, str] = {}
 
     def message(self, context: Context, message: Message) -> None:
-        """A message whose body was decrypted."""
+        """Any message."""
         content = message.content
         body = content.message
         if body is not None:

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from decoder import schema
-from decoder.findings.context import SECOND, duration_text, name_of
+from decoder.findings.context import SECOND, duration_text, protocol_name
 from decoder.output.escape import quote
 
 if TYPE_CHECKING:
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from decoder.findings.finding import Severity
     from decoder.message import Message
 
-__all__ = ["KEEP_ALIVE", "NOTIFY", "Lifetime"]
+__all__ = ["KEEP_ALIVE", "NOTIFY", "Last", "Lifetime"]
 
 NOTIFY, KEEP_ALIVE = 1003, 1004
+_INIT_CONNECT = 1001
 
 _PATIENCE_NS = 30 * SECOND
 """After so long without a KeepAlive the gateway closes the connection (source: the vendor's documentation)."""
@@ -65,7 +66,11 @@ _STATES: dict[int, tuple[Severity, str]] = {
 }
 
 
-class _Last(NamedTuple):
+Last = tuple[int, int, str]
+"""What is kept of the last message of a connection: number, protocol id, kind."""
+
+
+class _Notice(NamedTuple):
     number: int
     time_ns: int
     text: str
@@ -82,7 +87,7 @@ class Lifetime:
         self._alive_gaps = 0
         self._overdue_number: int | None = None
         self._overdue = False
-        self._notices: deque[_Last] = deque(maxlen=_MAX_NOTICES)
+        self._notices: deque[_Notice] = deque(maxlen=_MAX_NOTICES)
         self.deadline_ns = context.first_ns + _PATIENCE_NS
         """A message later than this shows that a KeepAlive is overdue: call `overdue`."""
         self.received_ns = context.first_ns
@@ -163,11 +168,11 @@ class Lifetime:
             return
         severity, advice = known
         name = schema.enum_names(schema.enum_descriptor(enum), "sdk").get(number, number)
-        self._notices.append(_Last(message.number, message.time_ns, str(name)))
+        self._notices.append(_Notice(message.number, message.time_ns, str(name)))
         shown = f" ({quote(said, _MAX_TEXT)})" if said else ""
         self._context.report(severity, code, message, f"the gateway says {name}{shown}: {advice}")
 
-    def end(self, info: ConnectionInfo | None, last: Message | None, time_ns: int) -> None:
+    def end(self, info: ConnectionInfo | None, last: Last | None, time_ns: int) -> None:
         """The end of the connection, or (None) of what is known of it; `last` is its last message."""
         if info is not None and info.closed_ns is not None:
             time_ns = info.closed_ns
@@ -176,9 +181,10 @@ class Lifetime:
         if info is None or info.closed_by is None or last is None:
             return
         cut = " with a TCP reset" if info.reset else ""
-        latest = f"the last message was {name_of(last)} {last.kind} ({last.number})"
+        number, proto_id, kind = last
+        latest = f"the last message was {protocol_name(proto_id)} {kind} ({number})"
         if info.closed_by == "server":
-            text = f"the gateway closed the connection{cut}{self._cause(last, time_ns)}; {latest}"
+            text = f"the gateway closed the connection{cut}{self._cause(proto_id, time_ns)}; {latest}"
             self._context.report_at("error", "closed-by-gateway", None, time_ns, text)
             return
         silence = time_ns - self.received_ns
@@ -191,7 +197,7 @@ class Lifetime:
             text += ": it was ended hard, or did not read what it got"
         self._context.report_at(severity, "closed-by-client", None, time_ns, f"{text}; {latest}")
 
-    def _cause(self, last: Message, time_ns: int) -> str:
+    def _cause(self, last_id: int, time_ns: int) -> str:
         """Why the gateway closed, as far as the capture tells."""
         notices = [notice for notice in self._notices if time_ns - notice.time_ns < _NOTICE_NS]
         if notices:
@@ -199,7 +205,7 @@ class Lifetime:
             return f", having said {told}"
         if self._overdue:
             return f", {duration_text(time_ns - self._alive_ns)} after the last KeepAlive"
-        if last.proto_id == 1001:
+        if last_id == _INIT_CONNECT:
             return ", right after InitConnect: compare the RSA keys and encryption settings of client and OpenD"
         return " without saying why: look into OpenD's log; was it stopped?"
 

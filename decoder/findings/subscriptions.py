@@ -48,6 +48,7 @@ class Subscriptions:
         self._ever: set[Key] = set()
         self._silent: dict[Key, tuple[int, int]] = {}  # registered for pushes, none came yet: message and time
         self._waiting: dict[int, list[Key]] = {}  # by number of a request that waits for its response
+        self._unasked: set[Key] = set()
         self._wants_notify: bool | None = None
         self._blind = False
 
@@ -105,13 +106,13 @@ class Subscriptions:
         proto_id = message.proto_id
         if proto_id == _NOTIFY:
             if self._wants_notify is False and self._judges:
-                self._report_unasked(message, "InitConnect said recvNotify=false")
+                self._report_unasked(message, "InitConnect said recvNotify=false", (_NOTIFY, 0, ""))
             return
         s2c: Any = body.s2c  # type: ignore[attr-defined]
         if proto_id in _ORDER_PUSHES:
             account = (0, 0, str(s2c.header.accID))
             if account not in self._ever and self._judges:
-                self._report_unasked(message, f"account {account[2]}")
+                self._report_unasked(message, f"account {account[2]}", account)
             return
         if proto_id == _QUOTES:
             securities = [quote.security for quote in s2c.basicQotList]
@@ -129,7 +130,7 @@ class Subscriptions:
                 if key in self._silent:
                     del self._silent[key]
             elif self._judges and sub_type:
-                self._report_unasked(message, _shown(key))
+                self._report_unasked(message, _shown(key), key)
 
     def end(self, time_ns: int) -> None:
         """The end of the connection, or of the capture."""
@@ -168,7 +169,11 @@ class Subscriptions:
                 "missing, or nothing happened",
             )
 
-    def _report_unasked(self, message: Message, what: str) -> None:
+    def _report_unasked(self, message: Message, what: str, key: Key) -> None:
+        """Report it once for each thing that was not subscribed to; one finding stands for those of a protocol."""
+        if key in self._unasked or len(self._unasked) >= _MAX_KEYS:
+            return
+        self._unasked.add(key)
         self._context.report(
             "note",
             "push-not-subscribed",
