@@ -715,3 +715,29 @@ def test_candles_are_told_apart_by_their_span() -> None:
     (finding,) = analysed(on_wire(session), given_key())
     assert (finding.code, finding.count) == ("push-not-subscribed", 1)
     assert "K_DAY of HK.00700" in finding.text
+
+
+# Bounds
+
+
+def test_more_subscriptions_than_can_be_followed() -> None:
+    session = encrypted()
+    session.talk(3001, subscribe(*(f"{number:05}" for number in range(5000))), response("Qot_Sub"))
+    session.push(3013, book("99999"))
+    assert [f.code for f in analysed(on_wire(session), given_key())] == ["analysis-limit"]
+
+
+def test_requests_of_many_connections() -> None:
+    """Nothing is kept of a connection that ended."""
+    analyser = Analyser()
+    each = decoder.Decoder(on_connection=analyser.connection_ended)
+    for port in range(40_000, 40_050):
+        session = Session(client_port=port).hello()
+        session.ask(1002, state_asked())
+        session.close()
+        for data, time_ns, wire_len in on_wire(session):
+            analyser.add(each.feed(data, time_ns, wire_len=wire_len))
+    analyser.add(each.flush())
+    assert analyser._tally.pending == 0
+    assert not analyser._connections
+    assert Counter(f.code for f in analyser.finish())["unanswered"] == 50

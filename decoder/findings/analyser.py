@@ -9,7 +9,7 @@ from decoder.findings.context import Context
 from decoder.findings.drift import Drift
 from decoder.findings.finding import Finding, Findings
 from decoder.findings.lifetime import KEEP_ALIVE, NOTIFY, Last, Lifetime
-from decoder.findings.matching import TRADE_WRITES, Matching, report_failure
+from decoder.findings.matching import TRADE_WRITES, Matching, Tally, report_failure
 from decoder.findings.readability import CONFLICT, report_conflict, report_gap, report_unverified
 from decoder.findings.routine import Routine
 from decoder.findings.secrecy import INIT_CONNECT, Secrecy
@@ -48,6 +48,7 @@ class Analyser:
         self._connections: dict[int, _Connection] = {}
         self._ended: list[ConnectionInfo] = []
         self._trade = Trade()
+        self._tally = Tally()
         self._drift = Drift()
         self._last_ns = 0
 
@@ -98,7 +99,7 @@ class Analyser:
     def _open(self, flow: Flow, time_ns: int) -> _Connection:
         if len(self._connections) >= _MAX_CONNECTIONS:
             self._connections.pop(next(iter(self._connections))).end(None, time_ns)
-        connection = _Connection(Context(self._findings, flow, time_ns), self._trade, self._drift)
+        connection = _Connection(Context(self._findings, flow, time_ns), self._trade, self._drift, self._tally)
         self._connections[flow.connection] = connection
         return connection
 
@@ -110,12 +111,12 @@ class Analyser:
 class _Connection:
     """The analyses of one connection."""
 
-    def __init__(self, context: Context, trade: Trade, drift: Drift) -> None:
+    def __init__(self, context: Context, trade: Trade, drift: Drift, tally: Tally) -> None:
         self._context = context
         self._trade = trade
         self._drift = drift
         self._secrecy = Secrecy(context)
-        self._matching = Matching(context)
+        self._matching = Matching(context, tally)
         self._lifetime = Lifetime(context)
         self._subscriptions = Subscriptions(context)
         self._routine = Routine()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from decoder.findings.finding import Severity
     from decoder.message import Message
 
-__all__ = ["TRADE_WRITES", "Matching", "report_failure"]
+__all__ = ["TRADE_WRITES", "Matching", "Tally", "report_failure"]
 
 SDK_TIMEOUT_NS = 12 * SECOND
 """How long the official Python SDK waits for a response (source: futu-api 10.11, network_manager)."""
@@ -25,6 +25,7 @@ TRADE_WRITES = frozenset((2202, 2205, 2209, 2227))
 
 _KEEP_ALIVE = 1004
 _MAX_PENDING = 4_096
+_MAX_PENDING_IN_ALL = 262_144
 _MAX_RECENT = 64
 _MAX_TEXT = 160
 
@@ -63,11 +64,21 @@ class _Seen(NamedTuple):
     serial_no: int
 
 
+class Tally:
+    """How many requests of all connections are waited on."""
+
+    __slots__ = ("pending",)
+
+    def __init__(self) -> None:
+        self.pending = 0
+
+
 class Matching:
     """Pairs requests and responses of one connection, as the decoder did, and judges what is left over."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, tally: Tally) -> None:
         self._context = context
+        self._tally = tally
         self._pending: dict[int, _Seen] = {}
         self._recent: dict[int, int] = {}  # keys of the requests answered last, and the number of the response
         self._orphans: dict[int, _Seen] = {}  # responses without a request so far
@@ -78,7 +89,7 @@ class Matching:
         key = message.proto_id << 32 | message.serial_no
         if self._orphans.pop(key, None) is not None:
             return True
-        earlier = self._pending.pop(key, None)
+        earlier = self._pop(key)
         if earlier is not None or key in self._recent:
             what = "is still unanswered" if earlier is not None else "was answered"
             self._context.report(
@@ -92,17 +103,19 @@ class Matching:
             self._recent.pop(key, None)
         if earlier is not None:
             self._report_unanswered(earlier, "its serial number was used again")
-        if len(self._pending) >= _MAX_PENDING:
-            del self._pending[next(iter(self._pending))]
+        many = len(self._pending)
+        if many >= _MAX_PENDING or (many and self._tally.pending >= _MAX_PENDING_IN_ALL):
+            self._pop(next(iter(self._pending)))
             if not self._forgot:
                 self._forgot = True
                 self._context.report(
                     "note",
                     "analysis-limit",
                     message,
-                    f"more than {_MAX_PENDING} requests wait for a response: the oldest are not followed any more",
+                    f"{many:,} requests wait for a response: the oldest are not followed any more",
                 )
         self._pending[key] = _Seen(message.number, message.time_ns, message.proto_id, message.serial_no)
+        self._tally.pending += 1
         return False
 
     def response(self, message: Message) -> None:
@@ -111,7 +124,7 @@ class Matching:
         if message.request is None:
             self._without_request(key, message)
             return
-        self._pending.pop(key, None)
+        self._pop(key)
         if len(self._recent) >= _MAX_RECENT:
             del self._recent[next(iter(self._recent))]
         self._recent[key] = message.number
@@ -154,8 +167,15 @@ class Matching:
                 self._report_unanswered(request, "before the capture ended", "note")
             else:
                 self._report_unanswered(request, "until the capture ended")
+        self._tally.pending -= len(self._pending)
         self._pending.clear()
         self._orphans.clear()
+
+    def _pop(self, key: int) -> _Seen | None:
+        seen = self._pending.pop(key, None)
+        if seen is not None:
+            self._tally.pending -= 1
+        return seen
 
     def _report_unanswered(self, request: _Seen, until: str, severity: Severity = "warning") -> None:
         text = f"{protocol_name(request.proto_id)} got no response {until}"

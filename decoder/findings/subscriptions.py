@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from decoder import schema
+from decoder.convert_values import plain_text
 from decoder.findings.context import SECOND, duration_text, name_of
 from decoder.output.escape import quote
 
@@ -29,8 +31,9 @@ _SUB_TYPES = {3005: 1, 3009: 5, 3011: 4, 3013: 2, 3015: 14, 3017: 18}
 WATCHED_PUSHES = _ORDER_PUSHES | {_NOTIFY, _CANDLES, *_SUB_TYPES}
 _ODD_LOTS = 22
 _SILENT_NS = 60 * SECOND
-_MAX_KEYS = 10_000
-_MAX_WAITING = 64
+_MAX_KEYS = 4_096  # the largest quota that the vendor sells is 2,000
+_MAX_WAITING = 8
+_MAX_CODE = 64
 _NAMED = 3
 
 Key = tuple[int, int, str]
@@ -76,11 +79,8 @@ class Subscriptions:
             self._add([(0, 0, str(account)) for account in c2s.accIDList[:_MAX_KEYS]], message)
             return
         on = c2s.isSubOrUnSub if message.proto_id == SUBSCRIBE else c2s.isRegOrUnReg
-        keys = [
-            (sub_type, security.market, _text(security.code))
-            for security in c2s.securityList[:_MAX_KEYS]
-            for sub_type in c2s.subTypeList[:_MAX_WAITING]
-        ]
+        every = ((sub_type, _of(security)) for security in c2s.securityList for sub_type in c2s.subTypeList)
+        keys = [(sub_type, *of) for sub_type, of in islice(every, _MAX_KEYS + 1)]
         if not on:
             if message.proto_id == SUBSCRIBE and c2s.isUnsubAll:
                 keys = list(self._silent)
@@ -125,7 +125,7 @@ class Subscriptions:
             elif proto_id == _ORDER_BOOK and s2c.orderBookType == 1:
                 sub_type = _ODD_LOTS
         for security in securities:
-            key = (sub_type, security.market, security.code)
+            key = (sub_type, *_of(security))
             if key in self._ever:
                 if key in self._silent:
                     del self._silent[key]
@@ -198,5 +198,5 @@ def _shown(key: Key) -> str:
     return f"{names.get(sub_type, sub_type)} of {markets.get(market, market)}.{quote(code, 32)}"
 
 
-def _text(code: str | bytes) -> str:
-    return code if isinstance(code, str) else code.decode("utf-8", "replace")
+def _of(security: Any) -> tuple[int, str]:
+    return security.market, plain_text(security.code[:_MAX_CODE])

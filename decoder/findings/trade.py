@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 
 from decoder import schema
@@ -93,7 +94,7 @@ class Trade:
         """An order: was the same one placed a moment ago?"""
         order = type(c2s).FromString(c2s.SerializeToString())
         order.ClearField("packetID")
-        key = message.proto_id.to_bytes(4, "little") + order.SerializePartialToString()
+        key = sha1(message.proto_id.to_bytes(4, "little") + order.SerializePartialToString()).digest()
         earlier = self._orders.get(key)
         if earlier is not None and not earlier.refused and message.time_ns - earlier.time_ns < _REPEAT_NS:
             passed = duration_text(message.time_ns - earlier.time_ns)
@@ -127,7 +128,7 @@ class Trade:
             state = order.orderStatus
             if state not in _FAILED_STATES:
                 continue
-            key = (order.orderID, str(order.orderIDEx), state)
+            key = (order.orderID, str(order.orderIDEx[:_MAX_TEXT]), state)
             if key in self._failed:
                 continue
             _remember(self._failed, key, None, _MAX_ORDERS)
