@@ -241,9 +241,9 @@ class Opener:
         return not self.response_seen and not self.keys
 
 
-def _octets(text: str) -> bytes:
-    """The bytes of a protobuf string, whether or not they are UTF-8."""
-    return text.encode("utf-8", "surrogateescape")
+def _octets(text: str | bytes) -> bytes:
+    """The bytes of a protobuf string; protobuf itself gives bytes where they are not UTF-8."""
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
 
 
 _REQUEST = {1: wire.LENGTH}  # c2s
