@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import struct
 import subprocess
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -445,6 +447,39 @@ def test_nothing_is_left_of_a_failure(tmp_path: Path) -> None:
 def test_to_standard_output(tmp_path: Path) -> None:
     expected = annotated(CAPTURES / "plain.pcap", tmp_path / "out.pcapng").read_bytes()
     assert run(CAPTURES / "plain.pcap", "-o", "-").stdout_bytes == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_links_and_pipes_stay_what_they_are(once: Callable[[Recording], Path], tmp_path: Path) -> None:
+    expected = once(Recording("plain.pcap")).read_bytes()
+    target, link, pipe = tmp_path / "target.pcapng", tmp_path / "link.pcapng", tmp_path / "pipe"
+    target.write_bytes(b"")
+    link.symlink_to(target)
+    annotated(CAPTURES / "plain.pcap", link)
+    assert link.is_symlink()
+    assert target.read_bytes() == expected
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    annotated(CAPTURES / "plain.pcap", pipe)
+    reader.join(10)
+    assert read == [expected]
+    assert pipe.is_fifo()
+
+
+def test_a_damaged_capture_is_annotated_up_to_the_damage(tmp_path: Path) -> None:
+    damaged, out = tmp_path / "damaged.pcapng", tmp_path / "out.pcapng"
+    data = bytearray((CAPTURES / "nano.pcapng").read_bytes())
+    sizes = [len(raw) for _, raw in blocks(CAPTURES / "nano.pcapng")]
+    at = sum(sizes[:30])
+    data[at + 4 : at + 8] = (7).to_bytes(4, "little")
+    damaged.write_bytes(data)
+    result = run(damaged, "-o", out, "--rsa-key", DEMO_KEY)
+    assert result.exit_code == 1
+    assert "damaged" in result.stderr
+    assert [kind for kind, _ in blocks(out)] == [kind for kind, _ in blocks(CAPTURES / "nano.pcapng")][:30]
+    assert comments(out)
 
 
 def test_a_cut_capture_is_annotated_as_far_as_it_goes(tmp_path: Path) -> None:

@@ -88,11 +88,16 @@ def _written(path: str) -> Iterator[Callable[[bytes], object]]:
         with Sink(None, (), live=False) as sink:
             yield sink.write
         return
-    temporary = f"{path}.{os.getpid()}.part"
+    target = os.path.realpath(path)
+    temporary = f"{target}.{os.getpid()}.part"
     try:
+        if os.path.exists(target) and not os.path.isfile(target):  # a device or a pipe: nothing to put in its place
+            with open(target, "wb") as file:
+                yield file.write
+            return
         with open(temporary, "xb") as file:
             yield file.write
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except OSError as error:
         raise OpenDError(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:

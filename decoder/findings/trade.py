@@ -102,11 +102,11 @@ class Trade:
                 "note" if earlier.answered else "warning",
                 "order-repeated",
                 message,
-                f"{name_of(message)} equals message {earlier.number}, {passed} before, in all but its PacketID"
+                f"{name_of(message)} asks for the same as message {earlier.number}, {passed} before it"
                 + (
                     ", which was accepted: are two orders meant?"
                     if earlier.answered
-                    else ", which had no answer yet and may have been placed: look for it before sending it again"
+                    else ", which had no answer yet but may have been booked: look for the first before sending another"
                 ),
             )
         placed = _Order(message.number, message.time_ns)
