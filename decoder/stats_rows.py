@@ -197,7 +197,7 @@ class ProtocolRow(_Counts):
             "latency_p90_ms": _milliseconds(latency.quantile(0.90)),
             "latency_p99_ms": _milliseconds(latency.quantile(0.99)),
             "latency_max_ms": _milliseconds(latency.highest),
-            "push_rate": (self.pushes - 1) * _SECOND / span if self.pushes > 1 and span > 0 else None,
+            "push_rate": round((self.pushes - 1) * _SECOND / span, 3) if self.pushes > 1 and span > 0 else None,
             "push_peak": self.peak if self.pushes else None,
         }
 
