@@ -451,6 +451,25 @@ def test_a_handshake_whose_response_was_lost_is_missing() -> None:
     assert told(messages) == [OPENED[0]] + [(1004, "unknown", "unverified", "handshake-missing")] * 4
 
 
+def test_a_handshake_of_which_only_the_request_is_there_and_no_key_opens_it() -> None:
+    request, sealed = init_request(), cbc(keep_alive())
+    exchange = Exchange().c2s(frame(1001, request, rsa(request, OUR_KEY)))
+    exchange.lose("s2c", 300).c2s(frame(1004, keep_alive(), sealed)).c2s(frame(1004, keep_alive(), sealed, 2))
+    for keys, reason in ((None, "no-key"), (ring(OTHER_KEY), "wrong-key")):
+        assert {m.reason for m in decode(exchange, keys=keys)[0]} == {reason}
+
+
+def test_damage_on_a_connection_whose_handshake_was_answered_in_clear_is_damage() -> None:
+    request = init_request(packetEncAlgo=-1)
+    bad = frame(1004, keep_alive(), keep_alive(1), 2)
+    exchange = Exchange().c2s(frame(1001, request, rsa(request, OUR_KEY))).s2c(frame(1001, init_response()))
+    exchange.c2s(frame(1004, keep_alive())).c2s(bad)
+    assert told(decode(exchange)[0])[2:] == [
+        (1004, "None", "verified", None),
+        (1004, "None", "failed", "sha1-mismatch"),
+    ]
+
+
 # Key logs
 
 
