@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import re
 import subprocess
@@ -39,6 +41,17 @@ def test_every_public_name_is_in_the_table_of_names() -> None:
     errors = {name for name in missing if name.endswith("Error")}
     assert missing == errors
     assert all(f"`{name}`" in TEXT for name in errors)
+
+
+def test_signatures_are_as_shown() -> None:
+    shown = [row[0] for row in table("## In Python") if "(" in row[0]]
+    assert len(shown) >= 4
+    for cell in shown:
+        name = cell.strip("`").partition("(")[0]
+        (function,) = ast.parse(f"def {cell.strip('`')}: ...").body
+        assert isinstance(function, ast.FunctionDef)
+        named = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
+        assert named <= set(inspect.signature(getattr(decoder, name)).parameters), cell
 
 
 def test_every_reason_is_in_the_table_of_verdicts() -> None:
