@@ -37,7 +37,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decoder import Decoder, Gap, KeyRing, Message
+from decoder import Decoder, Gap, KeyRing, Limits, Message
 from decoder.keys import key_log_line
 from decoder.message import HINTS
 
@@ -529,6 +529,21 @@ def test_a_key_log_serves_a_handshake_that_no_key_opens(tmp_path: Path) -> None:
         (1004, "AES_CBC", "verified", None),
     ]
     assert messages[2].conn_id == str(CONN_ID)
+
+
+def test_trials_of_a_key_log_are_bounded(tmp_path: Path) -> None:
+    others = [(number, hashlib.md5(b"%d" % number).digest(), IV) for number in range(30)]
+    path = write_keylog(tmp_path / "keys", *others, (CONN_ID, KEY, IV))
+    for tries, reason in ((30, "handshake-missing"), (1000, None)):
+        messages, _, _ = decode(late("AES_CBC"), keys=KeyRing(keylogs=[path]), limits=Limits(max_keylog_tries=tries))
+        assert {m.reason for m in messages} == {reason}
+
+
+def test_a_key_of_the_log_is_a_key_of_the_connection(tmp_path: Path) -> None:
+    path = write_keylog(tmp_path / "keys", (1, NOT_THE_KEY, IV), (CONN_ID, KEY, IV))
+    exchange = late("AES_CBC").c2s(hashing_ciphertext(1004, cbc(keep_alive()), 7))
+    messages, _, _ = decode(exchange, keys=KeyRing(keylogs=[path]))
+    assert told(messages)[4:] == [(1004, "AES_CBC", "unverified", "sha1-of-ciphertext")]
 
 
 def test_a_harvested_key_log_opens_the_same_capture_from_the_middle(tmp_path: Path) -> None:
