@@ -20,8 +20,9 @@ from decoder.errors import CaptureError
 
 __all__ = ["CHUNK", "ByteSource", "CutShort", "Damaged", "display_name"]
 
-#: Bytes asked for at once: large enough to amortise the calls, small enough for a processor cache.
-CHUNK = 256 * 1024
+#: Bytes asked for at once: large enough to amortise the calls, small enough that a chunk and all that is made of it
+#: stay in a processor's cache (256 KiB: 20 % more time for the whole pipeline).
+CHUNK = 64 * 1024
 
 #: A pause before asking a non-blocking descriptor again, in seconds.
 _RETRY = 0.05

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Renderer", "processors", "render_in_order"]
 
 _QUEUED = 2  # batches a worker may have waiting beside the one it works on
+_WORTH_SENDING = 400  # records: with fewer, handing a batch over costs more than it gains
 
 
 class Renderer(Protocol):
@@ -64,7 +65,7 @@ def render_in_order(
     executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(make,))
     waiting: deque[Future[str | bytes]] = deque()
     try:
-        for batch in batches:
+        for batch in _grouped(batches):
             waiting.append(executor.submit(_render, batch))
             while len(waiting) > jobs * (_QUEUED + 1) or (waiting and waiting[0].done()):
                 yield waiting.popleft().result()
@@ -72,3 +73,15 @@ def render_in_order(
             yield waiting.popleft().result()
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def _grouped(batches: Iterable[list[Message | Gap]]) -> Iterator[list[Message | Gap]]:
+    """The same records in larger batches."""
+    group: list[Message | Gap] = []
+    for batch in batches:
+        group += batch
+        if len(group) >= _WORTH_SENDING:
+            yield group
+            group = []
+    if group:
+        yield group
