@@ -273,4 +273,4 @@ def _reads_as_clear(direction: Direction, body: bytes) -> bool:
         return True
     if body[:1] not in ((b"\x0a", b"{") if direction == "c2s" else (b"\x08", b"{")):
         return False
-    return sum(byte >> 7 for byte in body) < 0.42 * len(body)
+    return sum(byte >> 7 for byte in body) < 0.25 * len(body)  # 4 standard deviations for 512 bits
