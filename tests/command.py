@@ -6,10 +6,12 @@ import os
 import struct
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from exchange import Exchange, frame, init_request, init_response, keep_alive, keep_alive_answer
 from recorded import CAPTURES, DEMO_KEY
 
@@ -46,6 +48,12 @@ def opendump(*arguments: str | Path, stdin: bytes | None = None, **more: str) ->
     )
     assert b"Traceback" not in done.stderr, done.stderr.decode()
     return Result(done)
+
+
+def runner() -> CliRunner:
+    """click's runner, with standard error apart from standard output: before 8.2 that has to be asked for."""
+    apart: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
+    return CliRunner(**apart)
 
 
 def pcap(*exchanges: Exchange) -> bytes:

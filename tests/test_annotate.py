@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command import runner
 from exchange import Exchange
 from recorded import CAPTURES, DEMO_KEY, RECORDINGS, Recording
 from scapy.layers.inet import TCP
@@ -33,7 +34,7 @@ tshark_needed = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshar
 
 
 def run(*arguments: str | Path, **options: Any) -> Result:
-    return CliRunner().invoke(cli, ["annotate", *map(str, arguments)], catch_exceptions=False, **options)
+    return runner().invoke(cli, ["annotate", *map(str, arguments)], catch_exceptions=False, **options)
 
 
 def annotated(capture: Path, out: Path, *arguments: str | Path) -> Path:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command import runner
 from exchange import START_NS, STEP_NS, frame, pem, rsa_key
 from hypothesis import given
 from hypothesis import strategies as st
@@ -247,7 +248,7 @@ def test_quantiles_of_nothing() -> None:
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(cli, ["stats", *map(str, arguments)], catch_exceptions=False)
+    return runner().invoke(cli, ["stats", *map(str, arguments)], catch_exceptions=False)
 
 
 CBC = Recording("cbc.pcap")
