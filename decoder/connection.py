@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from .message import Flow, Gap, Message
-from .reassembly import signed_distance
+from .reassembly import WINDOW, signed_distance
 from .schema import PUSH_IDS
 from .side import Side
-from .verdict import INIT_CONNECT, Opener
+from .verdict import Opener
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ __all__ = ["ACK", "FIN", "RST", "SYN", "Connection", "ConnectionInfo", "Outlet"]
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 _NEAR = 1024 * 1024
-_FAR = 64 * 1024 * 1024  # a jump in the sequence numbers that no window allows: another connection on the same ports
+_ITEM_COST = 1024  # bytes that holding a message back takes beside its body
 
 
 @dataclass
@@ -71,15 +71,19 @@ class Outlet:
     """Gaps, by reason."""
     on_retransmission: Callable[[int], None] | None = None
     """Who is told the number of each packet that brings nothing new."""
+    limits_hit: set[str] = field(default_factory=set)
+    """Limits of a connection that were hit: a line for the summary each."""
 
 
 class Connection:
     """What the two sides share."""
 
     __slots__ = (
-        "_held",
+        "_answered",
+        "_early",
         "_held_bytes",
-        "_hold_spent",
+        "_queue",
+        "_unopened",
         "careful",
         "client",
         "closing",
@@ -106,7 +110,8 @@ class Connection:
         outlet: Outlet,
     ) -> None:
         self.info = info
-        self.first_number = first_number  # of its first packet
+        self.first_number = first_number
+        """Number of its first packet."""
         self.limits = limits
         self.opener = Opener(keyring, limits)
         self.outlet = outlet
@@ -116,7 +121,7 @@ class Connection:
         self.trusted = False
         """Whether a header of the protocol was accepted on it."""
         self.careful = False
-        """Whether each packet must be looked at with care: bytes are pending, or the connection is over."""
+        """Whether each packet must be looked at with care: something waits, or the connection is over."""
         self.over = False
         """Whether both sides are through, or a RST was seen."""
         self.closing = False
@@ -129,49 +134,63 @@ class Connection:
         """Its number."""
         self.requests: dict[tuple[int, int], tuple[int, int]] = {}
         """Unanswered requests: protocol id and serial number to record number and time."""
-        self._held: list[Message | Gap | _HeldFrame] = []
+        self._early: dict[tuple[int, int], None] = {}  # answers whose requests did not come out before them
+        self._answered = False  # whether a message of the gateway came out
+        self._queue: list[Message | Gap | _HeldFrame] | None = None  # what is held back
+        self._unopened = 0  # frames in it that wait for the keys
         self._held_bytes = 0
-        self._hold_spent = False
 
     # Segments
 
     def take(self, side: Side, segment: Segment) -> None:
         """Take a segment that needs care."""
-        seq, _, flags, payload, missing, numbers, time_ns = segment
+        seq, ack, flags, payload, missing, numbers, time_ns = segment
         info = self.info
         self.now_ns = time_ns
         self.now_number = numbers[-1]
         if flags & SYN:
             seq += 1
-            if not side.stream.started:
-                side.stream.start(seq)
-            if not side.syn_seen:
-                side.syn_seen = info.opened = True
-                side.first = side.stream.offset(seq)
-        elif flags & ACK and not side.peer.stream.started and side.syn_seen:
-            side.peer.stream.start(segment[1])  # its SYN is missing, but this is what it was answered with
+            side.start(seq)
+            info.opened = True
+            if flags & ACK:
+                side.peer.start(ack)
         if flags & RST:
-            self._close(side, time_ns)
-            self.info.reset = self.over = True
+            if not side.stream.started or abs(side.stream.offset(seq) - side.stream.position) < _NEAR:
+                self._close(side)
+                info.reset = self.over = True
         else:
-            if flags & FIN and side.stream.fin is None:
-                if not side.stream.started:
-                    side.stream.start(seq)
-                side.stream.fin = side.stream.offset(seq) + len(payload) + missing
-                self._close(side, time_ns)
+            if flags & FIN:
+                self._take_fin(side, seq + len(payload) + missing)
             if (payload or missing) and not side.push(seq, payload, missing, numbers, time_ns):
                 info.retransmissions[side.direction] += 1
                 if self.outlet.on_retransmission is not None:
                     self.outlet.on_retransmission(numbers[-1])
-            self.over = self.over or (side.ended and side.peer.ended)
-        for each in (side, side.peer):
-            each.check_hole(time_ns)
-        self.careful = bool(self.over or side.stream.pending or side.peer.stream.pending)
+            self.over = self.over or (side.stream.fin is not None and side.peer.stream.fin is not None)
+        self.check()
 
-    def _close(self, side: Side, time_ns: int) -> None:
+    def check(self) -> None:
+        """See what need not be waited for any longer."""
+        waits = self.over
+        for each in (self.client, self.server):
+            each.check(self.now_ns)
+            if each.stream.waiting or each.framer.frozen is not None or each.opening:
+                waits = True
+        self._release_unless_waiting()
+        self.careful = waits or self._queue is not None
+
+    def _take_fin(self, side: Side, seq: int) -> None:
+        stream = side.stream
+        if not stream.started:
+            side.enter(seq, self.now_number)
+        end = stream.offset(seq)
+        if stream.fin is None and stream.position <= end < stream.position + WINDOW:
+            stream.fin = end
+            self._close(side)
+
+    def _close(self, side: Side) -> None:
         if self.info.closed_by is None:
             self.info.closed_by = "client" if side is self.client else "server"
-            self.info.closed_ns = time_ns
+            self.info.closed_ns = self.now_ns
             self.info.closed_frame = self.now_number
 
     # Holding back
@@ -179,35 +198,86 @@ class Connection:
     @property
     def may_hold(self) -> bool:
         """Whether a message that cannot be opened may wait for the InitConnect response."""
-        if self._hold_spent or not self.opener.may_open_later:
+        if self.finished or self._unopened < 0 or not self.opener.may_open_later:
             return False
-        return self.client.syn_seen or self.server.syn_seen or self.opener.request_seen
+        if self.server.prologue is not None:  # packets may have overtaken the response where the capture begins
+            return True
+        if self._answered:  # by something that comes after it
+            return False
+        known = self.client.begin is not None or self.server.begin is not None or self.client.prologue is not None
+        return known or self.opener.request_seen
 
     @property
     def holding(self) -> bool:
         """Whether messages are held back."""
-        return bool(self._held)
+        return self._queue is not None
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that what is held back takes."""
+        return self._held_bytes
+
+    def hold_back(self) -> None:
+        """Hold back what comes out from now on, because one side waits."""
+        if self._queue is None:
+            self._queue = []
+        self.careful = True
 
     def hold(
         self, side: Side, header: Header, body: bytes, numbers: tuple[int, ...], time_ns: int, notes: list[str] | None
     ) -> None:
         """Keep a frame, and with it all that follows on the connection, until the keys are known."""
-        self._held.append(_HeldFrame(side, header, body, numbers, time_ns, notes))
-        self._held_bytes += len(body)
-        if len(self._held) > self.limits.max_held or self._held_bytes > self.limits.max_held_bytes:
+        self.hold_back()
+        self.trusted = True
+        self._unopened += 1
+        self._keep(_HeldFrame(side, header, body, numbers, time_ns, notes), len(body))
+
+    def _keep(self, item: Message | Gap | _HeldFrame, size: int) -> None:
+        assert self._queue is not None
+        self._queue.append(item)
+        self._held_bytes += size + _ITEM_COST
+        if len(self._queue) > self.limits.max_held or self._held_bytes > self.limits.max_held_bytes:
+            self.outlet.limits_hit.add(
+                "too many messages waited for an InitConnect response; not all of them could be opened"
+            )
             self.release()
 
     def release(self) -> None:
-        """Give out all that was held: either the keys are here, or they will not come."""
-        held, self._held, self._held_bytes, self._hold_spent = self._held, [], 0, True
-        for item in held:
-            if isinstance(item, _HeldFrame):
-                opened = self.opener.open(item.side.direction, item.header, item.body)
-                self.give_frame(item.side, item.header, opened, item.numbers, item.time_ns, item.notes)
-            elif isinstance(item, Gap):
+        """Give out what is held back, however long it would have to wait."""
+        for side in (self.client, self.server):
+            while side.framer.frozen is not None:
+                side.framer.thaw(overrule=True)
+        if self._unopened > 0:
+            self._unopened = -1  # they waited once, and no more do
+        self._release_unless_waiting()
+
+    def _release_unless_waiting(self) -> None:
+        """Give out what is held back, in the order in which it was completed, if nothing is waited for."""
+        if self._queue is None:
+            return
+        if self._unopened > 0:
+            if self.may_hold:
+                return
+            self._unopened = 0
+        if self.client.framer.frozen is not None or self.server.framer.frozen is not None:
+            return
+        queue, self._queue, self._held_bytes = _in_order(self._queue), None, 0
+        to_come = Counter((item.header[1], item.header[4]) for item in queue if _is_request(item))
+        for item in queue:
+            if isinstance(item, Gap):
                 self.give_gap(item)
-            else:
-                self.give(item)
+                continue
+            message = item if isinstance(item, Message) else self._open(item)
+            key = (message.header[1], message.header[4])
+            if message.kind == "request":
+                to_come[key] -= 1
+            elif message.kind == "response" and key not in self.requests and to_come[key] > 0:
+                message.add_note("request-later")
+            self.give(message)
+
+    def _open(self, held: _HeldFrame) -> Message:
+        opened = self.opener.open(held.side.direction, held.header, held.body)
+        return self._message(held.side, held.header, opened, held.numbers, held.time_ns, held.notes)
 
     # Giving out
 
@@ -220,20 +290,31 @@ class Connection:
         time_ns: int,
         notes: list[str] | None = None,
     ) -> None:
-        """Make the message of an opened frame, and give it out or hold it behind those that wait."""
+        """Make the message of an opened frame, and give it out or hold it back."""
+        self.trusted = True
+        self._answered = self._answered or side is self.server
+        message = self._message(side, header, opened, numbers, time_ns, notes)
+        if self._queue is None:
+            self.give(message)
+        else:
+            self._keep(message, header[5])
+            self._release_unless_waiting()
+
+    def _message(
+        self,
+        side: Side,
+        header: Header,
+        opened: Opened,
+        numbers: tuple[int, ...],
+        time_ns: int,
+        notes: list[str] | None,
+    ) -> Message:
         plaintext, encryption, verdict, reason = opened
         kind: Kind = "request" if side.direction == "c2s" else "push" if header[1] in PUSH_IDS else "response"
         conn_id = self.opener.conn_id
-        self.trusted = True
-        message = Message(
+        return Message(
             side.flow, header, time_ns, numbers, kind, plaintext, encryption, verdict, reason, conn_id, notes
         )
-        if self._held:
-            self._keep(message)
-        else:
-            self.give(message)
-        if header[1] == INIT_CONNECT and kind == "response":
-            self.release()
 
     def give(self, message: Message) -> None:
         """Number a message, tie a response to its request, and give it out.
@@ -251,35 +332,44 @@ class Connection:
                 if request is not None:
                     message.request, request_ns = request
                     message.latency_ns = message.time_ns - request_ns
+                else:
+                    self._answer_early(message, key)
             else:
+                if key in self._early:
+                    del self._early[key]
+                    message.add_note("request-later")
                 self.requests[key] = (message.number, message.time_ns)
                 if len(self.requests) > self.limits.max_pending_requests:
                     del self.requests[next(iter(self.requests))]
+                    self.outlet.limits_hit.add("too many requests without an answer at once; the oldest were forgotten")
         outlet.items.append(message)
 
+    def _answer_early(self, message: Message, key: tuple[int, int]) -> None:
+        """Note an answer whose request was not seen: packets overtook each other, or it is not in the capture."""
+        self._early[key] = None
+        if len(self._early) > self.limits.max_pending_requests:
+            del self._early[next(iter(self._early))]
+        if self.client.awaits(*key):
+            message.add_note("request-later")
+
     def give_gap(self, gap: Gap) -> None:
-        """Give out a gap, or hold it behind the messages that wait."""
-        if self._held:
-            self._keep(gap)
+        """Give out a gap, or hold it back."""
+        if self._queue is not None:
+            self._keep(gap, 0)
             return
         self.outlet.gaps[gap.reason] += 1
         self.outlet.items.append(gap)
-
-    def _keep(self, item: Message | Gap) -> None:
-        self._held.append(item)
-        if len(self._held) > self.limits.max_held:
-            self.release()
 
     def finish(self, time_ns: int) -> None:
         """The end of the connection, or of the capture."""
         if self.finished:
             return
         self.finished = True
+        self.hold_back()
         info = self.info
         info.last_ns = self.now_ns
         for side in (self.client, self.server):
-            side.give(side.stream.finish(side.acked), time_ns)
-            side.framer.finish()
+            side.finish(time_ns)
         self.release()
         info.sample_key = self.opener.sample_key
         info.foreign = not self.trusted and (self.client.stream.position + self.server.stream.position) > 0
@@ -288,26 +378,33 @@ class Connection:
 
     def belongs(self, side: Side, segment: Segment) -> bool:
         """Whether a packet is of this connection, not of a later one between the same ends."""
-        seq, _, flags, payload, _, numbers, _ = segment
-        stream = side.stream
+        seq, ack, flags, payload, _, numbers, _ = segment
+        stream, peer = side.stream, side.peer
         if flags & SYN:
-            if not stream.started:
-                return not self.closing
-            offset = stream.offset(seq + 1)
-            if side.syn_seen:
-                return offset == side.first
+            young = numbers[-1] - self.first_number <= self.limits.reorder_packets
+            if side.begin is not None:
+                return stream.offset(seq + 1) == side.begin
+            if flags & ACK and peer.begin is not None:
+                return peer.stream.offset(ack) == peer.begin
             # Data may have overtaken the SYN, but not by much.
-            return numbers[-1] - self.first_number <= self.limits.reorder_packets and -_NEAR < offset <= 0
+            return young and (not stream.started or -_NEAR < stream.offset(seq + 1) <= 0)
         if not stream.started or not payload:
             return True
         start = stream.offset(seq)
         if self.finished and start + len(payload) > stream.position:
             return False
-        if abs(start - stream.position) < _FAR:
+        if abs(start - stream.position) < WINDOW:
             return True
         # A lone segment from afar may be a damaged one; two that belong together are another connection.
-        stray, side.stray = side.stray, segment
-        return stray is None or abs(signed_distance(seq, stray[0])) > _NEAR
+        if side.stray is not None and self.belongs_with(side.stray, seq):
+            return False
+        side.stray = segment
+        return True
+
+    @staticmethod
+    def belongs_with(stray: Segment, seq: int) -> bool:
+        """Whether `seq` is near a segment that is far off its stream."""
+        return abs(signed_distance(seq, stray[0])) < _NEAR
 
 
 @dataclass
@@ -318,3 +415,23 @@ class _HeldFrame:
     numbers: tuple[int, ...]
     time_ns: int
     notes: list[str] | None
+
+
+def _is_request(item: Message | Gap | _HeldFrame) -> TypeGuard[Message | _HeldFrame]:
+    return isinstance(item, _HeldFrame) or (isinstance(item, Message) and item.kind == "request")
+
+
+def _in_order(queue: list[Message | Gap | _HeldFrame]) -> list[Message | Gap | _HeldFrame]:
+    """`queue` in the order of the packets that completed its items, and each direction in its own order."""
+    latest = {"c2s": 0, "s2c": 0}
+    places = []
+    for item in queue:
+        if isinstance(item, _HeldFrame):
+            direction, number = item.side.direction, max(item.numbers)
+        elif isinstance(item, Gap):
+            direction, number = item.direction, item.frame
+        else:
+            direction, number = item.direction, max(item.frames, default=0)
+        latest[direction] = max(latest[direction], number)
+        places.append(latest[direction])
+    return [item for _, _, item in sorted(zip(places, range(len(queue)), queue, strict=True))]

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_PORT", "Decoder", "Summary", "read"]
 
 DEFAULT_PORT = 11111
-_SPECIAL = ~(0x08 | ACK)  # flags that leave the fast path: all but PSH and ACK
+_KIND = 0x37  # the flags that tell one kind of segment from another: all but PSH and those of ECN
+_MAX_CLOSED = 1024
 _MAX_NOTED = 64  # lines of one kind in a summary
 _MAX_PORTS = 4096
 
@@ -93,8 +94,9 @@ class Decoder:
         self._on_connection = on_connection
         self._packets = packet.PacketReader(self.limits.max_fragments, self.limits.max_fragment_bytes)
         self._sides: dict[bytes, Side] = {}
-        self._closing: deque[tuple[int, Connection]] = deque()
-        self._syns: dict[bytes, None] = {}  # with "auto": who opened a connection that has not sent data yet
+        self._closing: deque[tuple[int, bytes, Connection]] = deque()
+        self._closed: deque[tuple[bytes, Connection]] = deque()  # only late copies are expected of them
+        self._syns: dict[bytes, tuple[int, int]] = {}  # with "auto": flags and sequence numbers of SYNs without data
         self._ordinals = 0
         self._number = 0
         self._segments = 0
@@ -140,6 +142,7 @@ class Decoder:
             self._finish(side.connection, side.connection.now_ns)
         self._sides.clear()
         self._closing.clear()
+        self._closed.clear()
         self._buffered = 0
         return self._taken()
 
@@ -159,6 +162,8 @@ class Decoder:
         summary.verdicts = +Counter({**outlet.reasons, "verified": outlet.messages - outlet.reasons.total()})
         if outlet.gaps["limit"]:
             summary.report("a memory limit cut what was buffered; raise --max-memory to decode more")
+        for line in outlet.limits_hit:
+            summary.report(line)
         packets = self._packets
         if packets.cut_headers:
             summary.report("some packets are cut in their headers; record with a larger snap length")
@@ -173,11 +178,11 @@ class Decoder:
         for number, time_ns, key, seq, ack, flags, payload, missing, numbers in segments:
             side = sides.get(key)
             if side is None:
-                side = self._admit(key, flags, payload, time_ns, number)
+                side = self._admit(key, seq, flags, payload, time_ns, number)
                 if side is None:
                     continue
             connection = side.connection
-            if not (flags & _SPECIAL or missing or connection.careful):
+            if flags & _KIND == ACK and not (missing or connection.careful):
                 side.ack = ack
                 if not payload:
                     continue
@@ -199,7 +204,7 @@ class Decoder:
                         payload = payload[used:]
                         offset += used
                     framer.feed(payload, numbers, time_ns, offset)
-                    if framer.buffered != side.counted:
+                    if framer.buffered != side.counted or connection.careful:
                         self._count(side)
                     continue
             elif payload or missing:
@@ -207,17 +212,18 @@ class Decoder:
             self._take(side, key, (seq, ack, flags, payload, missing, numbers or (number,), time_ns))
 
     def _take(self, side: Side, key: bytes, segment: Segment) -> None:
-        """A segment that needs care: out of order, with flags, cut, or on a connection with something pending."""
+        """A segment that needs care: out of order, with flags, cut, or on a connection with something waiting."""
         connection = side.connection
-        _, ack, flags, _, _, _, time_ns = segment
+        seq, ack, flags, _, _, numbers, time_ns = segment
         if not connection.belongs(side, segment):
             stray = side.stray
             self._retire(connection, key, time_ns)
-            side = self._open(key, side.direction == "c2s", time_ns, segment[5][-1])
-            if stray is not None and stray is not segment and not flags & SYN:
+            side = self._open(key, side.direction == "c2s", time_ns, numbers[-1])
+            if stray is not None and not flags & SYN and connection.belongs_with(stray, seq):
                 self._take(side, key, stray)
             connection = side.connection
         elif side.stray is segment:
+            self._count(side)
             return
         if flags & ACK:
             side.ack = ack
@@ -227,33 +233,41 @@ class Decoder:
                 self._count(each)
         if connection.over and not connection.closing:
             connection.closing = True
-            self._closing.append((segment[5][-1] + self.limits.reorder_packets, connection))
-        while self._closing and self._closing[0][0] < segment[5][-1]:
-            self._finish(self._closing.popleft()[1], time_ns)
+            self._closing.append((numbers[-1] + self.limits.reorder_packets, key, connection))
+        while self._closing and self._closing[0][0] < numbers[-1]:
+            _, closed, over = self._closing.popleft()
+            self._finish(over, time_ns)
+            self._closed.append((closed, over))
+            if len(self._closed) > _MAX_CLOSED:
+                self._forget(*self._closed.popleft())
 
     def _count(self, side: Side) -> None:
         """Keep the total of what is buffered, and make room when it passes the limit."""
         buffered = side.buffered
         self._buffered += buffered - side.counted
         side.counted = buffered
-        while self._buffered > self.limits.max_memory:
-            fullest = max(self._sides.values(), key=lambda side: side.counted)
-            if not fullest.counted:
+        if self._buffered <= self.limits.max_memory:
+            return
+        fullest = sorted(self._sides.values(), key=lambda side: side.counted, reverse=True)
+        for side in fullest:
+            if self._buffered <= self.limits.max_memory * 7 // 8:
                 break
-            fullest.shed(fullest.connection.now_ns)
-            self._buffered += fullest.buffered - fullest.counted
-            fullest.counted = fullest.buffered
+            side.shed(side.connection.now_ns)
+            for each in (side, side.peer):
+                buffered = each.buffered
+                self._buffered += buffered - each.counted
+                each.counted = buffered
 
     # Connections
 
-    def _admit(self, key: bytes, flags: int, payload: bytes, time_ns: int, number: int) -> Side | None:
+    def _admit(self, key: bytes, seq: int, flags: int, payload: bytes, time_ns: int, number: int) -> Side | None:
         """The side of a new connection that `key` begins, or None if it is none of a gateway's."""
         source, destination = packet.ports(key)
         to_gateway, from_gateway = destination in self._ports, source in self._ports
         if not (to_gateway or from_gateway):
             if not self._begins_with_header(payload):
-                if self._auto and flags & (SYN | ACK) == SYN:
-                    self._syns[key] = None
+                if self._auto and flags & SYN:
+                    self._syns[key] = flags, seq
                     if len(self._syns) > _MAX_PORTS:
                         del self._syns[next(iter(self._syns))]
                 return None
@@ -269,9 +283,10 @@ class Decoder:
         if len(self._sides) >= 2 * self.limits.max_connections:
             self._evict(time_ns)
         side = self._open(key, to_gateway, time_ns, number)
-        if key in self._syns:
-            del self._syns[key]
-            side.connection.info.opened = True
+        for each, end in ((side, key), (side.peer, packet.reverse_key(key))):
+            if end in self._syns:
+                each.start(self._syns.pop(end)[1] + 1)
+                side.connection.info.opened = True
         return side
 
     def _begins_with_header(self, payload: bytes) -> bool:
@@ -283,10 +298,9 @@ class Decoder:
 
     def _guess_direction(self, key: bytes, payload: bytes) -> bool:
         """Whether a segment on unknown ports goes to the gateway: by the SYN, the body's first byte, the lower port."""
-        if key in self._syns:
-            return True
-        if packet.reverse_key(key) in self._syns:
-            return False
+        for end, sent_by_client in ((key, True), (packet.reverse_key(key), False)):
+            if end in self._syns:
+                return sent_by_client != bool(self._syns[end][0] & ACK)
         first = payload[HEADER_LEN : HEADER_LEN + 1]
         if first in (b"\x0a", b"\x08"):  # field 1 of a Request is a message, of a Response a number
             return first == b"\x0a"
@@ -307,9 +321,13 @@ class Decoder:
     def _retire(self, connection: Connection, key: bytes, time_ns: int) -> None:
         """End a connection and forget its ends."""
         self._finish(connection, time_ns)
+        self._forget(key, connection)
+
+    def _forget(self, key: bytes, connection: Connection) -> None:
         for each in (key, packet.reverse_key(key)):
-            side = self._sides.pop(each, None)
-            if side is not None:
+            side = self._sides.get(each)
+            if side is not None and side.connection is connection:
+                del self._sides[each]
                 self._buffered -= side.counted
 
     def _finish(self, connection: Connection, time_ns: int) -> None:

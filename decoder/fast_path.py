@@ -29,7 +29,7 @@ def give_whole_messages(side: Side, data: bytes, numbers: tuple[int, ...], time_
     Returns how many bytes they take.
     """
     connection = side.connection
-    if connection.holding or side.stream.variants:
+    if connection.holding or side.copies:
         return 0
     opener = connection.opener
     decrypt = opener.decrypt

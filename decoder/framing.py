@@ -1,481 +1,429 @@
 """Ordered bytes of one direction in, frames (header and body) out; re-aligned after a hole.
 
-In sync, the header says where the next one stands, and nothing is searched.  Sync is lost after a
-hole, at bytes that are no header, and it is not there yet at the start of a stream.  Then a header
-counts only if it is plausible *and* proven: its body has the SHA-1 that it promises, or another
-plausible header stands where it ends.  ``FT`` inside a body passes neither test.
+In sync, each header says where the next one stands.  A frame that its SHA-1 proves was cut right.  For one
+that is not proven, the header that follows it speaks; where none stands there, or bytes are missing, or
+nothing is known yet, headers are searched (`alignment`, `evidence`).
 
-A damaged length costs its own message only: where a body fails its SHA-1, the frames that it may
-have swallowed are looked for in it.
+A damaged length costs its own message only: the SHA-1 shows where that message really ends, and what it
+seemed to swallow comes out at once.
+
+What looks damaged but has not been acknowledged by the receiver may be sent again: the receiver dropped it.
+The framer then stands still (`frozen`) until its owner calls `thaw`; a better copy mends it.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
+from .alignment import Aligner, resembles
+from .buffer import Buffer
+from .evidence import END, HOLE, MORE, Evidence, PendingFrame
 from .header import HEADER, HEADER_LEN, MAGIC, Header, plausible
+from .search import Search
 
-__all__ = ["FrameSink", "Framer"]
+if TYPE_CHECKING:
+    from .sink import FrameSink
+    from .verdict import Opened
+
+__all__ = ["Framer"]
 
 _unpack = HEADER.unpack_from
-_NO_HEADER: Header = (b"", 0, 0, 0, 0, 0, b"", b"")
-_PROOF_BUDGET = 64 * 1024 * 1024  # bytes hashed in one search, so that crafted headers cannot make it quadratic
-
-Mark = tuple[int, tuple[int, ...], int]  # end in the buffer, packet numbers, time
-
-
-class FrameSink(Protocol):
-    """Who takes what a `Framer` finds."""
-
-    @property
-    def trusted(self) -> bool:
-        """Whether the connection is known to speak the protocol."""
-
-    def frame(
-        self,
-        header: Header,
-        body: bytes | None,
-        numbers: tuple[int, ...],
-        time_ns: int,
-        reason: str | None,
-        offset: int,
-    ) -> str:
-        """Take a frame; `body` is None and `reason` says why where bytes of it are missing. Gives the verdict."""
-
-    def gap(self, size: int, reason: str) -> None:
-        """Take note of bytes that are missing or were passed over."""
-
-    def proves(self, header: Header, body: bytes) -> bool:
-        """Whether the SHA-1 shows that this is a message."""
-
-    def starts(self, header: Header) -> bool:
-        """Whether this plausible header at the very start of the stream needs no more proof."""
-
-    def patched(self, data: bytes, offset: int) -> list[bytes]:
-        """`data`, which stands at `offset`, with the conflicting copies of its bytes put in."""
+_FIRST_LOOK = (
+    256 * 1024
+)  # bytes of a message after which headers in it are looked for even if no packet begins with one
 
 
 class Framer:
     """Cuts the frames of one direction."""
 
     __slots__ = (
-        "_budget",
-        "_damaged",
-        "_damaged_marks",
-        "_damaged_offset",
-        "_early_gaps",
-        "_expecting",
-        "_left",
-        "_marks",
+        "_aligner",
+        "_at",
+        "_buffer",
+        "_evidence",
+        "_frame",
+        "_hesitant",
+        "_look_at",
         "_max_body",
-        "_max_scan",
-        "_need",
-        "_offset",
-        "_parts",
-        "_passed",
-        "_reason",
-        "_searching",
+        "_opened",
+        "_overruled",
+        "_search",
         "_sink",
-        "_suspect",
         "buffered",
-        "first_frame",
-        "foreign",
+        "frozen",
         "in_step",
-        "synced",
     )
 
-    def __init__(self, sink: FrameSink, max_body: int, max_scan: int) -> None:
+    def __init__(self, sink: FrameSink, max_body: int, max_scan: int, begin: int) -> None:
+        """`begin` is the stream offset of the first byte that will come."""
         self._sink = sink
         self._max_body = max_body
-        self._max_scan = max_scan
-        self.synced = False
-        """Whether a header was ever found."""
-        self.first_frame: int | None = None
-        """Stream offset of the first header found."""
-        self.foreign = False
-        """Whether the stream was given up: no header in its first `max_scan` bytes."""
         self.in_step = False
         """Whether it is in sync and holds nothing: the next byte begins a header."""
-        # The buffer: bytes that were not given out yet, and whence they came.
-        self._parts: list[bytes] = []
-        self._marks: list[Mark] = []
+        self.frozen: int | None = None
+        """Offset up to which the receiver must acknowledge before it goes on; None unless it stands still."""
+        self._hesitant = False  # more bytes will do as well
+        self._overruled = begin  # offset up to which no other copy is waited for any longer
         self.buffered = 0
-        """Bytes in it."""
-        self._offset = 0  # stream offset of its first byte
-        self._need = HEADER_LEN  # bytes without which nothing can be decided
-        self._suspect = 0  # its leading bytes that were given out as a frame which the SHA-1 did not prove
-        # The search for a header.
-        self._searching = True
-        self._passed = 0  # bytes passed over in it
-        self._budget = _PROOF_BUDGET
-        self._early_gaps: list[tuple[int, str]] = []  # holes before the first header: told once there is one
-        # A message that lost bytes to a hole: its header, whence its bytes came, and how many are still to pass.
-        self._damaged: Header | None = None
-        self._damaged_marks: list[Mark] = []
-        self._damaged_offset = 0
-        self._reason = ""
-        self._left = 0
-        self._expecting = False  # it has passed: a plausible header must stand here
+        """Bytes in the buffer."""
+        self._buffer = Buffer()
+        self._evidence = Evidence(sink, self._buffer)
+        self._search = Search(sink, self._buffer, self._evidence, max_body, max_scan, begin, self._hesitate)
+        self._frame: PendingFrame | None = None
+        self._at = begin  # in sync: offset of the next header, behind `_frame` if there is one
+        self._opened: tuple[int, Opened] | None = None  # what the frame at this offset looks like
+        self._aligner: Aligner | None = None  # looks into a message that may have a wrong length
+        self._look_at = _FIRST_LOOK
+
+    @property
+    def first_frame(self) -> int | None:
+        """Stream offset of the first header found."""
+        return self._search.first_frame
+
+    @property
+    def begun(self) -> Header | None:
+        """The header of the message that has not come out yet."""
+        return None if self._frame is None or self._frame.given else self._frame.header
+
+    def peek(self, offset: int, size: int) -> bytes:
+        """Those of the `size` bytes at stream offset `offset` that are in the buffer; empty unless the first is."""
+        return self._buffer.read(offset, offset + size) if offset >= self._buffer.base else b""
 
     def feed(self, data: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> None:
         """Take the next bytes of the stream, which stand at `offset` in it."""
         if self.in_step:
-            # Most segments hold whole messages: these are cut without a buffer.
-            position, unproven = self._cut_run(data, numbers, time_ns, offset)
-            if position == len(data):
+            used = self._cut_run(data, numbers, time_ns, offset)
+            if used == len(data):
                 return
-            data = data[position:]
-            offset += position
-            if unproven:
-                self._hold(data, numbers, time_ns, offset)
-                self._suspect_frame(unproven)
-                self._settle()
-                return
-        elif self.foreign:
-            return
-        elif self._left:
-            used = min(self._left, len(data))
-            self._damaged_marks.append((self._damaged_marks[-1][0] + used, numbers, time_ns))
-            self._left -= used
-            if not self._left:
-                self._end_damaged(at_end=True)
             data = data[used:]
             offset += used
-        if data:
-            self._hold(data, numbers, time_ns, offset)
-            if self.buffered >= self._need:
-                self._settle()
-            else:
-                self.in_step = False
+            self._at = offset
+        elif self._search.foreign:
+            if not self._begins_with_header(data):
+                return
+            self._search.foreign = False
+            self._search.begin(offset, offset)
+        self._evidence.earn(len(data))
+        self._buffer.append(data, numbers, time_ns, offset)
+        if self._hesitant:
+            self.frozen, self._hesitant = None, False
+        if self._sink.copies:
+            self._mend()
+        if self._frame is not None and data[:2] == MAGIC:
+            self._look_at = 0
+        self._advance(MORE)
 
-    def hole(self, size: int, reason: str) -> None:
-        """Take note that the next `size` bytes of the stream are missing."""
-        if self.foreign:
+    def hole(self, offset: int, size: int, reason: str) -> None:
+        """Take note that the `size` bytes of the stream at `offset` are missing."""
+        if self._search.foreign:
             return
-        self.in_step = False
-        left = self._left
-        if not left:
-            left = self._break_buffer()
-        if self.synced:
-            self._sink.gap(size, reason)
-        else:
-            self._early_gaps.append((size, reason))
-        if left:
-            self._reason = "truncated" if reason == "snaplen" else "gap"
-            self._left = left - size
-            if self._left <= 0:
-                self._end_damaged(at_end=self._left == 0)
+        if self.in_step:
+            self._at = offset
+        self._overrule()
+        self._advance(HOLE)
+        self._break_off(offset + size, size, reason)
+        self._settle()
 
     def finish(self) -> None:
         """The stream is over: give out what can be given."""
-        self._cut(final=True)
-        if self._damaged is not None and not self._searching and (self.synced or self._sink.trusted):
-            self._give_damaged()
-        if self.synced and self._passed:
-            self._sink.gap(self._passed, "resync")
-            self._passed = 0
+        self._overrule()
+        self._advance(END)
+        frame = self._frame
+        if frame is not None and not frame.given:
+            frame.keep_origin(self._buffer)
+            if frame.certain:
+                self._give_lost(frame, "gap")
+        search = self._search
+        if frame is not None and not frame.certain:
+            search.count(frame.captured)
+        if search.active:
+            search.pass_over(self._buffer.end)
+        else:
+            search.pass_over(self._buffer.end, self._at if frame is None or frame.given else self._buffer.end)
+        search.finish()
+        self._frame = None
+        self._settle()
 
     def shed(self) -> None:
         """Free the buffer, at the cost of the message in it."""
-        size = self.buffered
+        self._overrule()
+        self._advance(HOLE)
+        size = len(self._buffer)
         if size:
-            self._left = self._break_buffer()
-            self._reason = "gap"
-            self._damaged_marks = self._damaged_marks[-1:]
-            if self.synced:
-                self._sink.gap(size, "limit")
-            self.in_step = False
+            self._break_off(self._buffer.end, size, "limit")
+        self._settle()
 
-    # The buffer
+    def thaw(self, overrule: bool) -> None:
+        """Go on: the receiver has acknowledged more, or (with `overrule`) no better copies are waited for."""
+        if overrule:
+            self._overrule()
+        self.frozen, self._hesitant = None, False
+        self._advance(MORE)
 
-    def _hold(self, data: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> None:
-        if not self.buffered:
-            self._offset = offset
-            self._need = min(self._need, HEADER_LEN)
-        self._parts.append(data)
-        self.buffered += len(data)
-        self._marks.append((self.buffered, numbers, time_ns))
+    def mend(self) -> None:
+        """Try the copies that came for bytes in the buffer."""
+        if self._mend():
+            self._advance(MORE)
 
-    def _buffer(self) -> bytes:
-        if len(self._parts) != 1:
-            self._parts = [b"".join(self._parts)]
-        return self._parts[0]
-
-    def _drop(self, size: int) -> None:
-        """Forget the first `size` bytes of the buffer."""
-        if size:
-            rest = self._buffer()[size:]
-            self._parts = [rest] if rest else []
-            self.buffered -= size
-            self._offset += size
-            self._suspect = max(0, self._suspect - size)
-            self._marks = [(end - size, numbers, time_ns) for end, numbers, time_ns in self._marks if end > size]
-
-    def peek(self, offset: int, size: int) -> bytes:
-        """Those of the `size` bytes at stream offset `offset` that are in the buffer; empty unless the first is."""
-        start = offset - self._offset
-        return self._buffer()[start : start + size] if 0 <= start < self.buffered else b""
+    def _advance(self, then: int) -> None:
+        """Give out every frame in the buffer; `then` tells what comes after it."""
+        while self.frozen is None and (self._seek(then) if self._search.active else self._cut(then)):
+            pass
+        self._settle()
 
     def _settle(self) -> None:
-        self._cut(final=False)
-        self.in_step = not (self.buffered or self._searching or self._expecting or self._left)
+        self.buffered = len(self._buffer)
+        self.in_step = not (self.buffered or self._search.active or self._frame)
 
-    def _cut(self, final: bool) -> None:
-        """Give out every frame in the buffer; with `final`, nothing more will come."""
-        while self.buffered and (self._search(final) if self._searching else self._cut_frame(final)):
-            if len(self._marks) == 1 and not (self._searching or self._suspect or self._expecting):
-                _, numbers, time_ns = self._marks[0]
-                position, unproven = self._cut_run(self._buffer(), numbers, time_ns, self._offset)
-                self._drop(position)
-                if unproven:
-                    self._suspect_frame(unproven)
+    def _begins_with_header(self, data: bytes) -> bool:
+        return len(data) >= HEADER_LEN and plausible(_unpack(data), self._max_body)
 
     # In sync
 
-    def _cut_run(self, data: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> tuple[int, int]:
-        """Give out whole frames from the start of `data`, all of it from one packet, as long as they are proven.
-
-        Returns the position at which it stopped, and the size of a frame given out there that is not proven, or 0.
-        """
+    def _cut_run(self, data: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> int:
+        """Give out whole frames from the start of `data`, all of it from one packet; returns how much they take."""
         position, size = 0, len(data)
-        frame = self._sink.frame
+        sink = self._sink
         while size - position >= HEADER_LEN:
             header: Header = _unpack(data, position)
             end = position + HEADER_LEN + header[5]
             if end > size or header[0] != MAGIC:
                 break
-            verdict = frame(header, data[position + HEADER_LEN : end], numbers, time_ns, None, offset + position)
-            if verdict != "verified":
-                return position, end - position
+            body = data[position + HEADER_LEN : end]
+            opened = sink.frame(header, body, numbers, time_ns, offset + position)
+            if opened is not None:
+                # Not proven, but the next header stands where it ends, and none before: nothing to look into.
+                if (
+                    data.find(MAGIC, position + HEADER_LEN, end + HEADER_LEN - 1) != end
+                    or not self._begins_with_header(data[end : end + HEADER_LEN])
+                    or sink.copies
+                    or sink.may_mend(header, opened)
+                ):
+                    self._opened = offset + position, opened
+                    break
+                sink.give_unproven(header, body, opened, numbers, time_ns, offset + position)
             position = end
-        return position, 0
+        return position
 
-    def _cut_frame(self, final: bool) -> bool:
-        """Give out the frame at the start of the buffer; False if that takes more bytes."""
-        start = self._suspect
-        if self.buffered - start < HEADER_LEN:
-            self._need = start + HEADER_LEN
-            if final:
-                self._pass_over(self.buffered)
+    def _cut(self, then: int) -> bool:
+        """Deal with the frame at the start of the buffer; False if that takes more bytes."""
+        buffer, frame = self._buffer, self._frame
+        if frame is None or frame.given:
+            return self._begin_frame(then)
+        if frame.end <= buffer.end:
+            return self._complete(frame)
+        if then == MORE and len(buffer) < self._look_at:
             return False
-        header: Header = _unpack(self._buffer(), start)
-        if header[0] != MAGIC or (self._expecting and not plausible(header, self._max_body)):
-            if not self._repair(start):
+        self._look_at = max(_FIRST_LOOK, 2 * len(buffer))
+        return self._split(frame, then)
+
+    def _begin_frame(self, then: int) -> bool:
+        """A header must stand at `_at`."""
+        at, buffer, before = self._at, self._buffer, self._frame
+        if before is None and buffer.pieces == 1 and self._opened is None:
+            numbers, time_ns = buffer.origin(at, buffer.end)
+            used = self._cut_run(buffer.read(at, buffer.end), numbers, time_ns, at)
+            if used:
+                self._at = at + used
+                buffer.drop(self._at)
+                return True
+        head = buffer.read(at, at + HEADER_LEN)
+        if len(head) < HEADER_LEN and MAGIC.startswith(head[:2]):
+            return False
+        header: Header | None = _unpack(head) if len(head) == HEADER_LEN else None
+        if (
+            header is None
+            or header[0] != MAGIC
+            or ((before is not None or header[5] > self._max_body) and not resembles(header, self._max_body))
+        ):
+            if self._repair(at):
+                return True
+            if not self._freeze(at + 1):
                 self._lose_sync()
             return True
-        self._drop(start)  # a header stands where that frame ended: its length was right
-        if self._expecting:
-            self._expecting = False
-            if self._damaged is not None:
-                self._enter_sync()
-                self._give_damaged()
-        end = HEADER_LEN + header[5]
+        if header[5] > self._max_body and (self._repair(at) or self._freeze(at + HEADER_LEN)):
+            return True
+        if before is not None and not before.certain:
+            self._search.end(before.start)
+            self._give_lost(before, "gap")
+        buffer.drop(at)
+        self._aligner = None
+        self._frame = PendingFrame(header, at, certain=True)
         if header[5] > self._max_body:
-            self._give(header, None, HEADER_LEN, "oversize")
-            self._drop(HEADER_LEN)
+            self._sink.give_lost(header, *buffer.origin(at, at + HEADER_LEN), "oversize")
+            self._frame.given = True
+            self._at = at + HEADER_LEN
             self._lose_sync()
-        elif end <= self.buffered:
-            if self._give(header, self._buffer()[HEADER_LEN:end], end, None) == "verified":
-                self._drop(end)
-            else:
-                self._suspect_frame(end)
-        elif final:
-            self._give(header, None, self.buffered, "gap")
-            self._suspect_frame(self.buffered)
-            self._drop(self._suspect)
-        else:
-            self._need = end
-            return False
         return True
 
-    def _give(self, header: Header, body: bytes | None, size: int, reason: str | None) -> str:
-        """Give out the frame whose `size` bytes stand at the start of the buffer."""
-        numbers, time_ns = _origin(self._marks, size)
-        return self._sink.frame(header, body, numbers, time_ns, reason, self._offset)
+    def _complete(self, frame: PendingFrame) -> bool:
+        """All bytes of the frame are there, except those that are lost."""
+        buffer, sink = self._buffer, self._sink
+        start, end, header = frame.start, frame.end, frame.header
+        if frame.reason is not None:
+            frame.keep_origin(buffer)
+            if frame.certain:
+                self._give_lost(frame, "gap")
+            self._await_header(frame)
+            return True
+        body = buffer.read(start + HEADER_LEN, end)
+        numbers, time_ns = buffer.origin(start, end)
+        opened: Opened | None
+        if self._opened is not None and self._opened[0] == start:
+            opened = self._opened[1]
+        else:
+            opened = sink.frame(header, body, numbers, time_ns, start)
+        self._opened = None
+        if opened is None:
+            self._frame = self._aligner = None
+            self._at = end
+            buffer.drop(end)
+        elif self._repair(start) or self._split(frame, None):
+            pass
+        elif sink.may_mend(header, opened) and self._freeze(end):
+            self._opened = start, opened
+        else:
+            sink.give_unproven(header, body, opened, numbers, time_ns, start)
+            self._await_header(frame)
+        return True
 
-    def _suspect_frame(self, size: int) -> None:
-        """The frame of `size` bytes at the start of the buffer is given out, but not proven.
+    def _await_header(self, frame: PendingFrame) -> None:
+        """The frame came out; the next header must show that its length was right."""
+        frame.given = True
+        self._at = frame.end
+        if self._aligner is None or not self._aligner.runs:  # no header in it, unless it begins in the last bytes
+            self._buffer.drop(min(frame.end, self._buffer.end) - HEADER_LEN + 1)
 
-        If its length was damaged, it may have swallowed others: go on at the first frame in it that is
-        proven.  Otherwise its bytes stay until a header is seen to stand where it ends.
+    def _give_lost(self, frame: PendingFrame, reason: str) -> None:
+        self._sink.give_lost(frame.header, frame.numbers, frame.time_ns, frame.reason or reason)
+
+    # Messages whose length may be wrong
+
+    def _split(self, frame: PendingFrame, then: int | None) -> bool:
+        """If a frame that is not proven seems to have swallowed others, cut it where the first of them begins.
+
+        `then` is None if all its bytes are there.
         """
-        data = self._buffer()
-        position = data.find(MAGIC, HEADER_LEN, size)
-        while position >= 0 and self.buffered - position >= HEADER_LEN:
-            header: Header = _unpack(data, position)
-            end = position + HEADER_LEN + header[5]
-            if end <= self.buffered and plausible(header, self._max_body) and self._prove(header, data[position:end]):
-                self._drop(position)
-                return
-            position = data.find(MAGIC, position + 1, size)
-        self._suspect = size
+        if self._aligner is None:
+            self._aligner = Aligner(max(frame.start + HEADER_LEN, self._buffer.base), self._max_body)
+        if then is None:
+            end = self._evidence.end_of_whole(frame, self._aligner, self._max_body)
+        else:
+            end = self._evidence.end_of_part(frame, self._aligner, then)
+        if end is not None:
+            self._cut_short(frame, end)
+        return end is not None
+
+    def _cut_short(self, frame: PendingFrame, end: int) -> None:
+        buffer = self._buffer
+        if frame.reason is None:
+            body = buffer.read(frame.start + HEADER_LEN, end)
+            self._sink.give_cut_short(frame.header, body, *buffer.origin(frame.start, end))
+        else:
+            frame.keep_origin(buffer, end)
+            if frame.certain:
+                self._give_lost(frame, "gap")
+            else:
+                self._search.count(frame.captured)
+                self._search.end(end)
+        buffer.drop(end)
+        self._frame = self._aligner = None
+        self._at = end
+
+    # Other copies
+
+    def _freeze(self, end: int) -> bool:
+        """Stand still if what is before `end` may be sent again."""
+        if end <= self._overruled or not self._sink.unsettled(end):
+            return False
+        self.frozen = end
+        return True
+
+    def _hesitate(self, end: int) -> bool:
+        """As `_freeze`, but go on as well when more bytes come."""
+        self._hesitant = self._freeze(end)
+        return self._hesitant
+
+    def _overrule(self) -> None:
+        self.frozen, self._hesitant = None, False
+        self._overruled = self._buffer.end
+
+    def _mend(self) -> bool:
+        """Try the copies on what stands at the start of the buffer."""
+        if self._search.active:
+            return self._repair(self._buffer.base)
+        return self._repair(self._at if self._frame is None or self._frame.given else self._frame.start)
 
     def _repair(self, start: int) -> bool:
-        """Where no header stands, see whether another copy of the bytes has one; True if so."""
-        for copy in self._sink.patched(self._buffer()[start:], self._offset + start):
-            header: Header = _unpack(copy)
-            end = HEADER_LEN + header[5]
-            if plausible(header, self._max_body) and end <= len(copy) and self._prove(header, copy[:end]):
-                self._drop(start)
-                self._parts = [copy]
-                return True
-        return False
-
-    def _prove(self, header: Header, frame: bytes) -> bool:
-        """Whether the SHA-1 shows that `frame` is one; False once the budget of this search is used up."""
-        self._budget -= len(frame)
-        return self._budget >= 0 and self._sink.proves(header, frame[HEADER_LEN:])
+        """Put other copies of bytes in place if they make a message of what begins at `start`."""
+        copies = self._sink.copies
+        header = copies.mend(self._buffer, start, self._max_body, self._evidence.proves) if copies else None
+        if header is None:
+            return False
+        self.frozen, self._hesitant = None, False
+        if self._search.active:
+            self._search.end(start)
+        self._opened = self._aligner = None
+        self._buffer.drop(start)
+        self._frame = PendingFrame(header, start, certain=True)
+        return True
 
     # Out of sync
 
     def _lose_sync(self) -> None:
-        self._searching = True
-        self._expecting = False
-        self._passed = 0
-        self._forget_damaged()
-        self._budget = _PROOF_BUDGET
-        self._need = HEADER_LEN
+        """No header stands at `_at`."""
+        frame, at = self._frame, self._at
+        if frame is None:
+            self._search.begin(at, at)
+        else:
+            start = max(frame.start + HEADER_LEN, self._buffer.base)
+            self._search.begin(start, at if frame.certain else self._buffer.base)
+            if not frame.certain:
+                self._search.count(frame.captured)
+        self._frame = self._aligner = self._opened = None
 
-    def _enter_sync(self) -> None:
-        """A header was found at the start of the buffer: tell what was passed over on the way."""
-        self._searching = False
-        self._need = HEADER_LEN
-        first, self.synced = not self.synced, True
-        if first:
-            self.first_frame = self._offset
-        for size, reason in self._early_gaps:
-            self._sink.gap(size, reason)
-        self._early_gaps = []
-        if self._passed:
-            self._sink.gap(self._passed, "mid-stream" if first else "resync")
-            self._passed = 0
-        self._budget = _PROOF_BUDGET
-
-    def _pass_over(self, size: int) -> None:
-        """Forget `size` bytes that belong to no message."""
-        self._passed += max(0, size - self._suspect)
-        self._drop(size)
-        if not self.synced and self._passed > self._max_scan:
-            self.foreign = True
-            self._drop(self.buffered)
-
-    def _search(self, final: bool) -> bool:
+    def _seek(self, then: int) -> bool:
         """Look for a header in the buffer; False if that takes more bytes."""
-        data = self._buffer()
-        position = data.find(MAGIC, HEADER_LEN if self._suspect else 0)
-        while position >= 0 and len(data) - position >= HEADER_LEN:
-            header: Header = _unpack(data, position)
-            if plausible(header, self._max_body):
-                need = self._judge(header, data, position, final)
-                if need == 0:
-                    self._pass_over(position)
-                    self._enter_sync()
-                    return True
-                if need > 0:
-                    self._pass_over(position)
-                    self._need = need
-                    return False
-            position = data.find(MAGIC, position + 1)
-        if final:
-            self._pass_over(len(data))
-        else:  # a header may begin in the last bytes
-            self._pass_over(max(0, len(data) - HEADER_LEN + 1) if position < 0 else position)
-            self._need = max(HEADER_LEN, self.buffered + 1)
-        return False
+        if self._repair(self._buffer.base):
+            return True
+        found = self._search.look(then)
+        if found is None:
+            return False
+        self._at = found.frame.start
+        self._search.end(self._at)
+        if found.end is not None:
+            self._cut_short(found.frame, found.end)
+        return True
 
-    def _judge(self, header: Header, data: bytes, position: int, final: bool) -> int:
-        """Whether a plausible header is one: 0 if so, -1 if not, else the bytes (from it on) that it takes to know."""
-        at_start = not (self.synced or self._passed or position or self._early_gaps)
-        if at_start and self._sink.starts(header):
-            return 0
-        end = position + HEADER_LEN + header[5]
-        if end > len(data):
-            return -1 if final else end - position
-        if self._prove(header, data[position:end]):
-            return 0
-        if len(data) - end >= HEADER_LEN:
-            return 0 if plausible(_unpack(data, end), self._max_body) else -1
-        if final:
-            return 0 if end == len(data) and self._sink.trusted else -1
-        return end + HEADER_LEN - position
+    # Holes
 
-    # A message that lost bytes
-
-    def _break_buffer(self) -> int:
-        """The buffer ends at a hole.  If a message begins in it, say how many of its bytes are still to come.
-
-        Out of sync that message is only supposed: it counts if a header stands where it would end.
-        """
-        while self._searching and self.buffered:
-            header = self._waiting()
-            if header is not None:
-                break
-            if self._search(final=True):
-                self._cut(final=False)
-        else:
-            self._drop(self._suspect)
-            header = _unpack(self._buffer()) if self.buffered >= HEADER_LEN else _NO_HEADER
-            if header[0] != MAGIC:
-                if not self._searching:
-                    self._lose_sync()
-                self._pass_over(self.buffered)
-                return 0
-        assert header is not None
-        self._damaged = header
-        self._damaged_marks = self._marks
-        self._damaged_offset = self._offset
-        left = HEADER_LEN + header[5] - self.buffered
-        self._parts, self._marks, self.buffered = [], [], 0
-        return left
-
-    def _waiting(self) -> Header | None:
-        """The plausible header at the start of the buffer whose body is not there yet, if the search waits for one."""
-        if self.buffered < HEADER_LEN or self._suspect:
-            return None
-        header: Header = _unpack(self._buffer())
-        if not plausible(header, self._max_body) or HEADER_LEN + header[5] <= self.buffered:
-            return None
-        self._suspect_frame(self.buffered)
-        inner, self._suspect = not self._suspect, 0
-        return None if inner else header
-
-    def _end_damaged(self, at_end: bool) -> None:
-        """The damaged message is over; with `at_end` the next byte is the one after it."""
-        self._left = 0
-        self._need = HEADER_LEN
-        if self._searching:
-            if at_end:
-                self._searching, self._expecting = False, True
-            else:
-                self._forget_damaged()
-        else:
-            self._give_damaged()
-            if at_end:
-                self._expecting = True
-            else:
-                self._lose_sync()
-
-    def _give_damaged(self) -> None:
-        assert self._damaged is not None
-        header, self._damaged = self._damaged, None
-        numbers, time_ns = _origin(self._damaged_marks, self._damaged_marks[-1][0])
-        self._sink.frame(header, None, numbers, time_ns, self._reason, self._damaged_offset)
-
-    def _forget_damaged(self) -> None:
-        """It was no message after all."""
-        if self._damaged is not None:
-            self._damaged = None
-            self._passed += self._damaged_marks[-1][0]
-
-
-def _origin(marks: list[Mark], size: int) -> tuple[tuple[int, ...], int]:
-    """Numbers of the packets that brought the first `size` bytes, and the time of the last of them."""
-    used: set[int] = set()
-    last, time_ns = -1, 0
-    for end, numbers, mark_time in marks:
-        used.update(numbers)
-        if numbers[-1] > last:
-            last, time_ns = numbers[-1], mark_time
-        if end >= size:
-            break
-    return tuple(sorted(used)), time_ns
+    def _break_off(self, hole_end: int, size: int, reason: str) -> None:
+        """The bytes at hand end at a hole that reaches to `hole_end`: what cannot become whole any more is given up."""
+        buffer, search, frame = self._buffer, self._search, self._frame
+        if search.active:
+            runs = search.aligner.runs
+            frame = PendingFrame(runs[0].header, runs[0].start, certain=False) if runs else None
+            search.pass_over(buffer.end if frame is None else frame.start)
+        elif frame is None or frame.given:  # the hole begins in a header or before it
+            if frame is not None and not frame.certain:
+                search.count(frame.captured)
+            search.pass_over(buffer.end, self._at)
+            frame = None
+        search.gap(size, reason)
+        if frame is not None:
+            frame.keep_origin(buffer)
+            frame.reason = "truncated" if reason == "snaplen" and frame.reason in (None, "truncated") else "gap"
+        buffer.drop(buffer.end)
+        self._opened = self._aligner = None
+        self._at = hole_end
+        self._frame = frame
+        if frame is None or frame.end < hole_end:
+            if frame is not None and frame.certain:
+                self._give_lost(frame, "gap")
+            self._lose_sync()
+            return
+        search.active = False
+        if frame.end == hole_end:
+            if frame.certain:
+                self._give_lost(frame, "gap")
+            frame.given = True

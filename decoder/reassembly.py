@@ -2,8 +2,7 @@
 
 Offsets are 64-bit, counted from the first sequence number seen; a 32-bit sequence number becomes an
 offset by its signed distance from the next expected one, so wrap-around needs no special case.
-The first copy of a byte wins.  Copies that differ are kept aside until the bytes have been used:
-the SHA-1 of the message arbitrates.
+The first copy of a byte wins; copies that differ are kept aside (`copies`).
 
 `Stream` does not decide alone that a hole is lost: `Stream.lose_hole` is called when the flow ends or
 the peer acknowledged past the hole long ago, and `Stream.push` does it when too much is buffered.
@@ -14,16 +13,22 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import NamedTuple
 
-__all__ = ["Hole", "Piece", "Stream", "signed_distance"]
+from .copies import Copies
+
+__all__ = ["WINDOW", "Hole", "Piece", "Stream", "signed_distance"]
+
+WINDOW = 64 * 1024 * 1024
+"""Bytes that no two segments of a connection that come one after the other lie apart, windows and losses included."""
+CHUNK_COST = 128
+"""Bytes that keeping a chunk takes beside its data."""
 
 _MASK = 0xFFFFFFFF
-_MAX_VARIANTS = 16  # conflicting copies kept of one stream at a time
-_CHUNK_COST = 128  # bytes that keeping a chunk takes beside its data
 
 
 class Piece(NamedTuple):
     """Bytes in stream order, and the packets that brought them."""
 
+    offset: int
     data: bytes
     numbers: tuple[int, ...]
     time_ns: int
@@ -32,26 +37,19 @@ class Piece(NamedTuple):
 class Hole(NamedTuple):
     """Bytes that are missing at this place of the stream."""
 
+    offset: int
     size: int
     reason: str
 
 
-class Variant(NamedTuple):
-    """A later copy of bytes that differs from the first."""
-
-    start: int
-    data: bytes
-    numbers: tuple[int, ...]
-
-
 class _Chunk:
-    """Bytes that wait for those before them; `size` bytes cut by the snap length if `data` is None."""
+    """Bytes that wait for those before them."""
 
     __slots__ = ("data", "end", "numbers", "start", "time_ns")
 
-    def __init__(self, start: int, end: int, data: bytes | None, numbers: tuple[int, ...], time_ns: int) -> None:
+    def __init__(self, start: int, data: bytes, numbers: tuple[int, ...], time_ns: int) -> None:
         self.start = start
-        self.end = end
+        self.end = start + len(data)
         self.data = data
         self.numbers = numbers
         self.time_ns = time_ns
@@ -65,7 +63,7 @@ def signed_distance(seq: int, reference: int) -> int:
 class Stream:
     """Reassembles one direction."""
 
-    __slots__ = ("fin", "next_seq", "pending", "pending_bytes", "position", "started", "variants")
+    __slots__ = ("_cuts", "copies", "fin", "next_seq", "pending", "pending_bytes", "position", "started")
 
     def __init__(self) -> None:
         self.started = False
@@ -73,12 +71,15 @@ class Stream:
         """Sequence number of the byte at `position`; -1 (no sequence number) before the start."""
         self.position = 0
         """Offset up to which the stream has been given out."""
-        self.pending: list[_Chunk] = []  # sorted, disjoint, all beyond `position`
+        self.pending: list[_Chunk] = []
+        """What waits: sorted, disjoint, all beyond `position`."""
         self.pending_bytes = 0
+        """Memory that takes."""
         self.fin: int | None = None
         """Offset of the end of the stream, once a FIN told."""
-        self.variants: list[Variant] = []
+        self.copies = Copies()
         """Copies that differ from what was taken first."""
+        self._cuts: list[tuple[int, int]] = []  # what the snap length cut off beyond `position`: start, end
 
     def start(self, seq: int) -> None:
         """Let the byte with sequence number `seq` be offset 0."""
@@ -89,10 +90,18 @@ class Stream:
         """The offset of sequence number `seq`."""
         return self.position + signed_distance(seq, self.next_seq)
 
-    def advance(self, size: int) -> None:
-        """Count `size` bytes as given out: what the caller may do with a segment that starts at `next_seq`."""
-        self.position += size
-        self.next_seq = (self.next_seq + size) & _MASK
+    @property
+    def waiting(self) -> bool:
+        """Whether there is anything beyond a hole."""
+        return bool(self.pending or self._cuts)
+
+    @property
+    def hole_end(self) -> int:
+        """Where the hole at `position` ends, as far as known; `position` if there is none."""
+        ends = [start for start, _ in self._cuts]
+        if self.pending:
+            ends.append(self.pending[0].start)
+        return min(ends, default=self.position)
 
     def push(
         self, seq: int, data: bytes, missing: int, numbers: tuple[int, ...], time_ns: int, max_pending: int
@@ -101,111 +110,101 @@ class Stream:
         if not self.started:
             self.start(seq)
         start = self.offset(seq)
-        if self.fin is not None and start + len(data) + missing > self.fin:  # beyond the end: not of this stream
-            data = data[: max(0, self.fin - start)]
-            missing = max(0, min(missing, self.fin - start - len(data)))
-        if start == self.position - 1 and len(data) + missing <= 1:
-            return []  # a keep-alive probe; its byte, if any, is garbage
         end = start + len(data)
-        if data and end > self.position:
-            self._insert(start, data, numbers, time_ns)
+        if self.fin is not None and end + missing > self.fin:
+            self.fin = None  # nothing follows a real FIN
+        if start < self.position < end:
+            data = data[self.position - start :]
+            start = self.position
         if missing and end + missing > self.position:
-            self._insert_cut(max(end, self.position), end + missing, numbers, time_ns)
+            self._cuts.append((max(end, self.position), end + missing))
+            self._cuts.sort()
+        if data and end > self.position:
+            if start == self.position and not self.pending:
+                self._advance(len(data))
+                return [Piece(start, data, numbers, time_ns), *(self._take_ready() if self._cuts else ())]
+            self._insert(start, data, numbers, time_ns)
         pieces = self._take_ready()
-        while self.pending_bytes > max_pending:
+        while self.pending_bytes + len(self._cuts) * CHUNK_COST > max_pending:
             pieces += self.lose_hole("limit")
         return pieces
 
+    def _advance(self, size: int) -> None:
+        self.position += size
+        self.next_seq = (self.next_seq + size) & _MASK
+
     def _insert(self, start: int, data: bytes, numbers: tuple[int, ...], time_ns: int) -> None:
         """Keep those bytes that no earlier copy holds."""
-        if start < self.position:
-            data = data[self.position - start :]
-            start = self.position
         end = start + len(data)
         pending = self.pending
         index = bisect_right(pending, start, key=lambda chunk: chunk.end)
         cursor = start
         while cursor < end:
             chunk = pending[index] if index < len(pending) else None
-            if chunk is not None and chunk.data is None and chunk.start < end:
-                # Bytes that another copy has whole are not missing.
-                del pending[index]
-                for left, right in ((chunk.start, min(cursor, chunk.end)), (max(end, chunk.start), chunk.end)):
-                    if left < right:
-                        pending.insert(index, _Chunk(left, right, None, chunk.numbers, chunk.time_ns))
-                        index += left < cursor
-                continue
             if chunk is None or cursor < chunk.start:
                 stop = end if chunk is None else min(end, chunk.start)
-                pending.insert(index, _Chunk(cursor, stop, data[cursor - start : stop - start], numbers, time_ns))
-                self.pending_bytes += stop - cursor + _CHUNK_COST
-                cursor = stop
+                pending.insert(index, _Chunk(cursor, data[cursor - start : stop - start], numbers, time_ns))
+                self.pending_bytes += stop - cursor + CHUNK_COST
             else:
                 stop = min(end, chunk.end)
-                copy = data[cursor - start : stop - start]
-                assert chunk.data is not None
-                if copy != chunk.data[cursor - chunk.start : stop - chunk.start]:
-                    self.note_variant(cursor, copy, numbers)
-                cursor = stop
-            index += 1
-
-    def note_variant(self, start: int, data: bytes, numbers: tuple[int, ...]) -> None:
-        """Remember that another copy of the bytes at `start` differs."""
-        if len(self.variants) < _MAX_VARIANTS:
-            self.variants.append(Variant(start, data, numbers))
-
-    def _insert_cut(self, start: int, end: int, numbers: tuple[int, ...], time_ns: int) -> None:
-        """Mark the bytes from `start` to `end` as cut by the snap length, where no copy of them is kept."""
-        pending = self.pending
-        index = bisect_right(pending, start, key=lambda chunk: chunk.end)
-        while start < end:
-            chunk = pending[index] if index < len(pending) else None
-            stop = end if chunk is None else min(end, chunk.start)
-            if start < stop:
-                pending.insert(index, _Chunk(start, stop, None, numbers, time_ns))
-                index += 1
-            if chunk is None:
-                break
-            start = max(start, chunk.end)
+                copy, first = data[cursor - start : stop - start], chunk.data[cursor - chunk.start : stop - chunk.start]
+                if copy != first and len(chunk.data) == 1 < len(data):
+                    # What was taken for the first copy is a keep-alive probe: it repeats the last byte, or sends any.
+                    pending[index] = _Chunk(cursor, copy, numbers, time_ns)
+                    copy, first = first, copy
+                self.copies.compare(cursor, first, copy, numbers, time_ns)
+            cursor = stop
             index += 1
 
     def _take_ready(self) -> list[Piece | Hole]:
+        """Give out what is in order now."""
         pieces: list[Piece | Hole] = []
         pending = self.pending
         taken = 0
-        while taken < len(pending) and pending[taken].start == self.position:
-            chunk = pending[taken]
-            taken += 1
-            self.advance(chunk.end - chunk.start)
-            if chunk.data is None:
-                pieces.append(Hole(chunk.end - chunk.start, "snaplen"))
-            else:
-                self.pending_bytes -= len(chunk.data) + _CHUNK_COST
-                pieces.append(Piece(chunk.data, chunk.numbers, chunk.time_ns))
+        while True:
+            if taken < len(pending) and pending[taken].start == self.position:
+                chunk = pending[taken]
+                taken += 1
+                self.pending_bytes -= len(chunk.data) + CHUNK_COST
+                pieces.append(Piece(chunk.start, chunk.data, chunk.numbers, chunk.time_ns))
+                self._advance(len(chunk.data))
+                continue
+            while self._cuts and self._cuts[0][1] <= self.position:
+                del self._cuts[0]
+            if not self._cuts or self._cuts[0][0] > self.position:
+                break
+            # Of bytes that were cut there may be another copy further on.
+            stop = self._cuts[0][1]
+            if taken < len(pending):
+                stop = min(stop, pending[taken].start)
+            pieces.append(Hole(self.position, stop - self.position, "snaplen"))
+            self._advance(stop - self.position)
         del pending[:taken]
         return pieces
 
     def lose_hole(self, reason: str) -> list[Piece | Hole]:
-        """Give up the hole before the first pending bytes: it, and what is in order after it."""
-        if not self.pending:
+        """Give up the hole at `position`: it, and what is in order after it."""
+        if not self.waiting:
             return []
-        hole = Hole(self.pending[0].start - self.position, reason)
-        self.advance(hole.size)
+        hole = Hole(self.position, self.hole_end - self.position, reason)
+        self._advance(hole.size)
         return [hole, *self._take_ready()]
 
     def finish(self, acked: int) -> list[Piece | Hole]:
         """The end of the flow: all that is pending, with every hole lost, and what the peer got but we did not.
 
-        The peer has acknowledged up to offset `acked`.
+        `acked` is the offset up to which the peer acknowledged, 0 if that is not known.
         """
         pieces: list[Piece | Hole] = []
-        while self.pending:
+        while self.waiting:
             pieces += self.lose_hole("lost")
-        # A FIN takes a sequence number too, so one byte more than seen may be acknowledged.
-        unseen = acked - self.position
         if self.fin is not None:
             unseen = self.fin - self.position
-        if unseen > 1 or (unseen == 1 and self.fin is not None):
-            self.advance(unseen)
-            pieces.append(Hole(unseen, "lost"))
+        else:
+            unseen = acked - self.position
+            if unseen == 1:  # a FIN that we did not see takes a sequence number too
+                unseen = 0
+        if 0 < unseen < WINDOW:
+            pieces.append(Hole(self.position, unseen, "lost"))
+            self._advance(unseen)
         return pieces

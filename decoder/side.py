@@ -6,16 +6,19 @@ frames opened.
 
 from __future__ import annotations
 
+from hashlib import sha1
 from typing import TYPE_CHECKING
 
 from .framing import Framer
-from .header import HEADER, HEADER_LEN, Header
+from .header import HEADER, HEADER_LEN, MAGIC, Header
 from .message import Flow, Gap
-from .reassembly import Hole, Piece, Stream
+from .prologue import Prologue
+from .reassembly import WINDOW, Hole, Piece, Stream
 from .verdict import INIT_CONNECT, Opened
 
 if TYPE_CHECKING:
     from .connection import Connection
+    from .copies import Copies
     from .limits import Limits
     from .message import Direction
 
@@ -25,29 +28,31 @@ Segment = tuple[int, int, int, bytes, int, tuple[int, ...], int]
 """seq, ack, flags, payload, missing bytes, packet numbers, time in ns."""
 
 _WAITING = ("no-key", "wrong-key", "handshake-missing", "sha1-mismatch")
-_MAX_OPENING = 64 * 1024  # bytes kept of the message in which a stream was entered
-_MAX_EARLY = 256  # packets kept that lie before the start of what is known
+_MAX_LOOKED_AT = 64  # pending segments that are searched for a request
+_UNACKED = 8  # how much longer a hole may stay that nobody acknowledged past
 
 
 class Side:
     """One direction of a connection: the sink of its own framer."""
 
     __slots__ = (
+        "_frozen",
+        "_patience",
+        "_rewinding",
+        "_stuck",
+        "_stuck_at",
         "ack",
+        "begin",
         "connection",
+        "copies",
         "counted",
         "direction",
-        "early",
-        "first",
         "flow",
         "framer",
-        "opening",
         "peer",
+        "prologue",
         "stray",
         "stream",
-        "stuck",
-        "stuck_at",
-        "syn_seen",
     )
 
     def __init__(self, connection: Connection, flow: Flow, limits: Limits) -> None:
@@ -55,130 +60,224 @@ class Side:
         self.flow = flow
         self.direction: Direction = flow.direction
         self.stream = Stream()
-        self.framer = Framer(self, limits.max_body, limits.max_resync_scan)
+        self.framer = Framer(self, limits.max_body, limits.max_resync_scan, 0)
+        self.copies: Copies = self.stream.copies
         self.peer: Side = self
-        self.syn_seen = False
-        self.counted = 0  # bytes buffered here, as last added to the total of all connections
-        self.ack = -1  # the acknowledgement number of the packet seen last, -1 before the first
-        self.stuck = 0  # packets since the peer acknowledged past the hole at `stuck_at`
-        self.stuck_at = -1
-        self.stray: Segment | None = None  # a segment far off the stream: the first of a later connection, or damaged
-        # A stream that is entered in the middle may have been entered at a packet that overtook others.
-        self.first = 0  # offset of the first byte known
-        self.early: list[tuple[int, Piece]] = []  # bytes before it that do not join it yet
-        self.opening: list[tuple[int, Piece]] = []  # its bytes before the first header
+        self.begin: int | None = None
+        """Offset of the very first byte of the stream, if that is known."""
+        self.prologue: Prologue | None = None
+        """What is kept because the stream was entered in the middle."""
+        self.counted = 0
+        """Memory in use here, as last added to the total of all connections."""
+        self.ack = -1
+        """The acknowledgement number of the packet seen last, -1 before the first."""
+        self.stray: Segment | None = None
+        """A segment far off the stream: the first of a later connection, or damaged."""
+        self._stuck = 0  # packets seen while there was a hole at `_stuck_at` that could have been filled
+        self._stuck_at = -1
+        self._frozen: int | None = None  # what the framer waits for, and for how many packets it did so
+        self._patience = 0
+        self._rewinding = False
 
     # Segments
+
+    def start(self, seq: int) -> None:
+        """The very first byte of the stream has the sequence number `seq`."""
+        if not self.stream.started:
+            self.stream.start(seq)
+        if self.begin is None:
+            self.begin = self.stream.offset(seq)
+            if self.prologue is not None:
+                self.prologue.begin = self.begin
+
+    def enter(self, seq: int, number: int) -> None:
+        """The stream is entered somewhere in the middle, with packet `number`."""
+        self.stream.start(seq)
+        self.prologue = Prologue(number)
 
     def push(self, seq: int, payload: bytes, missing: int, numbers: tuple[int, ...], time_ns: int) -> bool:
         """Take a segment that may lie anywhere in the stream; tells whether anything of it is new."""
         stream = self.stream
-        before = stream.position, stream.pending_bytes, self.first
-        if stream.started:
-            start = stream.offset(seq)
-            if start < stream.position and len(payload) > 1:
-                self._compare(start, payload, numbers)
-                if start < self.first:
-                    self._push_early(start, Piece(payload[: self.first - start], numbers, time_ns))
-        self.give(stream.push(seq, payload, missing, numbers, time_ns, self.connection.limits.max_pending), time_ns)
-        return missing > 0 or before != (stream.position, stream.pending_bytes, self.first)
+        if not stream.started:
+            self.enter(seq, numbers[-1])
+        start, position, waiting = stream.offset(seq), stream.position, stream.pending_bytes
+        new = False
+        if start < position:
+            self._compare(start, payload, numbers, time_ns)
+            new = self._push_early(Piece(start, payload, numbers, time_ns))
+        limit = self.connection.limits.max_pending
+        self._pass_on(stream.push(seq, payload, missing, numbers, time_ns, limit), time_ns)
+        return new or missing > 0 or stream.position > position or stream.pending_bytes != waiting
 
-    def _compare(self, start: int, payload: bytes, numbers: tuple[int, ...]) -> None:
-        """Another copy of bytes that were given to the framer: keep it aside if it differs from those still there."""
-        stream = self.stream
-        begin = max(start, stream.position - self.framer.buffered)
-        copy = payload[max(0, begin - start) : stream.position - start]
-        if copy:
-            first = self.framer.peek(begin, len(copy))
-            if first and first != copy[: len(first)]:
-                stream.note_variant(begin, copy[: len(first)], numbers)
+    def _compare(self, start: int, payload: bytes, numbers: tuple[int, ...], time_ns: int) -> None:
+        """Another copy of bytes that the framer has: keep it aside if it differs."""
+        begin = max(start, self.stream.position - self.framer.buffered)
+        copy = payload[begin - start : self.stream.position - start]
+        first = self.framer.peek(begin, len(copy))
+        if first and self.copies.compare(begin, first, copy[: len(first)], numbers, time_ns):
+            self.framer.mend()
 
-    def give(self, pieces: list[Piece | Hole], time_ns: int) -> None:
+    def _pass_on(self, pieces: list[Piece | Hole], time_ns: int) -> None:
         """Hand to the framer what the stream gave out; `time_ns` is that of the packet that made it do so."""
-        offset = self.stream.position
-        for piece in pieces:
-            offset -= len(piece.data) if isinstance(piece, Piece) else piece.size
         self.connection.now_ns = time_ns
         for piece in pieces:
             if isinstance(piece, Piece):
-                if not self.framer.synced and not self.syn_seen:
-                    self._keep_opening(offset, piece)
-                self.framer.feed(piece.data, piece.numbers, piece.time_ns, offset)
-                offset += len(piece.data)
+                self._feed(piece)
             else:
-                self.framer.hole(piece.size, piece.reason)
-                offset += piece.size
+                self._close_prologue()
+                self.framer.hole(piece.offset, piece.size, piece.reason)
+
+    def _feed(self, piece: Piece) -> None:
+        if self.opening and self.prologue is not None:
+            self.prologue.keep(piece)
+        self.framer.feed(piece.data, piece.numbers, piece.time_ns, piece.offset)
+        if self.prologue is not None:
+            self._watch_prologue(piece.numbers[-1])
 
     # The start of a stream that was entered in the middle
 
-    def _keep_opening(self, offset: int, piece: Piece) -> None:
-        """Keep bytes that no header was found in yet: the start of their message may still come."""
-        if offset - self.first + len(piece.data) <= _MAX_OPENING:
-            self.opening.append((offset, piece))
+    def _watch_prologue(self, number: int) -> None:
+        """Keep less where more is known, and nothing once packets cannot have been overtaken any more."""
+        prologue = self.prologue
+        assert prologue is not None
+        if number - prologue.number > self.connection.limits.reorder_packets or prologue.origin == prologue.begin:
+            self._close_prologue()
+        elif prologue.until is None and self.framer.first_frame is not None:
+            self._keep_until(self.framer.first_frame)
 
-    def _push_early(self, start: int, piece: Piece) -> None:
-        """Take bytes that lie before all that was known: packets overtook each other where the capture begins."""
-        if self.first - start > _MAX_OPENING or len(self.early) >= _MAX_EARLY:
+    def _close_prologue(self) -> None:
+        """Give out what can be given of early bytes that never joined the others."""
+        prologue, self.prologue = self.prologue, None
+        if prologue is None or not prologue.early:
             return
-        self.early.append((start, piece))
-        self.early.sort(key=lambda early: early[0], reverse=True)
-        run: list[tuple[int, Piece]] = []
-        while self.early and self.early[0][0] + len(self.early[0][1].data) >= self.first:
-            start, piece = self.early.pop(0)
-            if start < self.first:
-                run.insert(0, (start, piece._replace(data=piece.data[: self.first - start])))
-                self.first = start
-        if not run:
-            return
-        framer = Framer(self, self.connection.limits.max_body, self.connection.limits.max_resync_scan)
-        known = self.framer.first_frame
-        if known is None:
-            self.framer = framer
-        pieces = run + self.opening
-        self.opening = []
-        for start, piece in pieces:
-            data = piece.data if known is None else piece.data[: max(0, known - start)]
+        pieces = sorted(prologue.early)
+        position = pieces[0].offset if prologue.begin is None else prologue.begin
+        framer = self._framer(position)
+        for piece in [*pieces, Piece(prologue.origin, b"", (), 0)]:
+            if piece.offset > position:
+                framer.hole(position, piece.offset - position, "lost")
+                position = piece.offset
+            data = piece.data[max(0, position - piece.offset) :]
             if data:
-                if not framer.synced:
-                    self._keep_opening(start, piece._replace(data=data))
-                framer.feed(data, piece.numbers, piece.time_ns, start)
+                framer.feed(data, piece.numbers, piece.time_ns, position)
+                position += len(data)
+        framer.finish()
 
-    # Holes
+    def _framer(self, begin: int) -> Framer:
+        limits = self.connection.limits
+        return Framer(self, limits.max_body, limits.max_resync_scan, begin)
 
-    def check_hole(self, time_ns: int) -> None:
-        """Count the packets since the peer acknowledged past a hole; after enough of them it is lost."""
-        stream = self.stream
-        if not stream.pending or self.acked < stream.pending[0].start:
-            return
-        if self.stuck_at != stream.position:
-            self.stuck_at = stream.position
-            self.stuck = 0
-        self.stuck += 1
-        if self.stuck > self.connection.limits.reorder_packets:
-            self.give(stream.lose_hole("lost"), time_ns)
+    def _keep_until(self, first_frame: int) -> None:
+        prologue = self.prologue
+        assert prologue is not None
+        prologue.until = first_frame
+        prologue.opening = _before(first_frame, prologue.opening)
+
+    def _push_early(self, piece: Piece) -> bool:
+        """Take bytes that lie before all that was known; tells whether they do."""
+        prologue = self.prologue
+        if prologue is None or piece.offset >= prologue.origin or not piece.data:
+            return False
+        run = prologue.join(piece)
+        if run:
+            pieces = run + prologue.opening
+            prologue.opening = []
+            framer = self._framer(prologue.origin)
+            if prologue.until is None:
+                self.framer = framer
+                for each in pieces:
+                    self._feed(each)
+            else:
+                # The framer goes on after the first header that it found; what comes before comes out late.
+                prologue.opening = _before(prologue.until, pieces)
+                self._rewinding = True
+                for each in prologue.opening:
+                    framer.feed(each.data, each.numbers, each.time_ns, each.offset)
+                framer.finish()
+                self._rewinding = False
+                if framer.first_frame is not None:
+                    self._keep_until(framer.first_frame)
+        return True
+
+    @property
+    def opening(self) -> bool:
+        """Whether no header was found yet in a stream that was entered in the middle."""
+        return self.prologue is not None and self.prologue.until is None
+
+    # Holes and doubts
+
+    def check(self, time_ns: int) -> None:
+        """After each packet of the connection while there is a hole or a doubt: see whether to wait any longer."""
+        stream, framer, limits = self.stream, self.framer, self.connection.limits
+        if self.prologue is not None:
+            self._watch_prologue(self.connection.now_number)
+        if stream.waiting:
+            if self._stuck_at != stream.position:
+                self._stuck_at = stream.position
+                self._stuck = 0
+            self._stuck += 1
+            patience = limits.reorder_packets
+            if self.acked < stream.hole_end:
+                patience *= _UNACKED
+            if self._stuck > patience:
+                self._pass_on(stream.lose_hole("lost"), time_ns)
+        if framer.frozen is not None:
+            if self._frozen != framer.frozen:
+                self._frozen = framer.frozen
+                self._patience = 0
+            self._patience += 1
+            if self.acked >= framer.frozen:
+                framer.thaw(overrule=False)
+            elif self._patience > limits.reorder_packets or framer.buffered > limits.max_pending:
+                framer.thaw(overrule=True)
+
+    def finish(self, time_ns: int) -> None:
+        """The end of the flow: give out what can be given."""
+        self._pass_on(self.stream.finish(self.acked), time_ns)
+        self.framer.finish()
+        self._close_prologue()
+        self.stray = None
+        self.copies.forget(self.stream.position)
 
     def shed(self, time_ns: int) -> None:
         """Free what is buffered: memory is short."""
-        while self.stream.pending:
-            self.give(self.stream.lose_hole("limit"), time_ns)
-        self.early, self.opening = [], []
+        while self.stream.waiting:
+            self._pass_on(self.stream.lose_hole("limit"), time_ns)
         self.framer.shed()
+        self._close_prologue()
+        self.stray = None
+        self.copies.forget(self.stream.position)
+        self.connection.release()
 
     @property
     def acked(self) -> int:
         """Offset in this direction's stream up to which the peer has acknowledged, as far as its last packet tells."""
-        ack = self.peer.ack
-        return self.stream.offset(ack) if ack >= 0 and self.stream.started else 0
+        if self.peer.ack < 0 or not self.stream.started:
+            return 0
+        acked = self.stream.offset(self.peer.ack)
+        return acked if acked - self.stream.position < WINDOW else 0
 
     @property
     def buffered(self) -> int:
-        """Bytes buffered in stream and framer."""
-        return self.framer.buffered + self.stream.pending_bytes + (_MAX_OPENING if self.opening else 0)
+        """Memory in use."""
+        size = self.framer.buffered + self.stream.pending_bytes + self.copies.size
+        if self.prologue is not None:
+            size += self.prologue.size
+        if self.stray is not None:
+            size += len(self.stray[3])
+        return size + self.connection.held_bytes if self is self.connection.client else size
 
-    @property
-    def ended(self) -> bool:
-        """Whether everything up to the FIN was seen."""
-        return self.stream.fin is not None and self.stream.position >= self.stream.fin
+    def awaits(self, proto_id: int, serial_no: int) -> bool:
+        """Whether the beginning of this message is there, but it did not come out yet."""
+        begun = self.framer.begun
+        if begun is not None and (begun[1], begun[4]) == (proto_id, serial_no):
+            return True
+        start = HEADER.pack(MAGIC, proto_id, 0, 0, serial_no, 0, b"", b"")
+        # Format and version (bytes 6 and 7) may differ.
+        return any(
+            chunk.data.startswith(start[:6]) and chunk.data.startswith(start[8:12], 8)
+            for chunk in self.stream.pending[:_MAX_LOOKED_AT]
+        )
 
     # Frames: the FrameSink of the framer
 
@@ -186,68 +285,81 @@ class Side:
     def trusted(self) -> bool:
         return self.connection.trusted
 
-    def frame(
-        self,
-        header: Header,
-        body: bytes | None,
-        numbers: tuple[int, ...],
-        time_ns: int,
-        reason: str | None,
-        offset: int,
-    ) -> str:
+    @property
+    def blind(self) -> bool:
+        return self.connection.opener.blind
+
+    def frame(self, header: Header, body: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> Opened | None:
+        opened = self.connection.opener.open(self.direction, header, body)
+        if opened[2] != "verified" and opened[3] != "sha1-of-ciphertext":
+            return opened
+        notes = self._conflicts(header, body, offset) if self.copies else None
+        self.connection.give_frame(self, header, opened, numbers, time_ns, notes)
+        return None
+
+    def give_unproven(
+        self, header: Header, body: bytes, opened: Opened, numbers: tuple[int, ...], time_ns: int, offset: int
+    ) -> None:
+        notes = self._conflicts(header, body, offset) if self.copies else None
         connection = self.connection
-        notes: list[str] | None = None
-        if body is None:
-            opened: Opened = (None, "unknown", "unverified", reason)
+        if opened[3] in _WAITING and header[1] != INIT_CONNECT and connection.may_hold:
+            connection.hold(self, header, body, numbers, time_ns, notes)
         else:
-            opened = connection.opener.open(self.direction, header, body)
-            if self.stream.variants:
-                opened, notes = self._arbitrate(header, body, opened, offset)
-            if opened[2] != "verified" and opened[3] in _WAITING and header[1] != INIT_CONNECT and connection.may_hold:
-                connection.hold(self, header, body, numbers, time_ns, notes)
-                return "held"
-        connection.give_frame(self, header, opened, numbers, time_ns, notes)
-        return opened[2]
+            connection.give_frame(self, header, opened, numbers, time_ns, notes)
+
+    def give_cut_short(self, header: Header, body: bytes, numbers: tuple[int, ...], time_ns: int) -> None:
+        opened = self.connection.opener.open(self.direction, header, body)
+        if opened[2] == "verified":  # and yet the header is damaged
+            opened = (opened[0], opened[1], "failed", "sha1-mismatch")
+        self.connection.give_frame(self, header, opened, numbers, time_ns, ["damaged-length"])
+
+    def give_lost(self, header: Header, numbers: tuple[int, ...], time_ns: int, reason: str) -> None:
+        self.connection.give_frame(self, header, (None, "unknown", "unverified", reason), numbers, time_ns)
 
     def gap(self, size: int, reason: str) -> None:
-        connection = self.connection
-        connection.give_gap(Gap(self.flow, connection.now_ns, size, reason, connection.now_number))
+        if not self._rewinding:
+            connection = self.connection
+            connection.give_gap(Gap(self.flow, connection.now_ns, size, reason, connection.now_number))
 
     def proves(self, header: Header, body: bytes) -> bool:
         return self.connection.opener.proves(self.direction, header, body)
+
+    @property
+    def begins(self) -> bool:
+        return self.begin is not None
+
+    def in_clear(self, header: Header, body: bytes) -> bool:
+        return sha1(body).digest() == header[6]
 
     def starts(self, header: Header) -> bool:
         # An encrypted InitConnect proves nothing without the key, but it is whole RSA blocks (of 512 bits at least).
         return self.connection.trusted or (header[1] == INIT_CONNECT and header[5] > 0 and header[5] % 64 == 0)
 
-    def patched(self, data: bytes, offset: int) -> list[bytes]:
-        """All conflicting copies put in at once, then each alone."""
-        end = offset + len(data)
-        variants = [v for v in self.stream.variants if v.start < end and v.start + len(v.data) > offset]
-        choices = [variants] if len(variants) < 2 else [variants, *([v] for v in variants)]
-        copies = []
-        for choice in choices:
-            copy = bytearray(data)
-            for variant in choice:
-                start = max(variant.start, offset)
-                part = variant.data[start - variant.start : end - variant.start]
-                copy[start - offset : start - offset + len(part)] = part
-            if copy != data:
-                copies.append(bytes(copy))
-        return copies
+    def may_mend(self, header: Header, opened: Opened) -> bool:
+        return opened[2] == "failed" or (header[1] == INIT_CONNECT and opened[3] == "wrong-key")
 
-    def _arbitrate(self, header: Header, body: bytes, opened: Opened, offset: int) -> tuple[Opened, list[str] | None]:
-        """Where copies of the message's bytes differ, let the SHA-1 choose between them, and note it."""
-        frame = HEADER.pack(*header) + body
-        copies = self.patched(frame, offset)
-        end = offset + len(frame)
-        self.stream.variants = [v for v in self.stream.variants if v.start + len(v.data) > end]
-        if not copies:
-            return opened, None
-        if opened[2] != "verified":
-            for copy in copies:
-                other: Header = HEADER.unpack_from(copy)
-                if other[5] == header[5] and self.proves(other, copy[HEADER_LEN:]):
-                    opened = self.connection.opener.open(self.direction, other, copy[HEADER_LEN:])
-                    break
-        return opened, ["conflicting-overlap"]
+    def unsettled(self, offset: int) -> bool:
+        connection = self.connection
+        if connection.finished or self._rewinding or self.acked >= offset:
+            return False
+        if self.framer.first_frame is None and self.begin is None:  # it begins in the middle of something
+            return False
+        connection.hold_back()
+        return True
+
+    def _conflicts(self, header: Header, body: bytes, offset: int) -> list[str] | None:
+        """A note if copies of the frame's bytes differ; forgets them."""
+        end = offset + HEADER_LEN + len(body)
+        # A single byte that was not used is a keep-alive probe; these may hold anything.
+        noted = [
+            copy
+            for copy in self.copies.overlapping(offset, end)
+            if len(copy.data) > 1 or body[copy.start - offset - HEADER_LEN :][:1] == copy.data
+        ]
+        self.copies.forget(end)
+        return ["conflicting-overlap"] if noted else None
+
+
+def _before(offset: int, pieces: list[Piece]) -> list[Piece]:
+    """The part of `pieces` that lies before `offset`."""
+    return [piece._replace(data=piece.data[: offset - piece.offset]) for piece in pieces if piece.offset < offset]

@@ -236,6 +236,11 @@ class Opener:
         return None
 
     @property
+    def blind(self) -> bool:
+        """Whether no body could be read so far."""
+        return not self.keys and not self.clear_seen
+
+    @property
     def may_open_later(self) -> bool:
         """Whether a message that matched nothing may still be opened once the InitConnect response comes."""
         return not self.response_seen and not self.keys

@@ -1,0 +1,164 @@
+"""What speaks for a header where nothing says that one must stand there.
+
+Three things prove a message: its SHA-1; another header where it ends; that the message before it is whole,
+by its SHA-1, where it begins.  Two things speak against: that its run breaks off, and that it stands inside
+another message.  A body in clear may quote whole messages, so there the place decides; a body that is
+encrypted cannot.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .alignment import resembles
+from .header import HEADER, HEADER_LEN, MAGIC, Header, plausible
+
+if TYPE_CHECKING:
+    from .alignment import Aligner, Run
+    from .buffer import Buffer
+    from .sink import FrameSink
+
+__all__ = ["ANY_LENGTH", "END", "HOLE", "MORE", "Evidence", "PendingFrame"]
+
+MORE, HOLE, END = 0, 1, 2
+"""What comes after the bytes at hand."""
+ANY_LENGTH = 0xFFFFFFFF
+
+# Bytes that may be hashed to find an alignment, so that crafted headers cannot make the work quadratic.
+_PROOF_PER_BYTE = 8  # earned by each byte that comes in
+_MAX_PROOF = 64 * 1024 * 1024
+
+# Messages in a row that outweigh
+_MANY = 32  # whatever contradicts them; nobody quotes so many
+_SOME = 4  # the message they stand in, if the first of them begins a packet
+_FEW = 2  # that the row breaks off, if the first of them begins a packet
+
+
+class PendingFrame:
+    """A message that did not come out yet, or whose length is not proven yet."""
+
+    __slots__ = ("captured", "certain", "end", "given", "header", "numbers", "reason", "start", "time_ns")
+
+    def __init__(self, header: Header, start: int, certain: bool) -> None:
+        self.header = header
+        self.start = start
+        self.end = start + HEADER_LEN + header[5]
+        self.certain = certain
+        """Whether its header is where one must be; else it counts only if another stands where it ends."""
+        self.given = False
+        """Whether it came out."""
+        self.reason: str | None = None
+        """Why bytes of it are missing, if they are."""
+        # Of the bytes before the last hole in it:
+        self.captured = 0
+        self.numbers: tuple[int, ...] = ()
+        self.time_ns = 0
+
+    def keep_origin(self, buffer: Buffer, end: int | None = None) -> None:
+        """Note where those bytes of it that are in the buffer (before `end`) come from."""
+        start, end = max(self.start, buffer.base), min(self.end if end is None else end, buffer.end)
+        if start < end:
+            numbers, time_ns = buffer.origin(start, end)
+            if not self.numbers or max(numbers) > max(self.numbers):
+                self.time_ns = time_ns
+            self.numbers = tuple(sorted({*self.numbers, *numbers}))
+            self.captured += end - start
+
+
+class Evidence:
+    """Weighs the runs that an `Aligner` finds in `buffer`."""
+
+    __slots__ = ("_budget", "_buffer", "_sink")
+
+    def __init__(self, sink: FrameSink, buffer: Buffer) -> None:
+        self._sink = sink
+        self._buffer = buffer
+        self._budget = _MAX_PROOF
+
+    def earn(self, size: int) -> None:
+        """`size` bytes came in: so much more may be hashed."""
+        self._budget = min(_MAX_PROOF, self._budget + _PROOF_PER_BYTE * size)
+
+    def proves(self, header: Header, body: bytes) -> bool:
+        """Whether the SHA-1 shows that this is a message; False as well when too much was hashed."""
+        self._budget -= len(body) + HEADER_LEN
+        return self._budget >= 0 and self._sink.proves(header, body)
+
+    def proven(self, run: Run) -> bool:
+        """Whether the first message of a run is whole and proven."""
+        if run.proven is None and run.end <= self._buffer.end:
+            run.proven = self.proves(run.header, self._body(run))
+        return bool(run.proven)
+
+    def quotable(self, run: Run) -> bool:
+        """Whether the first message of a run, which is proven, may be quoted in the body of another."""
+        return self._sink.in_clear(run.header, self._body(run))
+
+    def _body(self, run: Run) -> bytes:
+        return self._buffer.read(run.start + HEADER_LEN, run.end)
+
+    def credible(self, run: Run, aligner: Aligner, at_start: bool) -> bool:
+        """Whether a run can be more than a quotation; `at_start` if a header must stand where it begins."""
+        if aligner.alive(run, self._buffer) or run.headers >= _MANY:
+            return True
+        # It breaks off.
+        if run.headers >= _FEW and self._buffer.begins_packet(run.start, HEADER_LEN):
+            return True
+        if at_start and run.headers > 1:
+            return True
+        if self._sink.blind:
+            return run.headers > 1
+        return self.proven(run) and (at_start or not self.quotable(run))
+
+    def ends_at(self, frame: PendingFrame, run: Run) -> bool:
+        """Whether the SHA-1 shows that a message is whole where `run` begins; asked once of each run."""
+        if run.asked or frame.reason is not None or run.start < frame.start + HEADER_LEN:
+            return False
+        run.asked = True
+        return self.proves(frame.header, self._buffer.read(frame.start + HEADER_LEN, run.start))
+
+    def outweighs(self, frame: PendingFrame, run: Run, aligner: Aligner, then: int) -> bool:
+        """Whether a run inside a message tells more than the length in that message's header."""
+        if not self.credible(run, aligner, at_start=False):
+            return False
+        if run.headers > 1 and self._sink.blind:
+            return True
+        begins_packet = self._buffer.begins_packet(run.start, HEADER_LEN)
+        if not plausible(frame.header, ANY_LENGTH):  # no client writes such a header
+            enough = 1
+        elif frame.certain:
+            enough = _MANY if not begins_packet else _SOME if then != END else 1
+        elif then:
+            enough = 1
+        else:
+            enough = _SOME if begins_packet or frame.reason is not None else _MANY
+        return self.proven(run) and (run.headers >= enough or not self.quotable(run))
+
+    def end_of_whole(self, frame: PendingFrame, aligner: Aligner, max_body: int) -> int | None:
+        """Where a frame really ends that is whole but not proven, if another begins in it."""
+        buffer = self._buffer
+        aligner.scan(buffer)
+        after = buffer.read(frame.end, frame.end + HEADER_LEN)
+        if len(after) == HEADER_LEN:
+            wrong = not resembles(HEADER.unpack(after), max_body)
+        else:
+            wrong = not MAGIC.startswith(after[: len(MAGIC)])
+        for run in aligner.runs:
+            if run.start >= frame.end:
+                break
+            if self.ends_at(frame, run):
+                return run.start
+            if self.credible(run, aligner, at_start=False) and (
+                (self._sink.blind and (run.headers > 1 or run.next == frame.end))
+                or (wrong and (run.headers > 1 or self.proven(run)))
+            ):
+                return run.start
+        return None
+
+    def end_of_part(self, frame: PendingFrame, aligner: Aligner, then: int) -> int | None:
+        """Where a frame really ends whose bytes are not all there, if another begins in it."""
+        moved = aligner.scan(self._buffer)
+        for run in moved if then == MORE else list(aligner.runs):
+            if self.ends_at(frame, run) or self.outweighs(frame, run, aligner, then):
+                return run.start
+        return None

@@ -1,0 +1,180 @@
+"""The search for a header: at the start of a stream, after a hole, after bytes that are none.
+
+Also the account of what is passed over on the way: these bytes are a gap once a header is found.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from .alignment import Aligner, Run
+from .evidence import END, MORE, PendingFrame
+from .header import HEADER_LEN, MAGIC
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .buffer import Buffer
+    from .evidence import Evidence
+    from .sink import FrameSink
+
+__all__ = ["Found", "Search"]
+
+
+class Found(NamedTuple):
+    """Where a message begins; and where it really ends, if its header has a wrong length."""
+
+    frame: PendingFrame
+    end: int | None
+
+
+class Search:
+    """Looks for a header in `buffer` while it is `active`."""
+
+    __slots__ = (
+        "_buffer",
+        "_early_gaps",
+        "_evidence",
+        "_max_body",
+        "_max_scan",
+        "_passed",
+        "_passed_from",
+        "_sink",
+        "_wait_for",
+        "active",
+        "aligner",
+        "first_frame",
+        "foreign",
+    )
+
+    def __init__(
+        self,
+        sink: FrameSink,
+        buffer: Buffer,
+        evidence: Evidence,
+        max_body: int,
+        max_scan: int,
+        begin: int,
+        wait_for: Callable[[int], bool],
+    ) -> None:
+        """`wait_for` is asked whether to wait for what comes after an offset."""
+        self._sink = sink
+        self._buffer = buffer
+        self._evidence = evidence
+        self._max_body = max_body
+        self._max_scan = max_scan
+        self._wait_for = wait_for
+        self.active = True
+        self.aligner = Aligner(begin, max_body)
+        self.first_frame: int | None = None
+        """Stream offset of the first header found."""
+        self.foreign = False
+        """Whether it was given up: no header in the first `max_scan` bytes."""
+        self._passed = 0
+        self._passed_from = begin  # bytes before this offset came out with a frame
+        self._early_gaps: list[tuple[int, str]] = []  # holes before the first header: told once there is one
+
+    @property
+    def at_start(self) -> bool:
+        """Whether the buffer begins with the first byte that came."""
+        return self.first_frame is None and not (self._passed or self._early_gaps)
+
+    def begin(self, position: int, passed_from: int) -> None:
+        """Search from `position` on; bytes before `passed_from` came out with a frame."""
+        self.active = True
+        self.aligner = Aligner(position, self._max_body)
+        self._passed_from = passed_from
+
+    def end(self, at: int) -> None:
+        """A message begins at `at`: tell what was passed over on the way to it."""
+        self.active = False
+        first = self.first_frame is None
+        if first:
+            self.first_frame = at
+        for size, reason in self._early_gaps:
+            self._sink.gap(size, reason)
+        self._early_gaps = []
+        if self._passed:
+            self._sink.gap(self._passed, "mid-stream" if first else "resync")
+            self._passed = 0
+
+    def gap(self, size: int, reason: str) -> None:
+        """Take note of a hole."""
+        if self.first_frame is None:
+            self._early_gaps.append((size, reason))
+        else:
+            self._sink.gap(size, reason)
+
+    def pass_over(self, end: int, passed_from: int | None = None) -> None:
+        """Forget bytes that belong to no message."""
+        if passed_from is not None:
+            self._passed_from = passed_from
+        self.count(end - max(self._buffer.base, self._passed_from))
+        self._buffer.drop(end)
+        if self.first_frame is None and self._passed > self._max_scan:
+            self.foreign = True
+            self._buffer.drop(self._buffer.end)
+
+    def count(self, size: int) -> None:
+        """Count bytes as passed over."""
+        self._passed += max(0, size)
+
+    def finish(self) -> None:
+        """Nothing more will come: tell what was passed over since the last message."""
+        if self.first_frame is not None and self._passed:
+            self._sink.gap(self._passed, "resync")
+        self._passed = 0
+
+    def look(self, then: int) -> Found | None:
+        """Look at the bytes at hand; None if no header is found yet."""
+        aligner, buffer = self.aligner, self._buffer
+        moved = aligner.scan(buffer)
+        first = aligner.runs[0].start if aligner.runs else aligner.position
+        if self.at_start and first > buffer.base and self._wait_for(buffer.base + 1):
+            return None  # no header where one must be, if this is the start of all
+        while aligner.runs:
+            run = aligner.runs[0]
+            counts = self._judge(run, then)
+            if counts is None:
+                found = self._doubt(run, moved if then == MORE else list(aligner.runs), then)
+            else:
+                found = Found(PendingFrame(run.header, run.start, certain=True), None) if counts else None
+            if found is not None or counts is None:
+                self.pass_over(run.start if found is None else found.frame.start)
+                return found
+            aligner.give_up_first()
+        self.pass_over(buffer.end if then else min(aligner.position, buffer.end))
+        return None
+
+    def _judge(self, run: Run, then: int) -> bool | None:
+        """Whether the first run is one of messages; None if that takes more bytes."""
+        buffer, sink, evidence = self._buffer, self._sink, self._evidence
+        at_start = self.at_start and run.start == buffer.base
+        if at_start and sink.starts(run.header):
+            return True
+        if run.end > buffer.end:
+            return False if then == END else None
+        if not evidence.credible(run, self.aligner, at_start and sink.begins):
+            return False
+        if run.headers > 1:
+            return True
+        begins_packet = buffer.begins_packet(run.start, HEADER_LEN)
+        if evidence.proven(run):
+            # It may be a quotation that ends where the packet does: better see what follows.
+            unclear = buffer.end - run.end < len(MAGIC) and not (begins_packet or at_start) and evidence.quotable(run)
+            return None if unclear and self._wait_for(run.end) else True
+        if then == END:
+            return sink.trusted and sink.blind and begins_packet and run.end == buffer.end
+        return None if then == MORE else False
+
+    def _doubt(self, run: Run, others: list[Run], then: int) -> Found | None:
+        """Nothing is known of the first run yet; see whether one inside its first message tells more."""
+        frame = PendingFrame(run.header, run.start, certain=False)
+        if frame.end <= self._buffer.end:
+            return None
+        for other in others:
+            if self._evidence.ends_at(frame, other):
+                return Found(frame, other.start)
+            if other is not run and self._evidence.outweighs(frame, other, self.aligner, then):
+                return Found(PendingFrame(other.header, other.start, certain=True), None)
+        return None
