@@ -61,7 +61,7 @@ def test_a_capture_decodes_to_its_truth(tmp_path: Path, encryption: Encryption, 
     for message in decoder.read(files.capture, rsa_keys=[DEMO_KEY]):
         assert not isinstance(message, Gap)
         assert message.verdict == "verified"
-        assert not message.notes
+        assert set(message.notes) <= {"request-later"}  # packets are reordered too
         handshake = message.proto == "InitConnect" and encryption != "none"
         assert message.encryption == ("RSA" if handshake else algorithm)
         assert message.plaintext is not None

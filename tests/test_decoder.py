@@ -206,10 +206,17 @@ def test_numbers_of_packets_are_counted_or_given() -> None:
 
 def test_an_answer_that_completes_before_its_request() -> None:
     request = frame(1004, keep_alive())
-    exchange = Exchange().c2s(request[:20]).s2c(frame(1004, answer())).c2s(request[20:])
-    messages, _, _ = decode(exchange)
-    response = next(m for m in messages if m.kind == "response")
-    assert (response.request, response.latency_ns) == (None, None)
+    for begun in (48, 20, 0):  # where the header of the request is there, the response can tell; else the request does
+        exchange = Exchange().c2s(frame(1002, b"")).s2c(frame(1002, b"")).c2s(request[:begun])
+        exchange.s2c(frame(1004, answer())).c2s(request[begun:])
+        notes = {}
+        for message in decode(exchange)[0]:
+            if message.proto_id == 1004:
+                notes[message.kind] = message.notes
+                assert (message.request, message.latency_ns) == (None, None)
+        assert list(notes) == ["response", "request"]
+        assert ["request-later"] in notes.values()
+        assert (notes["response"] == ["request-later"]) == (begun > 44)
 
 
 def test_latency_is_between_the_completing_packets() -> None:
