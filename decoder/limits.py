@@ -40,10 +40,6 @@ class Limits:
     """IP datagrams collected from fragments at once."""
     max_fragment_bytes: int = 16 * _MIB
     """Their bytes."""
-    max_depth: int = 100
-    """Nesting of a body (protobuf's own default)."""
-    max_text: int = 64 * _KIB
-    """Characters of one string that text output shows, and bytes that a wire-level view covers."""
     max_keylog_tries: int = 20_000
     """Trials of key log entries on one connection: each message that nothing else opens tries each entry once."""
 
