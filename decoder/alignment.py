@@ -26,11 +26,12 @@ _MAX_MERGED = 4  # runs followed that wait for the same header
 class _Tail:
     """Where the next header of some runs must stand."""
 
-    __slots__ = ("headers", "next", "runs")
+    __slots__ = ("anchored", "headers", "next", "runs")
 
     def __init__(self, position: int) -> None:
         self.next = position
         self.headers = 0
+        self.anchored = False
         self.runs: list[Run] = []
 
 
@@ -55,6 +56,11 @@ class Run:
     def headers(self) -> int:
         """How many headers it has."""
         return 0 if self.tail is None else self.tail.headers - self.before
+
+    @property
+    def anchored(self) -> bool:
+        """Whether one of them begins a packet: so do messages, and quotations only by chance."""
+        return self.tail is not None and self.tail.anchored
 
     @property
     def next(self) -> int:
@@ -84,13 +90,13 @@ class Aligner:
         while 0 <= position <= last:
             header: Header = _unpack(data, position)
             if plausible(header, self._max_body):
-                moved += self._take(base + position, header)
+                moved += self._take(base + position, header, buffer.begins_packet(base + position, HEADER_LEN))
             position = data.find(MAGIC, position + 1)
         # A header may begin in the last bytes.
         self.position = max(self.position, base + (position if position >= 0 else max(0, len(data) - 1)))
         return moved
 
-    def _take(self, position: int, header: Header) -> list[Run]:
+    def _take(self, position: int, header: Header, anchored: bool) -> list[Run]:
         """Take a header: it continues the runs that wait for it, or begins one."""
         end = position + HEADER_LEN + header[5]
         tail = self._awaited.pop(position, None)
@@ -102,6 +108,7 @@ class Aligner:
             self.runs.append(run)
         tail.headers += 1
         tail.next = end
+        tail.anchored = tail.anchored or anchored
         if other is None:
             self._awaited[end] = tail
         else:  # runs that meet go on as one

@@ -12,7 +12,7 @@ _COMPACT = 512  # forgotten marks that are worth a copy of the others
 class Buffer:
     """A stretch of a stream, without a hole; all positions are offsets in the stream."""
 
-    __slots__ = ("_ends", "_first", "_numbers", "_times", "base", "data")
+    __slots__ = ("_begin", "_ends", "_first", "_numbers", "_times", "base", "data")
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -23,6 +23,7 @@ class Buffer:
         self._numbers: list[tuple[int, ...]] = []
         self._times: list[int] = []
         self._first = 0  # marks before this one are forgotten
+        self._begin = 0  # where the bytes of the first packet that is not forgotten begin
 
     def __len__(self) -> int:
         return len(self.data)
@@ -40,7 +41,7 @@ class Buffer:
     def append(self, data: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> None:
         """Add bytes that stand at `offset`: right behind the last byte, or anywhere if the buffer is empty."""
         if not self.data:
-            self.base = offset
+            self.base = self._begin = offset
             self._ends, self._numbers, self._times, self._first = [], [], [], 0
         self.data += data
         self._ends.append(offset + len(data))
@@ -53,7 +54,10 @@ class Buffer:
             return
         del self.data[: offset - self.base]
         self.base = offset
-        self._first = bisect_right(self._ends, offset, self._first)
+        first = bisect_right(self._ends, offset, self._first)
+        if first > self._first:
+            self._begin = self._ends[first - 1]
+            self._first = first
         if self._first > _COMPACT and self._first * 2 > len(self._ends):
             del self._ends[: self._first], self._numbers[: self._first], self._times[: self._first]
             self._first = 0
@@ -65,7 +69,7 @@ class Buffer:
     def begins_packet(self, offset: int, size: int) -> bool:
         """Whether a packet that brought at least `size` bytes begins at `offset`."""
         index = bisect_right(self._ends, offset, self._first)
-        before = self._ends[index - 1] if index > self._first else self.base
+        before = self._ends[index - 1] if index > self._first else self._begin
         return before == offset and index < len(self._ends) and self._ends[index] - offset >= size
 
     def origin(self, start: int, end: int) -> tuple[tuple[int, ...], int]:
@@ -92,7 +96,7 @@ class Buffer:
         first = bisect_right(self._ends, begin, self._first)
         last = bisect_left(self._ends, end, first)
         ends, brought, times = [end], [numbers], [time_ns]
-        if begin > (self._ends[first - 1] if first > self._first else self.base):
+        if begin > (self._ends[first - 1] if first > self._first else self._begin):
             ends.insert(0, begin)
             brought.insert(0, self._numbers[first])
             times.insert(0, self._times[first])

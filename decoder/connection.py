@@ -26,6 +26,7 @@ __all__ = ["ACK", "FIN", "RST", "SYN", "Connection", "ConnectionInfo", "Outlet"]
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 _NEAR = 1024 * 1024
+_SYN_DATA = 64 * 1024  # more than the payload of any SYN
 _ITEM_COST = 1024  # bytes that holding a message back takes beside its body
 
 
@@ -291,14 +292,17 @@ class Connection:
         notes: list[str] | None = None,
     ) -> None:
         """Make the message of an opened frame, and give it out or hold it back."""
-        self.trusted = True
+        if not self.trusted:
+            self.trusted = True
+            side.peer.framer.thaw(overrule=False)  # what begins there counts now as well
         self._answered = self._answered or side is self.server
         message = self._message(side, header, opened, numbers, time_ns, notes)
         if self._queue is None:
             self.give(message)
         else:
             self._keep(message, header[5])
-            self._release_unless_waiting()
+            if self._unopened > 0:
+                self._release_unless_waiting()
 
     def _message(
         self,
@@ -385,7 +389,7 @@ class Connection:
             if side.begin is not None:
                 return stream.offset(seq + 1) == side.begin
             if flags & ACK and peer.begin is not None:
-                return peer.stream.offset(ack) == peer.begin
+                return 0 <= peer.stream.offset(ack) - peer.begin < _SYN_DATA
             # Data may have overtaken the SYN, but not by much.
             return young and (not stream.started or -_NEAR < stream.offset(seq + 1) <= 0)
         if not stream.started or not payload:
@@ -396,15 +400,18 @@ class Connection:
         if abs(start - stream.position) < WINDOW:
             return True
         # A lone segment from afar may be a damaged one; two that belong together are another connection.
-        if side.stray is not None and self.belongs_with(side.stray, seq):
+        if self.strays_with(side, segment):
             return False
         side.stray = segment
         return True
 
-    @staticmethod
-    def belongs_with(stray: Segment, seq: int) -> bool:
-        """Whether `seq` is near a segment that is far off its stream."""
-        return abs(signed_distance(seq, stray[0])) < _NEAR
+    def strays_with(self, side: Side, segment: Segment) -> list[tuple[Side, Segment]]:
+        """The segments that are as far off their streams as this one of `side`, and near it."""
+        strays = []
+        for each, seq in ((side, segment[0]), (side.peer, segment[1])):
+            if each.stray is not None and abs(signed_distance(seq, each.stray[0])) < _NEAR:
+                strays.append((each, each.stray))
+        return strays
 
 
 @dataclass

@@ -214,14 +214,15 @@ class Decoder:
     def _take(self, side: Side, key: bytes, segment: Segment) -> None:
         """A segment that needs care: out of order, with flags, cut, or on a connection with something waiting."""
         connection = side.connection
-        seq, ack, flags, _, _, numbers, time_ns = segment
+        _, ack, flags, _, _, numbers, time_ns = segment
         if not connection.belongs(side, segment):
-            stray = side.stray
+            strays = [] if flags & SYN else connection.strays_with(side, segment)
             self._retire(connection, key, time_ns)
-            side = self._open(key, side.direction == "c2s", time_ns, numbers[-1])
-            if stray is not None and not flags & SYN and connection.belongs_with(stray, seq):
-                self._take(side, key, stray)
-            connection = side.connection
+            new = self._open(key, side.direction == "c2s", time_ns, numbers[-1])
+            for each, stray in strays:
+                same = each is side
+                self._take(new if same else new.peer, key if same else packet.reverse_key(key), stray)
+            side, connection = new, new.connection
         elif side.stray is segment:
             self._count(side)
             return

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .buffer import Buffer
     from .sink import FrameSink
 
-__all__ = ["ANY_LENGTH", "END", "HOLE", "MORE", "Evidence", "PendingFrame"]
+__all__ = ["ANY_LENGTH", "END", "HOLE", "MANY", "MORE", "Evidence", "PendingFrame"]
 
 MORE, HOLE, END = 0, 1, 2
 """What comes after the bytes at hand."""
@@ -29,7 +29,7 @@ _PROOF_PER_BYTE = 8  # earned by each byte that comes in
 _MAX_PROOF = 64 * 1024 * 1024
 
 # Messages in a row that outweigh
-_MANY = 32  # whatever contradicts them; nobody quotes so many
+MANY = 32  # whatever contradicts them; nobody quotes so many
 _SOME = 4  # the message they stand in, if the first of them begins a packet
 _FEW = 2  # that the row breaks off, if the first of them begins a packet
 
@@ -99,7 +99,7 @@ class Evidence:
 
     def credible(self, run: Run, aligner: Aligner, at_start: bool) -> bool:
         """Whether a run can be more than a quotation; `at_start` if a header must stand where it begins."""
-        if aligner.alive(run, self._buffer) or run.headers >= _MANY:
+        if aligner.alive(run, self._buffer) or run.headers >= MANY:
             return True
         # It breaks off.
         if run.headers >= _FEW and self._buffer.begins_packet(run.start, HEADER_LEN):
@@ -127,11 +127,11 @@ class Evidence:
         if not plausible(frame.header, ANY_LENGTH):  # no client writes such a header
             enough = 1
         elif frame.certain:
-            enough = _MANY if not begins_packet else _SOME if then != END else 1
+            enough = MANY if not begins_packet else _SOME if then != END else 1
         elif then:
             enough = 1
         else:
-            enough = _SOME if begins_packet or frame.reason is not None else _MANY
+            enough = _SOME if begins_packet or frame.reason is not None else MANY
         return self.proven(run) and (run.headers >= enough or not self.quotable(run))
 
     def end_of_whole(self, frame: PendingFrame, aligner: Aligner, max_body: int) -> int | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Framer"]
 
 _unpack = HEADER.unpack_from
+_NEVER = 1 << 62  # an offset that no acknowledgement reaches
 _FIRST_LOOK = (
     256 * 1024
 )  # bytes of a message after which headers in it are looked for even if no packet begins with one
@@ -68,7 +69,9 @@ class Framer:
         """Bytes in the buffer."""
         self._buffer = Buffer()
         self._evidence = Evidence(sink, self._buffer)
-        self._search = Search(sink, self._buffer, self._evidence, max_body, max_scan, begin, self._hesitate)
+        self._search = Search(
+            sink, self._buffer, self._evidence, max_body, max_scan, begin, self._freeze, self._hesitate
+        )
         self._frame: PendingFrame | None = None
         self._at = begin  # in sync: offset of the next header, behind `_frame` if there is one
         self._opened: tuple[int, Opened] | None = None  # what the frame at this offset looks like
@@ -83,6 +86,9 @@ class Framer:
     @property
     def begun(self) -> Header | None:
         """The header of the message that has not come out yet."""
+        if self._search.active:
+            runs = self._search.aligner.runs
+            return runs[0].header if runs else None
         return None if self._frame is None or self._frame.given else self._frame.header
 
     def peek(self, offset: int, size: int) -> bytes:
@@ -100,6 +106,7 @@ class Framer:
             self._at = offset
         elif self._search.foreign:
             if not self._begins_with_header(data):
+                self._search.count(len(data))
                 return
             self._search.foreign = False
             self._search.begin(offset, offset)
@@ -158,6 +165,7 @@ class Framer:
         if overrule:
             self._overrule()
         self.frozen, self._hesitant = None, False
+        self._opened = None  # the keys may have come in the meantime
         self._advance(MORE)
 
     def mend(self) -> None:
@@ -340,8 +348,10 @@ class Framer:
         return True
 
     def _hesitate(self, end: int) -> bool:
-        """As `_freeze`, but go on as well when more bytes come."""
-        self._hesitant = self._freeze(end)
+        """Stand still until more bytes come than those before `end`."""
+        self._hesitant = end > self._overruled and self._sink.hesitates()
+        if self._hesitant:
+            self.frozen = _NEVER
         return self._hesitant
 
     def _overrule(self) -> None:
@@ -376,8 +386,7 @@ class Framer:
         if frame is None:
             self._search.begin(at, at)
         else:
-            start = max(frame.start + HEADER_LEN, self._buffer.base)
-            self._search.begin(start, at if frame.certain else self._buffer.base)
+            self._search.begin(max(frame.start + HEADER_LEN, self._buffer.base), at)
             if not frame.certain:
                 self._search.count(frame.captured)
         self._frame = self._aligner = self._opened = None

@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from .alignment import Aligner, Run
-from .evidence import END, MORE, PendingFrame
-from .header import HEADER_LEN, MAGIC
+from .evidence import END, MANY, MORE, PendingFrame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,12 +34,13 @@ class Search:
         "_buffer",
         "_early_gaps",
         "_evidence",
+        "_freeze",
+        "_hesitate",
         "_max_body",
         "_max_scan",
         "_passed",
         "_passed_from",
         "_sink",
-        "_wait_for",
         "active",
         "aligner",
         "first_frame",
@@ -55,15 +55,17 @@ class Search:
         max_body: int,
         max_scan: int,
         begin: int,
-        wait_for: Callable[[int], bool],
+        freeze: Callable[[int], bool],
+        hesitate: Callable[[int], bool],
     ) -> None:
-        """`wait_for` is asked whether to wait for what comes after an offset."""
+        """`freeze` and `hesitate` are asked whether to wait for another copy, or for more."""
         self._sink = sink
         self._buffer = buffer
         self._evidence = evidence
         self._max_body = max_body
         self._max_scan = max_scan
-        self._wait_for = wait_for
+        self._freeze = freeze
+        self._hesitate = hesitate
         self.active = True
         self.aligner = Aligner(begin, max_body)
         self.first_frame: int | None = None
@@ -72,7 +74,9 @@ class Search:
         """Whether it was given up: no header in the first `max_scan` bytes."""
         self._passed = 0
         self._passed_from = begin  # bytes before this offset came out with a frame
-        self._early_gaps: list[tuple[int, str]] = []  # holes before the first header: told once there is one
+        self._early_gaps: list[
+            tuple[int, str, tuple[int, int]]
+        ] = []  # holes before the first header: told once there is one
 
     @property
     def at_start(self) -> bool:
@@ -91,28 +95,30 @@ class Search:
         first = self.first_frame is None
         if first:
             self.first_frame = at
-        for size, reason in self._early_gaps:
-            self._sink.gap(size, reason)
+        for size, reason, now in self._early_gaps:
+            self._sink.gap(size, reason, now)
         self._early_gaps = []
         if self._passed:
-            self._sink.gap(self._passed, "mid-stream" if first else "resync")
+            self._sink.gap(self._passed, "mid-stream" if first else "resync", self._sink.now)
             self._passed = 0
 
     def gap(self, size: int, reason: str) -> None:
         """Take note of a hole."""
         if self.first_frame is None:
-            self._early_gaps.append((size, reason))
+            self._early_gaps.append((size, reason, self._sink.now))
         else:
-            self._sink.gap(size, reason)
+            self._sink.gap(size, reason, self._sink.now)
 
     def pass_over(self, end: int, passed_from: int | None = None) -> None:
         """Forget bytes that belong to no message."""
         if passed_from is not None:
             self._passed_from = passed_from
-        self.count(end - max(self._buffer.base, self._passed_from))
+        size = end - max(self._buffer.base, self._passed_from)
+        self.count(size)
         self._buffer.drop(end)
-        if self.first_frame is None and self._passed > self._max_scan:
+        if size > 0 and self.first_frame is None and self._passed > self._max_scan:
             self.foreign = True
+            self.count(len(self._buffer))
             self._buffer.drop(self._buffer.end)
 
     def count(self, size: int) -> None:
@@ -122,7 +128,7 @@ class Search:
     def finish(self) -> None:
         """Nothing more will come: tell what was passed over since the last message."""
         if self.first_frame is not None and self._passed:
-            self._sink.gap(self._passed, "resync")
+            self._sink.gap(self._passed, "resync", self._sink.now)
         self._passed = 0
 
     def look(self, then: int) -> Found | None:
@@ -130,7 +136,7 @@ class Search:
         aligner, buffer = self.aligner, self._buffer
         moved = aligner.scan(buffer)
         first = aligner.runs[0].start if aligner.runs else aligner.position
-        if self.at_start and first > buffer.base and self._wait_for(buffer.base + 1):
+        if self.at_start and first > buffer.base and self._freeze(buffer.base + 1):
             return None  # no header where one must be, if this is the start of all
         while aligner.runs:
             run = aligner.runs[0]
@@ -156,15 +162,14 @@ class Search:
             return False if then == END else None
         if not evidence.credible(run, self.aligner, at_start and sink.begins):
             return False
-        if run.headers > 1:
-            return True
-        begins_packet = buffer.begins_packet(run.start, HEADER_LEN)
-        if evidence.proven(run):
-            # It may be a quotation that ends where the packet does: better see what follows.
-            unclear = buffer.end - run.end < len(MAGIC) and not (begins_packet or at_start) and evidence.quotable(run)
-            return None if unclear and self._wait_for(run.end) else True
+        proven = evidence.proven(run)
+        if proven or run.headers > 1:
+            # While no message begins a packet, these may be quotations; what follows tells.
+            anchored = at_start or run.anchored or run.headers >= MANY
+            unclear = then == MORE and proven and not anchored and evidence.quotable(run)
+            return None if unclear and self._hesitate(run.end) else True
         if then == END:
-            return sink.trusted and sink.blind and begins_packet and run.end == buffer.end
+            return sink.trusted and sink.blind and run.anchored and run.end == buffer.end
         return None if then == MORE else False
 
     def _doubt(self, run: Run, others: list[Run], then: int) -> Found | None:

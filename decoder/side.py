@@ -230,6 +230,8 @@ class Side:
                 framer.thaw(overrule=False)
             elif self._patience > limits.reorder_packets or framer.buffered > limits.max_pending:
                 framer.thaw(overrule=True)
+        else:
+            self._frozen = None
 
     def finish(self, time_ns: int) -> None:
         """The end of the flow: give out what can be given."""
@@ -290,22 +292,31 @@ class Side:
         return self.connection.opener.blind
 
     def frame(self, header: Header, body: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> Opened | None:
-        opened = self.connection.opener.open(self.direction, header, body)
+        connection = self.connection
+        opened = connection.opener.open(self.direction, header, body)
         if opened[2] != "verified" and opened[3] != "sha1-of-ciphertext":
             return opened
         notes = self._conflicts(header, body, offset) if self.copies else None
-        self.connection.give_frame(self, header, opened, numbers, time_ns, notes)
+        if opened[1] == "None" and self._may_wait(header) and connection.opener.doubts(self.direction, header, body):
+            connection.hold(self, header, body, numbers, time_ns, notes)
+        else:
+            connection.give_frame(self, header, opened, numbers, time_ns, notes)
         return None
 
     def give_unproven(
         self, header: Header, body: bytes, opened: Opened, numbers: tuple[int, ...], time_ns: int, offset: int
     ) -> None:
         notes = self._conflicts(header, body, offset) if self.copies else None
-        connection = self.connection
-        if opened[3] in _WAITING and header[1] != INIT_CONNECT and connection.may_hold:
-            connection.hold(self, header, body, numbers, time_ns, notes)
+        if opened[3] in _WAITING and self._may_wait(header):
+            self.connection.hold(self, header, body, numbers, time_ns, notes)
         else:
-            connection.give_frame(self, header, opened, numbers, time_ns, notes)
+            self.connection.give_frame(self, header, opened, numbers, time_ns, notes)
+
+    def _may_wait(self, header: Header) -> bool:
+        """Whether the keys to this message may still come."""
+        if header[1] == INIT_CONNECT or (self.direction == "s2c" and self.prologue is None):
+            return False
+        return self.connection.may_hold
 
     def give_cut_short(self, header: Header, body: bytes, numbers: tuple[int, ...], time_ns: int) -> None:
         opened = self.connection.opener.open(self.direction, header, body)
@@ -316,10 +327,14 @@ class Side:
     def give_lost(self, header: Header, numbers: tuple[int, ...], time_ns: int, reason: str) -> None:
         self.connection.give_frame(self, header, (None, "unknown", "unverified", reason), numbers, time_ns)
 
-    def gap(self, size: int, reason: str) -> None:
+    def gap(self, size: int, reason: str, now: tuple[int, int]) -> None:
         if not self._rewinding:
-            connection = self.connection
-            connection.give_gap(Gap(self.flow, connection.now_ns, size, reason, connection.now_number))
+            time_ns, number = now
+            self.connection.give_gap(Gap(self.flow, time_ns, size, reason, number))
+
+    @property
+    def now(self) -> tuple[int, int]:
+        return self.connection.now_ns, self.connection.now_number
 
     def proves(self, header: Header, body: bytes) -> bool:
         return self.connection.opener.proves(self.direction, header, body)
@@ -332,19 +347,26 @@ class Side:
         return sha1(body).digest() == header[6]
 
     def starts(self, header: Header) -> bool:
-        # An encrypted InitConnect proves nothing without the key, but it is whole RSA blocks (of 512 bits at least).
-        return self.connection.trusted or (header[1] == INIT_CONNECT and header[5] > 0 and header[5] % 64 == 0)
+        # An encrypted InitConnect proves nothing without the key, but it is whole RSA blocks of 512 bits at least;
+        # in the middle of a stream, of one of the usual sizes.
+        if self.connection.trusted:
+            return True
+        return header[1] == INIT_CONNECT and header[5] >= 64 and (self.begin is not None or header[5] % 64 == 0)
 
     def may_mend(self, header: Header, opened: Opened) -> bool:
-        return opened[2] == "failed" or (header[1] == INIT_CONNECT and opened[3] == "wrong-key")
+        if header[1] == INIT_CONNECT:
+            return opened[3] in ("sha1-mismatch", "wrong-key")
+        return opened[2] == "failed" and not self._may_wait(header)
 
     def unsettled(self, offset: int) -> bool:
-        connection = self.connection
-        if connection.finished or self._rewinding or self.acked >= offset:
+        if self.acked >= offset or (self.framer.first_frame is None and self.begin is None):
+            return False  # (the first bytes of a stream entered in the middle are no header)
+        return self.hesitates()
+
+    def hesitates(self) -> bool:
+        if self.connection.finished or self._rewinding:
             return False
-        if self.framer.first_frame is None and self.begin is None:  # it begins in the middle of something
-            return False
-        connection.hold_back()
+        self.connection.hold_back()
         return True
 
     def _conflicts(self, header: Header, body: bytes, offset: int) -> list[str] | None:

@@ -34,10 +34,14 @@ class FrameSink(Protocol):
     def give_lost(self, header: Header, numbers: tuple[int, ...], time_ns: int, reason: str) -> None:
         """Take note of a message whose bytes are not all there."""
 
-    def gap(self, size: int, reason: str) -> None:
-        """Take note of bytes that are missing or were passed over."""
+    def gap(self, size: int, reason: str, now: tuple[int, int]) -> None:
+        """Take note of bytes that are missing or were passed over, as was clear when it was `now`."""
 
     # What is known otherwise
+
+    @property
+    def now(self) -> tuple[int, int]:
+        """Time and number of the packet that is looked at."""
 
     @property
     def trusted(self) -> bool:
@@ -65,3 +69,6 @@ class FrameSink(Protocol):
 
     def unsettled(self, offset: int) -> bool:
         """Whether the byte before `offset` is not acknowledged; if so, `Framer.thaw` will be called."""
+
+    def hesitates(self) -> bool:
+        """Whether `Framer.thaw` will be called, so that the framer may wait for more bytes."""

@@ -88,7 +88,8 @@ class Opener:
 
     def doubts(self, direction: Direction, header: Header, body: bytes) -> bool:
         """Whether `body`, which has the right SHA-1 as it was sent, may be ciphertext: some clients hash that."""
-        return bool(self.keys and not len(body) & 15) and not _has_shape(direction, header[2], body)
+        sealed = self.keys or (self.request_seen and not self.response_seen)
+        return bool(sealed and body and not len(body) & 15) and not _has_shape(direction, header[2], body)
 
     def proves(self, direction: Direction, header: Header, body: bytes) -> bool:
         """Whether the SHA-1 shows that these bytes are a message, without learning anything from them."""

@@ -1,0 +1,149 @@
+"""TCP segments written by hand, and what a decoder makes of them.
+
+Packets are put together with struct, because property tests need many; nothing here comes from the decoder.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from decoder import Decoder, Gap, KeyRing, Limits, Message
+
+FIN, SYN, RST, PSH, ACK, URG = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
+START_NS = 1_700_000_000_000_000_000
+STEP_NS = 1_000_000
+
+_CLIENT, _SERVER = bytes((192, 0, 2, 1)), bytes((192, 0, 2, 2))
+_ETHERNET = bytes.fromhex("020000000002020000000001")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment as it stands in a capture: `cut` bytes of its payload were not captured."""
+
+    direction: str
+    seq: int
+    payload: bytes = b""
+    flags: int = PSH | ACK
+    ack: int = 0
+    cut: int = 0
+    ports: tuple[int, int] = (50112, 11111)
+    urgent: int = 0
+    tag: str = field(default="", compare=False)
+
+    def packet(self, *, vlan: int | None = None) -> bytes:
+        """The packet, whole, on Ethernet."""
+        ends = (_CLIENT, _SERVER) if self.direction == "c2s" else (_SERVER, _CLIENT)
+        ports = self.ports if self.direction == "c2s" else self.ports[::-1]
+        tcp = struct.pack(
+            ">HHIIBBHHH", *ports, self.seq % 2**32, self.ack % 2**32, 5 << 4, self.flags, 65535, 0, self.urgent
+        )
+        # Longer than an IP packet can say: left to the network card, as in a capture on the sending host.
+        size = 40 + len(self.payload)
+        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, size if size < 65536 else 0, 0, 0x4000, 64, 6, 0, *ends)
+        tag = b"" if vlan is None else struct.pack(">HH", 0x8100, vlan)
+        return _ETHERNET + tag + b"\x08\x00" + ip + tcp + self.payload
+
+    def snapped(self, size: int) -> Segment:
+        """The segment, of whose payload only the first `size` bytes were captured."""
+        return replace(self, cut=max(0, len(self.payload) - size))
+
+
+@dataclass
+class Decoded:
+    """What came out."""
+
+    items: list[Message | Gap]
+    decoder: Decoder
+
+    @property
+    def messages(self) -> list[Message]:
+        return [item for item in self.items if isinstance(item, Message)]
+
+    @property
+    def gaps(self) -> list[tuple[str, int | None, str]]:
+        return [(item.direction, item.bytes, item.reason) for item in self.items if isinstance(item, Gap)]
+
+    @property
+    def verified(self) -> list[int]:
+        return [message.serial_no for message in self.messages if message.verdict == "verified"]
+
+    @property
+    def told(self) -> list[str]:
+        """Everything in order, in short: serial number and verdict or reason; bytes and reason of gaps."""
+        return [
+            f"{item.serial_no} {item.reason or item.verdict}"
+            if isinstance(item, Message)
+            else f"gap {item.bytes} {item.reason}"
+            for item in self.items
+        ]
+
+
+def feed(decoder: Decoder, segments: Iterable[Segment], first: int = 1) -> list[Message | Gap]:
+    """Feed segments as packets number `first` and so on, a millisecond apart."""
+    items: list[Message | Gap] = []
+    for number, segment in enumerate(segments, first):
+        data = segment.packet()
+        items += decoder.feed(data[: len(data) - segment.cut], START_NS + number * STEP_NS, 1, len(data), number)
+    return items
+
+
+def decode_segments(
+    segments: Iterable[Segment], keys: KeyRing | None = None, limits: Limits | None = None, ports: Any = (11111,)
+) -> Decoded:
+    """Decode a capture of these segments."""
+    decoder = Decoder(keys=keys or KeyRing(), limits=limits, ports=ports)
+    items = feed(decoder, segments)
+    return Decoded(items + decoder.flush(), decoder)
+
+
+class Talk:
+    """A conversation that nothing is wrong with, one segment a call unless `mss` is given."""
+
+    def __init__(
+        self, *, isn: tuple[int, int] = (1000, 5000), syn: bool = True, ports: tuple[int, int] = (50112, 11111)
+    ) -> None:
+        self.segments: list[Segment] = []
+        self.next = {"c2s": isn[0], "s2c": isn[1]}
+        self.ports = ports
+        if syn:
+            self._put("c2s", SYN)
+            self._put("s2c", SYN | ACK)
+            self._put("c2s", ACK)
+
+    def c2s(self, *frames: bytes, mss: int = 65000) -> Talk:
+        return self._send("c2s", b"".join(frames), mss)
+
+    def s2c(self, *frames: bytes, mss: int = 65000) -> Talk:
+        return self._send("s2c", b"".join(frames), mss)
+
+    def ack(self, direction: str) -> Talk:
+        """A packet without payload in `direction`."""
+        return self._put(direction, ACK)
+
+    def lose(self, direction: str, size: int) -> Talk:
+        """`size` bytes go over the wire that the capture does not have."""
+        self.next[direction] += size
+        return self
+
+    def fin(self) -> Talk:
+        self._put("c2s", FIN | ACK)
+        self._put("s2c", FIN | ACK)
+        return self._put("c2s", ACK)
+
+    def reset(self, direction: str = "s2c") -> Talk:
+        return self._put(direction, RST | ACK)
+
+    def _send(self, direction: str, data: bytes, mss: int) -> Talk:
+        for at in range(0, len(data), mss):
+            self._put(direction, PSH | ACK, data[at : at + mss])
+        return self
+
+    def _put(self, direction: str, flags: int, payload: bytes = b"") -> Talk:
+        other = self.next["s2c" if direction == "c2s" else "c2s"] if flags & ACK else 0
+        self.segments.append(Segment(direction, self.next[direction], payload, flags, other, ports=self.ports))
+        self.next[direction] += len(payload) + bool(flags & (SYN | FIN))
+        return self
