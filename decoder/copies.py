@@ -20,6 +20,7 @@ __all__ = ["Copies", "Copy"]
 
 _MAX_COPIES = 16
 _MAX_BYTES = 256 * 1024
+_EVERYWHERE = 1 << 62
 _MAX_MIXED = 6  # copies in one message of which every choice is tried
 
 
@@ -30,11 +31,17 @@ class Copy(NamedTuple):
     data: bytes
     numbers: tuple[int, ...]
     time_ns: int
+    differs: tuple[int, int] = (0, _EVERYWHERE)
+    """Offsets of the first byte in which it differs from what came first, and behind the last one."""
 
     @property
     def end(self) -> int:
         """Offset behind its last byte."""
         return self.start + len(self.data)
+
+    def contradicts(self, start: int, end: int) -> bool:
+        """Whether it differs in bytes between these offsets."""
+        return self.differs[0] < end and self.differs[1] > start
 
 
 class Copies(list[Copy]):
@@ -57,7 +64,9 @@ class Copies(list[Copy]):
         """Keep `copy` if it differs from `first`, which came before it for the bytes at `start`; True if so."""
         if copy == first:
             return False
-        self.add(Copy(start, copy, numbers, time_ns))
+        differing = [at for at, (old, new) in enumerate(zip(first, copy, strict=True)) if old != new]
+        differs = (start + differing[0], start + differing[-1] + 1)
+        self.add(Copy(start, copy, numbers, time_ns, differs))
         return True
 
     def forget(self, offset: int) -> None:

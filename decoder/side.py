@@ -376,7 +376,8 @@ class Side:
         noted = [
             copy
             for copy in self.copies.overlapping(offset, end)
-            if len(copy.data) > 1 or body[copy.start - offset - HEADER_LEN :][:1] == copy.data
+            if copy.contradicts(offset, end)
+            and (len(copy.data) > 1 or body[copy.start - offset - HEADER_LEN :][:1] == copy.data)
         ]
         self.copies.forget(end)
         return ["conflicting-overlap"] if noted else None

@@ -360,6 +360,14 @@ def test_the_good_copy_wins_after_its_message_failed() -> None:
     assert decoded.messages[3].request == 3
 
 
+def test_a_conflict_is_noted_on_the_message_that_it_is_in() -> None:
+    talk = Talk().c2s(request(1)).c2s(request(2), request(3), request(4)).c2s(request(5))
+    *before, one, three, five = talk.segments
+    decoded = decode_segments([*before, flip(three, 52 + 50), three, one, five])
+    assert decoded.verified == [1, 2, 3, 4, 5]
+    assert [message.notes for message in decoded.messages] == [[], [], ["conflicting-overlap"], [], []]
+
+
 def test_a_bad_copy_after_the_good_one_changes_nothing() -> None:
     talk = Talk().c2s(request(1)).s2c(answer(1))
     *before, one, answer_one = talk.segments
