@@ -397,7 +397,11 @@ class Connection:
         start = stream.offset(seq)
         if self.finished and start + len(payload) > stream.position:
             return False
-        if abs(start - stream.position) < WINDOW:
+        # The sequence number of another connection may be near by chance, but not those of both sides.
+        acked_near = (
+            not (flags & ACK and peer.stream.started) or abs(peer.stream.offset(ack) - peer.stream.position) < WINDOW
+        )
+        if start == stream.position or (abs(start - stream.position) < WINDOW and acked_near):
             return True
         # A lone segment from afar may be a damaged one; two that belong together are another connection.
         if self.strays_with(side, segment):

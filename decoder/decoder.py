@@ -183,12 +183,16 @@ class Decoder:
                     continue
             connection = side.connection
             if flags & _KIND == ACK and not (missing or connection.careful):
-                side.ack = ack
+                stream = side.stream
                 if not payload:
+                    if seq == stream.next_seq and (ack - side.ack) & 0xFFFFFFFF < 0x80000000:
+                        side.ack = ack
+                    else:
+                        side.acknowledge(seq, ack)
                     continue
                 self._segments += 1
-                stream = side.stream
                 if seq == stream.next_seq:
+                    side.ack = ack
                     # In order and nothing pending, as 19 of 20 segments: 0.6 µs from here to the framer's work.
                     offset = stream.position
                     stream.position = offset + len(payload)
@@ -227,7 +231,7 @@ class Decoder:
             self._count(side)
             return
         if flags & ACK:
-            side.ack = ack
+            side.acknowledge(segment[0], ack)
         connection.take(side, segment)
         for each in (side, side.peer):
             if each.buffered != each.counted:

@@ -13,7 +13,7 @@ from .framing import Framer
 from .header import HEADER, HEADER_LEN, MAGIC, Header
 from .message import Flow, Gap
 from .prologue import Prologue
-from .reassembly import WINDOW, Hole, Piece, Stream
+from .reassembly import WINDOW, Hole, Piece, Stream, signed_distance
 from .verdict import INIT_CONNECT, Opened
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ Segment = tuple[int, int, int, bytes, int, tuple[int, ...], int]
 
 _WAITING = ("no-key", "wrong-key", "handshake-missing", "sha1-mismatch")
 _MAX_LOOKED_AT = 64  # pending segments that are searched for a request
+_OVERTAKEN = 1024 * 1024  # bytes by which an acknowledgement may be overtaken
 _UNACKED = 8  # how much longer a hole may stay that nobody acknowledged past
 
 
@@ -70,7 +71,7 @@ class Side:
         self.counted = 0
         """Memory in use here, as last added to the total of all connections."""
         self.ack = -1
-        """The acknowledgement number of the packet seen last, -1 before the first."""
+        """The latest acknowledgement number, -1 before the first."""
         self.stray: Segment | None = None
         """A segment far off the stream: the first of a later connection, or damaged."""
         self._stuck = 0  # packets seen while there was a hole at `_stuck_at` that could have been filled
@@ -89,6 +90,14 @@ class Side:
             self.begin = self.stream.offset(seq)
             if self.prologue is not None:
                 self.prologue.begin = self.begin
+
+    def acknowledge(self, seq: int, ack: int) -> None:
+        """Take note of the acknowledgement in a segment of this side, unless a later one overtook it."""
+        if self.stream.started and abs(self.stream.offset(seq) - self.stream.position) >= WINDOW:
+            return  # of another connection, or damaged
+        ahead = signed_distance(ack, self.ack)
+        if self.ack < 0 or ahead > 0 or ahead < -_OVERTAKEN:
+            self.ack = ack
 
     def enter(self, seq: int, number: int) -> None:
         """The stream is entered somewhere in the middle, with packet `number`."""

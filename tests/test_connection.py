@@ -175,6 +175,19 @@ def test_what_the_receiver_acknowledged_and_the_capture_does_not_have_is_named()
     assert decode_segments(talk.segments).gaps == [("c2s", 500, "lost")]
 
 
+def test_an_acknowledgement_that_was_overtaken_hides_no_loss() -> None:
+    talk = Talk().c2s(request(1)).ack("s2c").lose("c2s", 500).ack("s2c").ack("s2c")
+    *before, stale, latest, again = talk.segments
+    assert decode_segments([*before, latest, stale]).gaps == [("c2s", 500, "lost")]
+    assert decode_segments([*before, latest, again, stale, stale]).gaps == [("c2s", 500, "lost")]
+
+
+def test_a_damaged_acknowledgement_is_no_loss() -> None:
+    talk = Talk().c2s(request(1)).ack("s2c")
+    wild = replace(talk.segments[-1], ack=talk.segments[-1].ack + 2**25)
+    assert decode_segments([*talk.segments, wild, talk.segments[-1]]).gaps == []
+
+
 # Ports used again
 
 
@@ -202,6 +215,17 @@ def test_a_later_connection_of_which_the_syn_is_missing() -> None:
     for missing in (1, 2, 3):
         decoded = decode_segments(first + second[missing:])
         assert [(m.connection, m.serial_no) for m in decoded.messages] == [(0, 1), (0, 1), (1, 2), (1, 2)], missing
+
+
+@pytest.mark.parametrize("near", [40_000_000, -40_000_000])
+@pytest.mark.parametrize("side", [0, 1])
+def test_also_if_the_sequence_numbers_of_one_side_are_near_by_chance(side: int, near: int) -> None:
+    first = Talk(isn=(2**30, 2**30)).c2s(request(1)).s2c(answer(1)).segments
+    isn = (2**30 + near, 5000) if side == 0 else (5000, 2**30 + near)
+    second = again(2, isn=isn)[2:]  # only the client's acknowledgement of the handshake is there
+    decoded = decode_segments(first + second)
+    assert [(m.connection, m.serial_no) for m in decoded.messages] == [(0, 1), (0, 1), (1, 2), (1, 2)]
+    assert decoded.gaps == []
 
 
 def test_a_later_connection_has_keys_of_its_own() -> None:
