@@ -38,7 +38,7 @@ class _Tail:
 class Run:
     """Headers that follow each other."""
 
-    __slots__ = ("asked", "before", "end", "header", "proven", "start", "tail")
+    __slots__ = ("asked", "before", "end", "header", "proven", "start", "tail", "tried_with")
 
     def __init__(self, start: int, header: Header, tail: _Tail) -> None:
         self.start = start
@@ -50,7 +50,8 @@ class Run:
         self.before = tail.headers
         # What `Evidence` knows of it:
         self.asked = False
-        self.proven: bool | None = None
+        self.proven = False
+        self.tried_with = -1  # how many keys were known then
 
     @property
     def headers(self) -> int:

@@ -372,7 +372,7 @@ class Connection:
         self.hold_back()
         info = self.info
         info.last_ns = self.now_ns
-        for side in (self.client, self.server):
+        for side in (self.server, self.client):  # the server's may hold the keys to the client's
             side.finish(time_ns)
         self.release()
         info.sample_key = self.opener.sample_key

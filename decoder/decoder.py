@@ -208,7 +208,7 @@ class Decoder:
                         payload = payload[used:]
                         offset += used
                     framer.feed(payload, numbers, time_ns, offset)
-                    if framer.buffered != side.counted or connection.careful:
+                    if framer.buffered or side.counted or connection.careful:
                         self._count(side)
                     continue
             elif payload or missing:

@@ -85,10 +85,12 @@ class Evidence:
         return self._budget >= 0 and self._sink.proves(header, body)
 
     def proven(self, run: Run) -> bool:
-        """Whether the first message of a run is whole and proven."""
-        if run.proven is None and run.end <= self._buffer.end:
+        """Whether the first message of a run is whole and proven; tried again once another key is known."""
+        keys = self._sink.keys_known
+        if not run.proven and run.tried_with != keys and run.end <= self._buffer.end:
+            run.tried_with = keys
             run.proven = self.proves(run.header, self._body(run))
-        return bool(run.proven)
+        return run.proven
 
     def quotable(self, run: Run) -> bool:
         """Whether the first message of a run, which is proven, may be quoted in the body of another."""

@@ -6,7 +6,7 @@ before the first header are kept, and earlier ones are joined to them as they co
 
 from __future__ import annotations
 
-from .reassembly import CHUNK_COST, Piece
+from .reassembly import CHUNK_COST, Hole, Piece, Stream
 
 __all__ = ["Prologue"]
 
@@ -49,17 +49,33 @@ class Prologue:
         if self.origin - piece.offset > _MAX_BYTES or len(self.early) >= _MAX_PIECES:
             return []
         self.early.append(piece)
-        self.early.sort(key=lambda early: early.offset, reverse=True)
-        run: list[Piece] = []
-        rest: list[Piece] = []
-        for early in self.early:
-            offset, data = early.offset, early.data
-            if self.begin is not None and offset < self.begin:
-                data, offset = data[self.begin - offset :], self.begin
-            if offset + len(data) < self.origin:
-                rest.append(early)
-            elif offset < self.origin:
-                run.insert(0, early._replace(offset=offset, data=data[: self.origin - offset]))
-                self.origin = offset
-        self.early = rest
-        return run
+        origin = self.origin
+        for early in sorted(self.early, key=lambda early: early.offset, reverse=True):
+            if early.offset + len(early.data) >= origin:
+                origin = min(origin, early.offset)
+        if self.begin is not None:
+            origin = max(origin, self.begin)
+        if origin >= self.origin:
+            return []
+        run = _in_order(self.early, origin, self.origin)
+        self.early = [early for early in self.early if early.offset < origin]
+        self.origin = origin
+        return [piece for piece in run if isinstance(piece, Piece)]
+
+    def rest(self) -> list[Piece | Hole]:
+        """What came early and never joined, and the holes in it."""
+        if not self.early:
+            return []
+        start = self.begin if self.begin is not None else min(piece.offset for piece in self.early)
+        return _in_order(self.early, start, self.origin)
+
+
+def _in_order(pieces: list[Piece], start: int, end: int) -> list[Piece | Hole]:
+    """The bytes from `start` to `end` and the holes in them; of several copies in `pieces` that which came first."""
+    stream = Stream()
+    stream.start(start)
+    found: list[Piece | Hole] = []
+    for offset, data, numbers, time_ns in pieces:
+        found += stream.push(offset, data[: max(0, end - offset)], 0, numbers, time_ns, _MAX_BYTES * _MAX_PIECES)
+    stream.fin = end - start
+    return [each._replace(offset=start + each.offset) for each in (*found, *stream.finish(0))]

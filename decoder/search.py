@@ -141,6 +141,8 @@ class Search:
         while aligner.runs:
             run = aligner.runs[0]
             counts = self._judge(run, then)
+            if counts is False and self.at_start and run.start == buffer.base and self._freeze(run.end):
+                return None  # the header that must be here may be a damaged copy
             if counts is None:
                 found = self._doubt(run, moved if then == MORE else list(aligner.runs), then)
             else:

@@ -157,19 +157,15 @@ class Side:
     def _close_prologue(self) -> None:
         """Give out what can be given of early bytes that never joined the others."""
         prologue, self.prologue = self.prologue, None
-        if prologue is None or not prologue.early:
+        rest = [] if prologue is None else prologue.rest()
+        if not rest:
             return
-        pieces = sorted(prologue.early)
-        position = pieces[0].offset if prologue.begin is None else prologue.begin
-        framer = self._framer(position)
-        for piece in [*pieces, Piece(prologue.origin, b"", (), 0)]:
-            if piece.offset > position:
-                framer.hole(position, piece.offset - position, "lost")
-                position = piece.offset
-            data = piece.data[max(0, position - piece.offset) :]
-            if data:
-                framer.feed(data, piece.numbers, piece.time_ns, position)
-                position += len(data)
+        framer = self._framer(rest[0].offset)
+        for piece in rest:
+            if isinstance(piece, Piece):
+                framer.feed(piece.data, piece.numbers, piece.time_ns, piece.offset)
+            else:
+                framer.hole(piece.offset, piece.size, piece.reason)
         framer.finish()
 
     def _framer(self, begin: int) -> Framer:
@@ -245,8 +241,8 @@ class Side:
     def finish(self, time_ns: int) -> None:
         """The end of the flow: give out what can be given."""
         self._pass_on(self.stream.finish(self.acked), time_ns)
-        self.framer.finish()
         self._close_prologue()
+        self.framer.finish()
         self.stray = None
         self.copies.forget(self.stream.position)
 
@@ -299,6 +295,10 @@ class Side:
     @property
     def blind(self) -> bool:
         return self.connection.opener.blind
+
+    @property
+    def keys_known(self) -> int:
+        return len(self.connection.opener.keys)
 
     def frame(self, header: Header, body: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> Opened | None:
         connection = self.connection

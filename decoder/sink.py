@@ -55,6 +55,10 @@ class FrameSink(Protocol):
     def blind(self) -> bool:
         """Whether no body could be read so far: all are encrypted, and so none quotes a header."""
 
+    @property
+    def keys_known(self) -> int:
+        """How many keys may prove a message."""
+
     def proves(self, header: Header, body: bytes) -> bool:
         """Whether the SHA-1 shows that this is a message."""
 

@@ -103,6 +103,8 @@ class Opener:
 
     def _rsa_candidates(self, body: bytes) -> Iterator[tuple[bytes, bool]]:
         for rsa in self._keyring.rsa_keys:
+            if not body or len(body) % rsa.key.size_in_bytes():
+                continue
             if self._rsa_tries <= 0:
                 return
             self._rsa_tries -= 1

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # The SDK writes logs below the home directory as soon as it is imported, and two processes that do so at once collide.
 _home = tempfile.mkdtemp(prefix="opendump-tests-")
@@ -15,5 +15,12 @@ atexit.register(shutil.rmtree, _home, ignore_errors=True)
 os.environ["HOME"] = os.environ["APPDATA"] = _home
 
 # Machines that run tests are slow and shared: an example may take its time, and what it costs is measured elsewhere.
-settings.register_profile("all", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
-settings.load_profile("all")
+_patient = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+    phases=[phase for phase in Phase if phase is not Phase.explain],
+)
+settings.register_profile("quick", _patient, derandomize=True)
+settings.register_profile("long", _patient, max_examples=20_000)
+settings.load_profile(os.environ.get("OPENDUMP_HYPOTHESIS", "quick"))

@@ -91,6 +91,7 @@ class Play:
         self.told.append(f"{header[4]} {what}")
 
     now = (0, 0)
+    keys_known = 0
 
     def gap(self, size: int, reason: str, now: tuple[int, int]) -> None:
         self.told.append(f"gap {size} {reason}")
