@@ -1,0 +1,78 @@
+"""Streams that are entered in the middle, in the worst order: what random traffic found (tests/test_properties.py)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import exchange as ex
+from segments import Segment, Talk, decode_segments
+from traffic import keys
+
+
+def request(serial_no: int, size: int = 0) -> bytes:
+    return ex.frame(1004, ex.refused("KeepAlive", "x" * size) if size else ex.keep_alive(serial_no), serial_no=serial_no)
+
+
+def sealed(serial_no: int) -> bytes:
+    plain = ex.keep_alive(serial_no)
+    return ex.frame(1004, plain, ex.cbc(plain), serial_no)
+
+
+HELLO, WELCOME = (
+    ex.frame(1001, plain, ex.rsa(plain, ex.rsa_key())) for plain in (ex.init_request(), ex.init_response())
+)
+
+
+def test_early_copies_with_other_boundaries_are_one_message_and_the_first_copies_are_used() -> None:
+    one, two = Talk(syn=False).c2s(request(1, 100)).c2s(request(2)).segments
+    shorter = replace(one, payload=one.payload[:80])
+    decoded = decode_segments([two, shorter, one])
+    assert decoded.told == ["2 verified", "1 verified"]
+    assert [message.frames for message in decoded.messages] == [[1], [2, 3]]
+
+
+def test_also_where_they_never_join_the_others() -> None:
+    one, two = Talk(syn=False).c2s(request(1, 100)).lose("c2s", 9).c2s(request(2)).segments
+    later = replace(one, seq=one.seq + 50, payload=one.payload[50:])
+    decoded = decode_segments([two, later, one])
+    assert decoded.told == ["2 verified", "1 verified", "gap 9 lost"]
+    assert [message.frames for message in decoded.messages] == [[1], [2, 3]]
+
+
+def test_a_message_that_came_before_its_key_is_tried_again_with_it() -> None:
+    talk = Talk(syn=False).lose("c2s", 9).c2s(sealed(2)).s2c(WELCOME)
+    damaged = talk.segments[0]
+    before = Segment("c2s", damaged.seq - 30, bytes(30))
+    decoded = decode_segments([before, *talk.segments], keys())
+    assert sorted(decoded.told) == ["1 verified", "2 verified", "gap 30 mid-stream"]
+
+
+def test_at_the_end_the_key_is_looked_for_before_what_it_opens() -> None:
+    talk = Talk(syn=False).c2s(HELLO).s2c(WELCOME).lose("s2c", 100).c2s(sealed(2)).fin()
+    _, welcome, late, client_end, server_end, _ = talk.segments
+    decoded = decode_segments([client_end, server_end, late, welcome], keys())
+    assert decoded.told == ["2 verified", "1 verified", "gap 100 lost"]
+
+
+def test_at_the_end_what_came_early_counts_before_what_came_after_it() -> None:
+    talk = Talk(syn=False).s2c(WELCOME).lose("s2c", 100).s2c(sealed(2))
+    welcome, late = talk.segments
+    assert decode_segments([late, welcome], keys()).told == ["1 verified", "gap 100 lost", "2 verified"]
+
+
+def test_a_first_header_with_too_short_a_length_waits_for_a_better_copy() -> None:
+    hello = ex.frame(1001, ex.init_request())
+    segments = Talk().c2s(hello, mss=14).segments
+    good = segments[3]
+    bad = replace(good, payload=good.payload[:12] + b"\1" + good.payload[13:])
+    assert decode_segments([*segments[:3], bad, good, *segments[4:]]).told == ["1 verified"]
+
+
+def test_bytes_that_cannot_be_rsa_cost_none_of_the_trials() -> None:
+    segments = Talk().c2s(HELLO, mss=1).segments
+    good = segments[3 + 12]
+    bad = replace(good, payload=b"\1")
+    damaged = segments[3 + 20]
+    worse = replace(damaged, payload=bytes([damaged.payload[0] ^ 1]) * 2)
+    packets = [*segments[:15], replace(bad, payload=b"\1\0"), good, *segments[16:23], worse, *segments[23:]]
+    assert decode_segments(packets, keys()).told == ["1 verified"]
