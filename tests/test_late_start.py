@@ -10,7 +10,9 @@ from traffic import keys
 
 
 def request(serial_no: int, size: int = 0) -> bytes:
-    return ex.frame(1004, ex.refused("KeepAlive", "x" * size) if size else ex.keep_alive(serial_no), serial_no=serial_no)
+    return ex.frame(
+        1004, ex.refused("KeepAlive", "x" * size) if size else ex.keep_alive(serial_no), serial_no=serial_no
+    )
 
 
 def sealed(serial_no: int) -> bytes:
