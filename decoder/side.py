@@ -370,10 +370,11 @@ class Side:
     def unsettled(self, offset: int) -> bool:
         if self.acked >= offset or (self.framer.first_frame is None and self.begin is None):
             return False  # (the first bytes of a stream entered in the middle are no header)
-        return self.hesitates()
+        return not self.connection.finished and self.hesitates()
 
     def hesitates(self) -> bool:
-        if self.connection.finished or self._rewinding:
+        # (At the end of the connection too: behind a hole that is given up only now there is more to come.)
+        if self._rewinding:
             return False
         self.connection.hold_back()
         return True
