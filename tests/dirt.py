@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -314,6 +315,15 @@ def tail_first(segments: list[Segment], rng: Random) -> list[Segment]:
     for segment in segments:
         middle = len(segment.payload) // 2
         out += [segment.part(middle, len(segment.payload)), segment.part(0, middle)] if middle else [segment]
+    return out
+
+
+def runs_reordered(segments: list[Segment], rng: Random) -> list[Segment]:
+    """In small segments, those that one side sends without a word from the other in any order."""
+    small, out = segmented(100)(segments, rng), []
+    for _, group in groupby(small, key=lambda segment: segment.way):
+        run = list(group)
+        out += run if any(each.flags & (SYN | FIN | RST) for each in run) else rng.sample(run, len(run))
     return out
 
 

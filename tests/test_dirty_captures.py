@@ -77,6 +77,7 @@ DIRT: dict[str, Dirt] = {
     "in pieces of 7 bytes": dirt.segmented(7),
     "in pieces of 100 bytes": dirt.segmented(100),
     "tail before head": dirt.tail_first,
+    "each side's runs reordered": dirt.runs_reordered,
     "wrapped": dirt.wrapped,
     "keep-alive probes": dirt.probed(None),
     "keep-alive probes without a byte": dirt.probed(b""),
