@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_PORT", "Decoder", "Summary", "read"]
 
 DEFAULT_PORT = 11111
+COMMON_LINKTYPE = packet.ETHERNET  # whose packets `Decoder` reads itself where it can
 _KIND = 0x37  # the flags that tell one kind of segment from another: all but PSH and those of ECN
 _MAX_CLOSED = 1024
 _MAX_NOTED = 64  # lines of one kind in a summary
@@ -116,18 +117,17 @@ class Decoder:
         `time_ns` is its time in nanoseconds since 1970, `linktype` a LINKTYPE_ number of pcap, `wire_len`
         its length on the wire where the capture holds less, `number` its number if not the next one.
         """
-        self._number = self._number + 1 if number is None else number
-        packet = (time_ns, linktype, data, len(data) if wire_len is None else wire_len)
+        if number is not None:
+            self._number = number - 1
         self._note_times(time_ns, time_ns)
-        self._take_segments(self._packets.read_batch((packet,), self._number))
+        self._take_packets(((time_ns, linktype, data, len(data) if wire_len is None else wire_len),))
         return self._taken()
 
     def feed_batch(self, batch: Sequence[RawPacket]) -> list[Message | Gap]:
         """Decode the packets of `batch`, as a `CaptureReader` gives them, and return what they complete."""
         if batch:
             self._note_times(batch[0][0], batch[-1][0])
-        self._take_segments(self._packets.read_batch(batch, self._number + 1))
-        self._number += len(batch)
+        self._take_packets(batch)
         return self._taken()
 
     def _note_times(self, first_ns: int, last_ns: int) -> None:
@@ -173,47 +173,72 @@ class Decoder:
 
     # Packets
 
-    def _take_segments(self, segments: list[packet.TimedSegment]) -> None:
-        sides = self._sides
-        for number, time_ns, key, seq, ack, flags, payload, missing, numbers in segments:
+    def _take_packets(self, batch: Iterable[RawPacket]) -> None:
+        """The packets of a capture pass through this one loop: a call for each step would double its cost."""
+        sides, read, unpack = self._sides, self._packets.read, packet.ETHERNET_IPV4_TCP
+        common_linktype, common_type, common_protocol = COMMON_LINKTYPE, packet.IPV4_PLAIN, packet.TCP_WHOLE
+        number, taken, start = self._number, 0, 0
+        for time_ns, linktype, data, wire_len in batch:
+            number += 1
+            end = -1
+            captured = len(data)
+            # Ethernet, IPv4 without options, TCP, whole: what `read` gives of it, without a call and a copy.
+            if linktype == common_linktype and captured >= 54:
+                kind, total, carried, key, seq, ack, flags = unpack(data)
+                if kind >> 8 == common_type and carried & 0x3FFF00FF == common_protocol and flags >= 0x5000:
+                    start = 34 + (flags >> 10 & 0x3C)
+                    end = 14 + total
+            if not start <= end <= captured:
+                segment = read(data, linktype, wire_len, number)
+                if segment is None:
+                    continue
+                key, seq, ack, flags, data, missing, numbers = segment
+                start, end = 0, len(data)
+                if missing or numbers:
+                    side = sides.get(key) or self._admit(key, seq, flags, data, time_ns, number)
+                    if side is not None:
+                        taken += 1
+                        self._take(side, key, (seq, ack, flags, data, missing, numbers or (number,), time_ns))
+                    continue
             side = sides.get(key)
             if side is None:
-                side = self._admit(key, seq, flags, payload, time_ns, number)
+                side = self._admit(key, seq, flags, data[start:end], time_ns, number)
                 if side is None:
                     continue
             connection = side.connection
-            if flags & _KIND == ACK and not (missing or connection.careful):
+            if flags & _KIND == ACK and not connection.careful:
                 stream = side.stream
-                if not payload:
+                if start == end:
                     if seq == stream.next_seq and (ack - side.ack) & 0xFFFFFFFF < 0x80000000:
                         side.ack = ack
                     else:
                         side.acknowledge(seq, ack)
                     continue
-                self._segments += 1
+                taken += 1
                 if seq == stream.next_seq:
+                    # In order and nothing pending, as 19 of 20 segments.
                     side.ack = ack
-                    # In order and nothing pending, as 19 of 20 segments: 0.6 µs from here to the framer's work.
-                    offset = stream.position
-                    stream.position = offset + len(payload)
-                    stream.next_seq = (seq + len(payload)) & 0xFFFFFFFF
+                    offset, size = stream.position, end - start
+                    stream.position = offset + size
+                    stream.next_seq = (seq + size) & 0xFFFFFFFF
                     connection.now_ns = time_ns
-                    connection.now_number = number
                     framer = side.framer
-                    numbers = numbers or (number,)
                     if framer.in_step:
-                        used = give_whole_messages(side, payload, numbers, time_ns)
-                        if used == len(payload):
+                        used = give_whole_messages(side, data, start, end, number, time_ns)
+                        if used == end:
                             continue
-                        payload = payload[used:]
-                        offset += used
-                    framer.feed(payload, numbers, time_ns, offset)
+                        offset += used - start
+                        start = used
+                    connection.now_number = number
+                    framer.feed(data[start:end], (number,), time_ns, offset)
                     if framer.buffered or side.counted or connection.careful:
                         self._count(side)
                     continue
-            elif payload or missing:
-                self._segments += 1
-            self._take(side, key, (seq, ack, flags, payload, missing, numbers or (number,), time_ns))
+            elif start < end:
+                taken += 1
+            self._take(side, key, (seq, ack, flags & 0x1FF, data[start:end], 0, (number,), time_ns))
+        self._number = number
+        self._segments += taken
 
     def _take(self, side: Side, key: bytes, segment: Segment) -> None:
         """A segment that needs care: out of order, with flags, cut, or on a connection with something waiting."""

@@ -23,45 +23,50 @@ __all__ = ["give_whole_messages"]
 _unpack = HEADER.unpack_from
 
 
-def give_whole_messages(side: Side, data: bytes, numbers: tuple[int, ...], time_ns: int) -> int:
-    """Give out the messages at the start of `data`, a segment of `side`, whose framer is in step.
+def give_whole_messages(side: Side, data: bytes, start: int, stop: int, number: int, time_ns: int) -> int:
+    """Give out the messages at the start of ``data[start:stop]``, a segment of `side` that packet `number` brought.
 
-    Returns how many bytes they take.
+    The framer of `side` must be in step, and nothing held back on the connection.  Returns where in `data` they end.
     """
-    connection = side.connection
-    if connection.holding or side.copies:
-        return 0
-    opener = connection.opener
+    connection, flow = side.connection, side.flow
+    opener, outlet = connection.opener, connection.outlet
     decrypt = opener.decrypt
-    to_gateway = side.direction == "c2s"
-    position, size = 0, len(data)
-    while size - position >= HEADER_LEN:
-        header: Header = _unpack(data, position)
-        proto_id = header[1]
-        end = position + HEADER_LEN + header[5]
-        if end > size or header[0] != MAGIC or proto_id == INIT_CONNECT:
+    from_gateway = flow.direction == "s2c"
+    numbers = (number,)
+    body = start + HEADER_LEN
+    while body <= stop:
+        header: Header = _unpack(data, start)
+        magic, proto_id, _, _, _, size, digest, _ = header
+        end = body + size
+        if end > stop or magic != MAGIC or proto_id == INIT_CONNECT or side.copies:
             break
-        body = data[position + HEADER_LEN : end]
-        plain = body if decrypt is None else decrypt(body)
-        if plain is None or sha1(plain).digest() != header[6]:
+        plain: bytes | None = data[body:end]
+        if decrypt is not None:
+            plain = decrypt(data[body:end])
+        if plain is None or sha1(plain).digest() != digest:
             break
         if decrypt is None:
-            if not len(body) & 15 and opener.doubts(side.direction, header, body):
+            if not size & 15 and opener.doubts(flow.direction, header, plain):
                 break
             opener.clear_seen = True
-        connection.give(
-            Message(
-                side.flow,
-                header,
-                time_ns,
-                numbers,
-                "request" if to_gateway else "push" if proto_id in PUSH_IDS else "response",
-                plain,
-                opener.encryption,
-                "verified",
-                None,
-                opener.conn_id,
-            )
+        push = from_gateway and proto_id in PUSH_IDS
+        message = Message(
+            flow,
+            header,
+            time_ns,
+            numbers,
+            "push" if push else "response" if from_gateway else "request",
+            plain,
+            opener.encryption,
+            "verified",
+            None,
+            opener.conn_id,
         )
-        position = end
-    return position
+        if push:
+            message.number = outlet.messages = outlet.messages + 1
+            outlet.items.append(message)
+        else:
+            connection.give(message)
+        start = end
+        body = end + HEADER_LEN
+    return start

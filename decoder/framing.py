@@ -48,6 +48,7 @@ class Framer:
         "_max_body",
         "_opened",
         "_overruled",
+        "_quiet_to",
         "_search",
         "_sink",
         "buffered",
@@ -77,6 +78,7 @@ class Framer:
         self._opened: tuple[int, Opened] | None = None  # what the frame at this offset looks like
         self._aligner: Aligner | None = None  # looks into a message that may have a wrong length
         self._look_at = _FIRST_LOOK
+        self._quiet_to = 0  # the middle of a message: bytes before this offset can do nothing but wait
 
     @property
     def first_frame(self) -> int | None:
@@ -97,6 +99,11 @@ class Framer:
 
     def feed(self, data: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> None:
         """Take the next bytes of the stream, which stand at `offset` in it."""
+        if offset + len(data) < self._quiet_to and data[:2] != MAGIC and not self._sink.copies:
+            self._evidence.earn(len(data))
+            self._buffer.append(data, numbers, time_ns, offset)
+            self.buffered += len(data)
+            return
         if self.in_step:
             used = self._cut_run(data, numbers, time_ns, offset)
             if used == len(data):
@@ -181,7 +188,10 @@ class Framer:
 
     def _settle(self) -> None:
         self.buffered = len(self._buffer)
-        self.in_step = not (self.buffered or self._search.active or self._frame)
+        frame = self._frame
+        self.in_step = not (self.buffered or self._search.active or frame)
+        waits = frame is not None and self.buffered and self.frozen is None and not frame.given
+        self._quiet_to = min(frame.end, self._buffer.base + self._look_at) if waits and frame is not None else 0
 
     def _begins_with_header(self, data: bytes) -> bool:
         return len(data) >= HEADER_LEN and plausible(_unpack(data), self._max_body)

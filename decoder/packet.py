@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import struct
 from socket import AF_INET, AF_INET6, inet_ntop
-from typing import TYPE_CHECKING
 
 from decoder.packet_slow import Fragments, link_layer, peel, scapy_layer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from decoder.capture import RawPacket
-
-__all__ = ["PacketReader", "Segment", "TimedSegment", "endpoints", "ports", "reverse_key"]
+__all__ = [
+    "ETHERNET",
+    "ETHERNET_IPV4_TCP",
+    "IPV4_PLAIN",
+    "TCP_WHOLE",
+    "PacketReader",
+    "Segment",
+    "endpoints",
+    "ports",
+    "reverse_key",
+]
 
 #: One TCP segment: key, sequence number, acknowledgement number, flags (9 bits, FIN = 1 … URG = 0x20 … NS = 0x100),
 #: payload, how many bytes of payload were on the wire but not captured, and the numbers of the packets it was put
@@ -29,12 +33,12 @@ __all__ = ["PacketReader", "Segment", "TimedSegment", "endpoints", "ports", "rev
 #: 12 bytes for IPv4, 36 for IPv6.
 Segment = tuple[bytes, int, int, int, bytes, int, "tuple[int, ...] | None"]
 
-#: A segment with the number and the time of its packet before it.
-TimedSegment = tuple[int, int, bytes, int, int, int, bytes, int, "tuple[int, ...] | None"]
-
-# Everything of Ethernet + IPv4 (no options) + TCP in one call: EtherType, version and header length, total length,
-# fragment field, protocol, key, sequence number, acknowledgement number, data offset and flags.
-_ETHERNET_IPV4_TCP = struct.Struct(">12xHBxHxxHxBxx12sIIH").unpack_from
+#: Ethernet, IPv4 without options and TCP in one call: EtherType, version, header length and type of service; total
+#: length; fragment field, time to live and protocol; key, sequence number, acknowledgement number, data offset and
+#: flags.
+ETHERNET_IPV4_TCP = struct.Struct(">12xIHxxIxx12sIIH").unpack_from
+#: What these must be: the first without its last byte, the third without time to live and the flag "don't fragment".
+IPV4_PLAIN, TCP_WHOLE = 0x080045, 6
 _IPV4 = struct.Struct(">BxHHHxBxx8s").unpack_from
 _IPV6 = struct.Struct(">4xHBx32s").unpack_from
 _IPV6_FRAGMENT = struct.Struct(">BxH4s").unpack_from
@@ -70,7 +74,7 @@ _LOOPBACK_FAMILIES = frozenset(
     for family in (2, 10, 23, 24, 28, 30)
     for order in "<>"
 )
-_ETHERNET, _NULL, _LOOP, _COOKED, _COOKED_V2 = 1, 0, 108, 113, 276
+ETHERNET, _NULL, _LOOP, _COOKED, _COOKED_V2 = 1, 0, 108, 113, 276
 _RAW_IP = frozenset((12, 14, 101, 228, 229))
 
 _MAX_TUNNELS = 16
@@ -128,46 +132,16 @@ class PacketReader:
         :param wire_len: its length on the wire
         :param number: of the packet, from 1
         """
-        for _, _, *segment in self.read_batch(((0, linktype, data, wire_len),), number):
-            return tuple(segment)  # type: ignore[return-value]
-        return None
-
-    def read_batch(self, batch: Iterable[RawPacket], number: int) -> list[TimedSegment]:
-        """The TCP segments in `batch`, whose first packet has `number`; as `read`.
-
-        The packets of a capture pass through this one loop: a call for each would double its cost.
-        """
-        segments: list[TimedSegment] = []
-        append = segments.append
-        unpack = _ETHERNET_IPV4_TCP
-        number -= 1
-        for time_ns, linktype, data, wire_len in batch:
-            number += 1
-            # Ethernet, IPv4 without options, TCP, whole: 0.4 µs.
-            if linktype == _ETHERNET and len(data) >= 54:
-                ethertype, version, total, fragment, protocol, key, seq, ack, bits = unpack(data)
-                if ethertype == _ETHERTYPE_IPV4 and version == 0x45 and not fragment & 0x3FFF:
-                    if protocol == _TCP_PROTOCOL:
-                        start = 34 + (bits >> 12 << 2)
-                        end = 14 + total
-                        if 54 <= start <= end <= len(data):
-                            append((number, time_ns, key, seq, ack, bits & 0x1FF, data[start:end], 0, None))
-                            continue
-                    elif protocol not in _CARRIERS:
-                        continue
-            try:
-                segment = self._link(data, linktype, max(wire_len, len(data)), (number,))
-            except struct.error:
-                if wire_len > len(data):
-                    self.cut_headers += 1
-                continue
-            if segment is not None:
-                append((number, time_ns, *segment))
-        return segments
+        try:
+            return self._link(data, linktype, max(wire_len, len(data)), (number,))
+        except struct.error:
+            if wire_len > len(data):
+                self.cut_headers += 1
+            return None
 
     def _link(self, data: bytes, linktype: int, wire_end: int, frames: tuple[int, ...]) -> Segment | None:
         """Read the link header; `wire_end` is where `data` would end had it been captured whole."""
-        if linktype == _ETHERNET:
+        if linktype == ETHERNET:
             return self._ethernet(data, 12, 14, wire_end, frames, 0)
         if linktype == _COOKED:
             return self._ethernet(data, 14, 16, wire_end, frames, 0)

@@ -256,6 +256,7 @@ def _octets(text: str | bytes) -> bytes:
 
 _REQUEST = {1: wire.LENGTH}  # c2s
 _RESPONSE = {1: wire.VARINT, 2: wire.LENGTH, 3: wire.VARINT, 4: wire.LENGTH}  # retType, retMsg, errCode, s2c
+_RESPONSE_STARTS = (b"\x08\x00\x12", b"\x08\x00\x18", b"\x08\x00\x22")
 
 
 def _has_shape(direction: Direction, format: int, body: bytes) -> bool:
@@ -265,6 +266,12 @@ def _has_shape(direction: Direction, format: int, body: bytes) -> bool:
     """
     if format:
         return body[:1] == b"{"
+    # As the official clients write them: a request is one field, and a response begins with retType 0.
+    if direction == "c2s":
+        if body[0] == 0x0A and body[1] == len(body) - 2:
+            return True
+    elif body.startswith(_RESPONSE_STARTS):
+        return True
     known = _REQUEST if direction == "c2s" else _RESPONSE
     try:
         return bool(body) and all(known.get(number) == kind for number, kind, _, _ in wire.fields(body))

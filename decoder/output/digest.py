@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from decoder.convert_fields import Descriptor
     from decoder.message import EnumStyle
 
-__all__ = ["REDACTED", "Digest", "Digests", "Memo", "latency_text", "local_time"]
+__all__ = ["REDACTED", "Digest", "Digests", "Memo", "Reader", "latency_text", "local_time"]
 
 REDACTED = "[redacted]"
 
 Digest = Callable[["ProtobufMessage"], str]
+Reader = Callable[[bytes], "str | None"]
 Key = TypeVar("Key")
 
 _ITEMS = 3  # of a list of numbers or names that are shown
@@ -84,6 +85,7 @@ class Digests:
         self._enums: EnumStyle = enums
         self._show_secrets = show_secrets
         self._bodies: dict[type[ProtobufMessage], Digest] = {}
+        self._readers: dict[type[ProtobufMessage], Reader] = {}
         self._made: dict[tuple[str, int], str] = {}
         quoted = Memo[tuple[int, str]](_code_namer("Qot_Common.QotMarket"))
         self._namespace: dict[str, Any] = {
@@ -108,19 +110,40 @@ class Digests:
         """The digest function of a body's class."""
         digest = self._bodies.get(cls)
         if digest is None:
-            digest = self._bodies[cls] = self._namespace[self._make_body(cls)]
+            digest = self._bodies[cls] = self._body_function(cls, "m", ())
         return digest
 
-    def _make_body(self, cls: type[ProtobufMessage]) -> str:
-        """Generate the function of a whole body: of the c2s or s2c in it, where it has one."""
+    def reader(self, cls: type[ProtobufMessage]) -> Reader:
+        """The function that parses a body of this class and gives its digest, without a call between the two.
+
+        It gives None where there is more to say: the body does not parse, its retType is not 0, a request is empty.
+        Whether required fields are missing deep in it is a question that takes as long as the digest itself.
+        """
+        read = self._readers.get(cls)
+        if read is None:
+            from google.protobuf.message import DecodeError
+
+            self._namespace["DecodeError"] = DecodeError
+            parse = f"try: m = {self._constant('parse', cls.FromString)}(data)"
+            fields, start = cls.DESCRIPTOR.fields_by_name, [parse, "except DecodeError: return None"]
+            if "retType" in fields:
+                start.append("if m.retType: return None")
+            elif "c2s" in fields:
+                start.append(f"if not {self._constant('has', cls.HasField)}(m, 'c2s'): return None")
+            read = self._readers[cls] = self._body_function(cls, "data", start)
+        return read
+
+    def _body_function(self, cls: type[ProtobufMessage], argument: str, start: Sequence[str]) -> Any:
+        """Generate a function that gives the digest of a whole body: of the c2s or s2c in it, where it has one."""
+        name = f"body_{len(self._namespace)}"
         descriptor = cls.DESCRIPTOR
         for wrapped in ("c2s", "s2c"):
             if wrapped in descriptor.fields_by_name:
                 has = self._constant("has", cls.HasField)
-                start = (f"if not {has}(m, {wrapped!r}): return ''", f"m = m.{wrapped}")
-                inner = fields_by_name(descriptor)[wrapped].message_type
-                return self._generate(f"body_{len(self._bodies)}", inner, 0, start)
-        return self._make(descriptor, 0)
+                start = (*start, f"if not {has}(m, {wrapped!r}): return ''", f"m = m.{wrapped}")
+                descriptor = fields_by_name(descriptor)[wrapped].message_type
+        self._generate(name, argument, start, descriptor, 0)
+        return self._namespace[name]
 
     def _make(self, descriptor: Descriptor, depth: int) -> str:
         """Generate the function of a type, if there is none yet; gives its name."""
@@ -129,27 +152,25 @@ class Digests:
         name = self._made.get((descriptor.full_name, depth))
         if name is None:
             name = self._made[descriptor.full_name, depth] = f"digest_{len(self._made)}"
-            self._generate(name, descriptor, depth)
+            self._generate(name, "m", (), descriptor, depth)
         return name
 
-    def _generate(self, name: str, descriptor: Descriptor, depth: int, start: Sequence[str] = ()) -> str:
-        source = "\n ".join((f"def {name}(m):", *start, *self._statements(descriptor, depth)))
+    def _generate(self, name: str, argument: str, start: Sequence[str], descriptor: Descriptor, depth: int) -> None:
+        source = "\n ".join((f"def {name}({argument}):", *start, *self._statements(descriptor, depth)))
         exec(compile(source, f"<digest of {descriptor.full_name}>", "exec"), self._namespace)
-        return name
 
     def _statements(self, descriptor: Descriptor, depth: int) -> Iterator[str]:
         """The body of a function; neighbouring words that need no test are formatted in one go."""
-        pending, assign = "", "="
+        pending, so_far = "", ""
         for text, tests in self._words(descriptor, "m", depth):
             if not tests:
                 pending += text
                 continue
-            if pending or assign == "=":
-                yield f's {assign} f"{pending}"'
-                pending, assign = "", "+="
+            if pending or not so_far:
+                yield f's = {so_far}f"{pending}"'
+                pending, so_far = "", "s + "
             yield f'if {" and ".join(tests)}: s += f"{text}"'
-        yield f's {assign} f"{pending}"'
-        yield "return s"
+        yield f'return {so_far}f"{pending}"' if pending or not so_far else "return s"
 
     def _words(self, descriptor: Descriptor, owner: str, depth: int) -> Iterator[tuple[str, list[str]]]:
         """Words of the template as parts of an f-string, a space before each; with each what must hold for it.

@@ -13,18 +13,16 @@ stands on a line of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from unicodedata import combining, east_asian_width
 
 from decoder import schema
 from decoder.message import Gap, Message
-from decoder.output.digest import Digest, Digests, Memo, latency_text, local_time
+from decoder.output.digest import Digests, Memo, Reader, latency_text, local_time
 from decoder.output.escape import escape, quote
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message as ProtobufMessage
-
     from decoder.message import EnumStyle, Flow
 
 __all__ = ["GAP_REASONS", "TextOutput"]
@@ -38,7 +36,6 @@ GAP_REASONS = {
 }
 
 Parts = list[tuple[str, str]]
-Parser = Callable[[Message], Any]
 
 _COLORS = {
     "time": "\x1b[2m",
@@ -83,7 +80,7 @@ class TextOutput:
         self._stamps = Memo[str](lambda second: local_time(int(second) if second.isdecimal() else 0, utc))
         self._zone = "Z" if utc else ""
         self._date = ""  # that was shown last, on a terminal
-        self._heads: dict[tuple[Flow, int], tuple[str, Digest, Parser]] = {}
+        self._heads: dict[tuple[Flow, int], tuple[str, Reader]] = {}
 
     def render(self, records: Iterable[Message | Gap]) -> str:
         """The lines of `records`."""
@@ -93,30 +90,28 @@ class TextOutput:
         heads, stamps, zone = self._heads, self._stamps, self._zone
         for item in records:
             # The fast path: a message without anything to remark, just as `_parts` would put it.
-            if isinstance(item, Message) and item.verdict == "verified" and item._notes is None:
+            if item.__class__ is Message and item.verdict == "verified" and item._notes is None:
                 header = item.header
-                head, digest, parse = heads.get((item.flow, header[1])) or self._head(item)
-                body = parse(item) if header[2] == _PROTOBUF else None
-                if body is not None:
+                head, read = heads.get((item.flow, header[1])) or self._head(item)
+                text = read(item.plaintext) if header[2] == _PROTOBUF else None  # type: ignore[arg-type]  # verified
+                if text:
                     digits = str(item.time_ns)
                     if len(digits) < _DIGITS:
                         digits = digits.zfill(_DIGITS)
                     serial = str(header[4]).ljust(_SERIAL)
                     answer = f" RET_OK {self._latency(item)}" if item.kind == "response" else ""
-                    text = digest(body)
-                    line = f"{stamps[digits[:-9]]}.{digits[-9:-3]}{zone}{head}{serial}{answer}{text}\n"
-                    lines.append(line if text else f"{line.rstrip()}\n")
+                    lines.append(f"{stamps[digits[:-9]]}.{digits[-9:-3]}{zone}{head}{serial}{answer}{text}\n")
                     continue
             lines.append("".join([text for _, text in self._parts(item)]).rstrip() + "\n")
         return "".join(lines)
 
-    def _head(self, message: Message) -> tuple[str, Digest, Parser]:
+    def _head(self, message: Message) -> tuple[str, Reader]:
         """What all messages of a protocol in one direction share: the start of the line, and how to read a body."""
         flow, proto_id = message.flow, message.proto_id
         name = message.proto or f"unknown:{proto_id}"
         head = f" {flow.connection:2} {self._arrows[flow.direction]} {name:<20} {message.kind:<8} #"
         cls = schema.body_class(proto_id, flow.direction)
-        known = head, str if cls is None else self._digests.function(cls), _parser(cls)
+        known = head, _unreadable if cls is None else self._digests.reader(cls)
         if len(self._heads) >= _HEADS:
             self._heads.clear()
         self._heads[flow, proto_id] = known
@@ -135,21 +130,28 @@ class TextOutput:
             explained = GAP_REASONS.get(item.reason, item.reason)
             start = f" {flow.connection:2} {self._arrows[flow.direction]} {'gap':<20} {item.reason:<8}"
             return [*parts, ("gap", f"{start} {size} {explained}")]
-        head, digest, parse = self._heads.get((flow, item.proto_id)) or self._head(item)
+        head, read = self._heads.get((flow, item.proto_id)) or self._head(item)
         parts += [(item.kind, head), ("time", str(item.serial_no).ljust(_SERIAL))]
-        name: str | None = "RET_OK"
+        text = None
+        if item.verdict == "verified" and item.header[2] == _PROTOBUF and item.plaintext is not None:
+            text = read(item.plaintext)
         problem: str | None = None
-        body = parse(item) if item.verdict == "verified" and item.header[2] == _PROTOBUF else None
-        if body is None:
+        if text is not None:
+            parts += self._status(item, None, "RET_OK")
+        else:
             content = item.content
-            body, name, problem = content.message, content.ret_type, content.problem
-        parts += self._status(item, body, name)
+            body, problem = content.message, content.problem
+            parts += self._status(item, body, content.ret_type)
+            if body is not None:
+                text = self._digests.of(body)
+            else:
+                text = f" ({item.body_len:,} bytes)" if item.body_len else ""
         if item.verdict != "verified":
             parts.append(("bad" if item.verdict == "failed" else "odd", f" [{item.verdict}: {item.reason}]"))
         notes = [*(item._notes or ()), *([problem] if problem else ())]
         if notes:
             parts.append(("odd", f" [{escape('; '.join(notes), 200)}]"))
-        parts.append(("", digest(body) if body is not None else f" ({item.body_len:,} bytes)" if item.body_len else ""))
+        parts.append(("", text))
         return parts
 
     def _status(self, message: Message, body: Any, name: str | None) -> Parts:
@@ -191,30 +193,8 @@ class TextOutput:
         return f"{color}{text}{_RESET}" if color else text
 
 
-def _parser(cls: type[ProtobufMessage] | None) -> Parser:
-    """How to parse a body for its line: None unless there is nothing to remark about it.
-
-    A line shows what is there.  Whether required fields are missing deep in the body is a question that takes
-    as long as the line itself; the other formats ask it.
-    """
-    if cls is None:
-        return lambda _: None
-    from google.protobuf.message import DecodeError
-
-    from_string = cls.FromString
-    is_response = "retType" in cls.DESCRIPTOR.fields_by_name
-    has_c2s = "c2s" in cls.DESCRIPTOR.fields_by_name
-
-    def parse(message: Message) -> Any:
-        try:
-            body: Any = from_string(message.plaintext)  # type: ignore[arg-type]
-        except DecodeError:
-            return None
-        if is_response:
-            return None if body.retType else body
-        return body if not has_c2s or body.HasField("c2s") else None
-
-    return parse
+def _unreadable(plaintext: bytes) -> None:
+    """The digest of a body that there is no schema for."""
 
 
 def _cut(parts: Parts, width: int, ellipsis: str) -> Parts:
