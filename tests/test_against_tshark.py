@@ -102,10 +102,22 @@ def test_recordings_as_tshark_follows_them(recording: Recording) -> None:
 
 # In all others something is acknowledged before it comes.
 SOUND = [
-    "answers before their requests", "sent again", "sent again in other pieces", "in pieces of 7 bytes",
-    "tail before head", "each side's runs reordered", "wrapped", "keep-alive probes", "keep-alive probes without a byte",
-    "keep-alive probes with garbage", "zero-window probes", "urgent", "payload in SYN", "FIN with payload", "reset",
-]  # fmt: skip
+    "answers before their requests",
+    "sent again",
+    "sent again in other pieces",
+    "in pieces of 7 bytes",
+    "tail before head",
+    "each side's runs reordered",
+    "wrapped",
+    "keep-alive probes",
+    "keep-alive probes without a byte",
+    "keep-alive probes with garbage",
+    "zero-window probes",
+    "urgent",
+    "payload in SYN",
+    "FIN with payload",
+    "reset",
+]
 
 
 @pytest.mark.parametrize("name", SOUND)
