@@ -108,8 +108,8 @@ class Evidence:
             return True
         if at_start and run.headers > 1:
             return True
-        if self._sink.blind:
-            return run.headers > 1
+        if self._sink.blind and run.headers > 1:
+            return True
         return self.proven(run) and (at_start or not self.quotable(run))
 
     def ends_at(self, frame: PendingFrame, run: Run) -> bool:

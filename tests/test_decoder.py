@@ -259,3 +259,10 @@ def test_a_file_that_is_no_capture(tmp_path: Path) -> None:
     path.write_text("hello")
     with pytest.raises(CaptureError):
         list(decoder.read(path))
+
+
+def test_the_first_message_counts_though_it_quotes_others_and_damage_follows() -> None:
+    quoting = frame(1004, frame(1004, keep_alive(), serial_no=7) * 3, serial_no=5)
+    messages, gaps, _ = decode(Exchange().c2s(quoting + bytes(30)))
+    assert [(message.serial_no, message.verdict) for message in messages] == [(5, "verified")]
+    assert [(gap.bytes, gap.reason) for gap in gaps] == [(30, "resync")]
