@@ -159,11 +159,14 @@ def packets(source: ByteSource, interfaces: list[Interface], max_packet: int = M
             continue
         if length > max_packet + _ROOM_FOR_OPTIONS:
             raise Damaged(f"a block claims {length} bytes")
-        raw = _whole_block(source, length, layouts)
         if kind == ENHANCED_PACKET:
-            _, _, index, _, _, captured, _ = layouts.enhanced.unpack_from(raw)
+            # Its second length is not looked at, as in the hot loop: a file reads the same in whatever pieces it comes.
+            if not source.fill(length):
+                raise _cut_in_block(source, length)
+            _, _, index, _, _, captured, _ = layouts.enhanced.unpack_from(source.buffer, source.start)
             _check_packet(length - 32, captured, index, interfaces)
             continue  # whole and sound: the hot loop takes it
+        raw = _whole_block(source, length, layouts)
         if kind == SECTION_HEADER:
             interfaces.clear()
         elif kind == INTERFACE_DESCRIPTION:
@@ -285,10 +288,14 @@ _SHORTEST = {SECTION_HEADER: 28, INTERFACE_DESCRIPTION: 20, OBSOLETE_PACKET: 32,
 def _whole_block(source: ByteSource, length: int, layouts: _Layouts) -> bytes:
     """The block at hand, whole, its two lengths compared; it is not used up yet."""
     if not source.fill(length):
-        raise CutShort(f"a block of {length} bytes, of which {len(source.buffer) - source.start} are there")
+        raise _cut_in_block(source, length)
     raw = source.buffer[source.start : source.start + length]
     _check_lengths(length, raw[-4:], layouts)
     return raw
+
+
+def _cut_in_block(source: ByteSource, length: int) -> CutShort:
+    return CutShort(f"a block of {length} bytes, of which {len(source.buffer) - source.start} are there")
 
 
 def _skip_block(source: ByteSource, length: int, layouts: _Layouts) -> None:

@@ -206,6 +206,15 @@ def test_damage_ends_the_capture_after_what_came_before(bad: bytes, says: str, t
     assert "damaged after packet 1 at byte " in error
 
 
+@pytest.mark.parametrize("chunk", [40, 64, 100, 10_000])
+def test_the_second_length_of_a_packet_block_does_not_count_in_whatever_pieces_it_comes(chunk: int) -> None:
+    data = GOOD + packet(2000)[:-4] + b"\x99\0\0\0" + packet(3000)
+    reader = CaptureReader(io.BytesIO(data), chunk=chunk)
+    got = [each for batch in reader.batches() for each in batch]
+    assert [time_ns for time_ns, *_ in got[-2:]] == [2_000_000, 3_000_000]
+    assert len(got) == len(GOT) + 2
+
+
 def test_cut_anywhere() -> None:
     data = GOOD + block(5, bytes(40)) + packet(2000) + interface(101) + packet(3000, bytes(300), 1)
     ends = {0: 84, 1: 84 + 52 + 36, 2: len(data)}
