@@ -6,7 +6,7 @@
 #   make schema   compile the .proto files after an edit
 #   make readme   renew the output that README.md shows
 #   make bench    measure against other decoders: half an hour; BENCH_ARGS=--quick: 4 minutes
-#   make fuzz     throw damaged input at the decoder
+#   make fuzz     throw damaged input at the decoder: a minute per target; FUZZ_ARGS='--seconds 3600 streams': longer
 #   make clean    remove what the others made
 
 PYTHON ?= python3
@@ -80,7 +80,12 @@ readme: $(VENV)/tools
 bench: $(VENV)/tools
 	@$(RUN) tests.bench $(BENCH_ARGS)
 
-fuzz: $(VENV)/tools
+$(VENV)/fuzz-tools: $(VENV)/tools
+	@echo "== Install atheris into $(VENV), where there is a wheel of it"
+	@$(RUN) pip install -q --disable-pip-version-check -e '.[fuzz]'
+	@touch $@
+
+fuzz: $(VENV)/fuzz-tools
 	@$(RUN) tests.fuzz $(FUZZ_ARGS)
 
 clean:

@@ -1,153 +1,80 @@
-"""Throw damaged input at the decoder: ``python -m tests.fuzz [TARGET]... [--seconds N] [--seed N]``.
-
-Input is the recordings under captures/, damaged at random.  A target fails when anything but the errors it may raise
-comes out of it; the seed that repeats the failure is printed and kept in a file.
-"""
+"""The command: ``python -m tests.fuzz [TARGET]...``; runs each target in a process of its own."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import random
+import re
+import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from random import SystemRandom
 
-from decoder import schema
-from decoder.capture import CaptureReader, RawPacket
-from decoder.convert import parse_body, to_dict, unknown_fields
-from decoder.decoder import Decoder
-from decoder.errors import BodyError, CaptureError
-from decoder.json_body import read_json
-from decoder.keys import KeyRing
-from decoder.limits import Limits
-from decoder.message import Message
-from decoder.packet import PacketReader
-from decoder.wire import text_view, wire_view
+from . import TARGETS
+from .worker import load
 
-CAPTURES = Path(__file__).parents[2] / "captures"
-FILES = [path.read_bytes() for path in sorted(CAPTURES.glob("*.pcap*"))]
-PACKETS: list[list[RawPacket]] = [
-    [packet for batch in CaptureReader(path).batches() for packet in batch] for path in sorted(CAPTURES.glob("*.pcap*"))
-]
-KEY = (CAPTURES / "demo_rsa_key.pem").read_bytes()
-LIMITS = Limits().with_memory(1024 * 1024)
-LINKTYPES = (0, 1, 12, 101, 108, 113, 127, 228, 229, 276)
+ROOT = Path(__file__).resolve().parents[2]
+_FIGURES = re.compile(r"^#(\d+)\s+\w+(?:\s+cov: (\d+) ft: (\d+))?", re.MULTILINE)
 
 
-def damaged(rng: random.Random, data: bytes) -> bytes:
-    """`data` with a few bytes changed, cut out, doubled, or cut off."""
-    buffer = bytearray(data)
-    for _ in range(rng.choice((1, 1, 2, 4, 16))):
-        if not buffer:
-            break
-        start = rng.randrange(len(buffer))
-        end = start + rng.choice((1, 1, 2, 4, 8, 40))
-        match rng.randrange(6):
-            case 0:
-                buffer[start] ^= 1 << rng.randrange(8)
-            case 1:
-                buffer[start:end] = rng.randbytes(end - start)
-            case 2:
-                del buffer[start:end]
-            case 3:
-                buffer[start:start] = buffer[start:end]
-            case 4:
-                del buffer[start:]
-            case _:
-                buffer[start:end] = rng.choice((b"\0", b"\xff", b"\x7f")) * (end - start)
-    return bytes(buffer)
-
-
-def readers(rng: random.Random) -> bytes:
-    """Capture files: nothing but CaptureError comes out, and there is an end."""
-    data = damaged(rng, rng.choice(FILES)[: rng.choice((200, 2_000, 20_000))])
-    try:
-        for _ in CaptureReader(io.BytesIO(data)).batches():
-            pass
-    except CaptureError:
-        pass
-    return data
-
-
-def packets(rng: random.Random) -> bytes:
-    """Link, IP and TCP headers, under the wrong link type too."""
-    data = damaged(rng, rng.choice(rng.choice(PACKETS))[2])
-    PacketReader(64, 64 * 1024).read(data, rng.choice(LINKTYPES), len(data) + rng.choice((0, 0, 100)), 1)
-    return data
-
-
-def streams(rng: random.Random) -> bytes:
-    """A run of packets through the whole decoder: no exception, nothing left buffered, records that can be made."""
-    capture = rng.choice(PACKETS)
-    start = rng.randrange(len(capture))
-    run = capture[start : start + rng.choice((2, 10, 40))]
-    decoder = Decoder(keys=KeyRing([KEY]), limits=LIMITS)
-    items = []
-    sent = []
-    for time_ns, linktype, data, wire_len in run:
-        if rng.random() < 0.3:
-            data = damaged(rng, data)
-        for _ in range(rng.choice((0, 1, 1, 1, 1, 1, 2))):
-            sent.append(data)
-            items += decoder.feed(data, time_ns, linktype, max(wire_len, len(data)))
-    items += decoder.flush()
-    for item in items:
-        item.record()
-        if isinstance(item, Message):
-            assert item.verdict in ("verified", "unverified", "failed")
-    return b"".join(sent)
-
-
-def bodies(rng: random.Random) -> bytes:
-    """Bodies as protobuf and as JSON: nothing but BodyError comes out."""
-    protocol = rng.choice(schema.protocols())
-    cls = schema.body_class(protocol.proto_id, rng.choice(("c2s", "s2c")))
-    packet = rng.choice(rng.choice(PACKETS))[2]
-    data = damaged(rng, packet[rng.randrange(len(packet)) :])
-    wire_view(data)
-    text_view(data)
-    if cls is not None:
-        message, _, _ = parse_body(cls, data)
-        if message is not None:
-            to_dict(message, "sdk", True, [])
-            unknown_fields(message, data)
-        with contextlib.suppress(BodyError):
-            read_json(damaged(rng, b'{"c2s": {"userID": "1", "list": [1, 2.5e3, {"a": null}]}, "retType": 0}'), cls)
-    return data
-
-
-TARGETS: dict[str, Callable[[random.Random], bytes]] = {
-    target.__name__: target for target in (readers, packets, streams, bodies)
-}
+def run(options: argparse.Namespace, target: str) -> bool:
+    """Fuzz a target and say what came of it; False if something was found."""
+    arguments = [sys.executable, "-m", f"{__package__}.worker", target]
+    for name in ("engine", "runs", "seconds", "seed", "corpus", "found", "patience"):
+        arguments += [f"--{name}", str(getattr(options, name))]
+    log = options.found / f"{target}.log"
+    with log.open("w", encoding="utf-8") as file:
+        done = subprocess.run(arguments, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, check=False)
+    text = log.read_text("utf-8", "replace")
+    figures = _FIGURES.findall(text) or [("0", "", "")]
+    inputs, edges, features = figures[-1]
+    how = f"{int(edges):,} edges, {int(features):,} features" if edges else "damaged at random"
+    said = f"{target}: {int(inputs):,} inputs, {how}, seed {options.seed}"
+    if not done.returncode:
+        print(f"{said}, nothing found", flush=True)
+        return True
+    kept = sorted(path for path in options.found.glob(f"{target}-*"))
+    print(f"{said}: FOUND something (exit status {done.returncode})\n{text[-3000:]}", file=sys.stderr)
+    print(f"The log: {log}", file=sys.stderr)
+    for path in kept:
+        print(f"To repeat it: python -m tests.fuzz {target} --input {path}", file=sys.stderr, flush=True)
+    return False
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
-    parser.add_argument("--seconds", type=float, default=60, help="for each target")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32), help="to repeat a run")
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Throw damaged input at the decoder.")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"{', '.join(TARGETS)}; all of them by default")
+    parser.add_argument("--runs", type=int, default=0, help="inputs for each target")
+    parser.add_argument("--seconds", type=float, default=0, help="for each target; 60 unless --runs is given")
+    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1, 2**31), help="to repeat a run")
+    parser.add_argument("--jobs", type=int, default=1, help="targets at once")
+    parser.add_argument("--corpus", type=Path, help="folder that keeps the inputs that reached new code (atheris only)")
+    parser.add_argument("--found", type=Path, help="folder for logs and for inputs that found something")
+    parser.add_argument("--engine", choices=("atheris", "own"), help="atheris is the default where it is installed")
+    parser.add_argument("--patience", type=int, default=60, help="seconds on one input that are too many")
+    parser.add_argument("--input", type=Path, action="append", help="run this file instead; repeatable")
     options = parser.parse_args()
-    for name in options.targets or TARGETS:
-        if name not in TARGETS:
-            parser.error(f"no target {name}; there are {', '.join(TARGETS)}")
-        end = time.monotonic() + options.seconds
-        runs = 0
-        while time.monotonic() < end:
-            seed = f"{options.seed} {name} {runs}"
-            try:
-                TARGETS[name](random.Random(seed))
-            except Exception:
-                with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as file:
-                    file.write(f"random.Random({seed!r}) for {name}\n")
-                print(f"{name}: failed at {seed!r}, kept in {file.name}", file=sys.stderr)
-                raise
-            runs += 1
-        print(f"{name}: {runs:,} inputs, seed {options.seed}, nothing found")
-    return 0
+    for target in options.targets:
+        if target not in TARGETS:
+            parser.error(f"no target {target}; there are {', '.join(TARGETS)}")
+    targets = options.targets or TARGETS
+    if options.input:
+        for target in targets:
+            for path in options.input:
+                load(target).check(path.read_bytes())
+        return 0
+    if not options.runs:
+        options.seconds = options.seconds or 60
+    options.engine = options.engine or ("atheris" if find_spec("atheris") else "own")
+    with tempfile.TemporaryDirectory() as corpus:
+        options.corpus = (options.corpus or Path(corpus)).absolute()
+        options.found = (options.found or Path(tempfile.mkdtemp(prefix="opendump-fuzz-"))).absolute()
+        options.found.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(options.jobs) as pool:
+            return 0 if all(list(pool.map(partial(run, options), targets))) else 1
 
 
 if __name__ == "__main__":
