@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,12 +66,22 @@ class KeyRing:
             rsa_keys = (rsa_keys,)
         if isinstance(keylogs, (str, os.PathLike)):
             keylogs = (keylogs,)
-        self.rsa_keys = [_read_rsa_key(source, passphrase) for source in rsa_keys]
-        self.rsa_given = bool(self.rsa_keys)
+        self._rsa_keys = [_read_rsa_key(source, passphrase) for source in rsa_keys]
+        self._sample: Path | None = None
+        self.rsa_given = bool(self._rsa_keys)
         """Whether there is an RSA key other than by `use_sample_key`."""
         self.log: list[SessionKey] = [entry for path in keylogs for entry in read_key_log(path)]
         self.harvested: list[SessionKey] = []
         """The keys that InitConnect responses handed out while decoding, in order of appearance."""
+
+    @property
+    def rsa_keys(self) -> list[RsaPrivateKey]:
+        """The RSA keys; a sample key is read when they are first asked for, since most captures need none."""
+        path, self._sample = self._sample, None
+        if path is not None:
+            with suppress(KeyFileError):
+                self._rsa_keys.append(_read_rsa_key(path, None))
+        return self._rsa_keys
 
     def use_sample_key(self) -> bool:
         """Add the sample key of an installed Python SDK, without importing it; False if there is none."""
@@ -82,7 +93,7 @@ class KeyRing:
             for folder in (spec and spec.submodule_search_locations) or ():
                 path = Path(folder) / "common" / "conn_key.txt"
                 if path.is_file():
-                    self.rsa_keys.append(_read_rsa_key(path, None))
+                    self._sample = path
                     return True
         return False
 
