@@ -384,6 +384,16 @@ def test_the_good_copy_wins_after_its_message_failed() -> None:
     assert decoded.messages[3].request == 3
 
 
+def test_the_good_copy_mends_its_message_at_once() -> None:
+    talk = Talk().c2s(HELLO).s2c(WELCOME).c2s(request(2))
+    *before, two = talk.segments
+    decoder = Decoder()
+    assert len(feed(decoder, [*before, flip(two)])) == 2
+    (message,) = feed(decoder, [two], 10)
+    assert isinstance(message, Message)
+    assert (message.verdict, message.frames) == ("verified", [10])
+
+
 def test_a_conflict_is_noted_on_the_message_that_it_is_in() -> None:
     talk = Talk().c2s(request(1)).c2s(request(2), request(3), request(4)).c2s(request(5))
     *before, one, three, five = talk.segments
