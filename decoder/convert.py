@@ -135,12 +135,15 @@ def _unknown_places(data: bytes, descriptor: Descriptor, path: str, budget: Iter
     Read from the bytes: protobuf's UnknownFieldSet would copy all of them, however many, at once.
     """
     known = {field.descriptor.number: field for field in fields_of(descriptor)}
-    for (number, wire_type, _, value), _ in zip(wire.fields(data), budget, strict=False):
-        field = known.get(number)
-        if field is None or not _fits(field, wire_type):
-            yield join(path, str(number))
-        elif field.kind == "message":
-            yield from _unknown_places(value, field.message_type, join(path, field.name), budget)
+    try:
+        for (number, wire_type, _, value), _ in zip(wire.fields(data), budget, strict=False):
+            field = known.get(number)
+            if field is None or not _fits(field, wire_type):
+                yield join(path, str(number))
+            elif field.kind == "message":
+                yield from _unknown_places(value, field.message_type, join(path, field.name), budget)
+    except ValueError:  # in a type without fields protobuf takes what no message holds: the field number 0
+        yield path or "body"
 
 
 def _fits(field: Field, wire_type: int) -> bool:

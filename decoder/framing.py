@@ -417,20 +417,27 @@ class Framer:
     # Holes
 
     def _break_off(self, hole_end: int, size: int, reason: str) -> None:
-        """The bytes at hand end at a hole that reaches to `hole_end`: what cannot become whole any more is given up."""
+        """The bytes at hand end at a hole that reaches to `hole_end`: what cannot become whole any more is given up.
+
+        Where they are the hole, they are not counted as passed over as well.
+        """
         buffer, search, frame = self._buffer, self._search, self._frame
+        shed = hole_end == buffer.end
         if search.active:
             runs = search.aligner.runs
             frame = PendingFrame(runs[0].header, runs[0].start, certain=False) if runs else None
-            search.pass_over(buffer.end if frame is None else frame.start)
+            search.pass_over(buffer.end if frame is None else frame.start, buffer.end if shed else None)
         elif frame is None or frame.given:  # the hole begins in a header or before it
             if frame is not None and not frame.certain:
                 search.count(frame.captured)
-            search.pass_over(buffer.end, self._at)
+            search.pass_over(buffer.end, buffer.end if shed else self._at)
             frame = None
         search.gap(size, reason)
         if frame is not None:
+            captured = frame.captured
             frame.keep_origin(buffer)
+            if shed:
+                frame.captured = captured
             frame.reason = "truncated" if reason == "snaplen" and frame.reason in (None, "truncated") else "gap"
         buffer.drop(buffer.end)
         self._opened = self._aligner = None

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from google.protobuf import json_format
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_messages import random_message, vendor_classes
@@ -339,6 +339,17 @@ def test_unknown_fields_by_place() -> None:
     assert place_of(security + many) == (
         "unknown-fields: " + ", ".join(f"securityList.{number}" for number in range(100, 108)) + ", …"
     )
+
+
+def test_what_protobuf_takes_in_a_type_without_fields_and_no_message_holds() -> None:
+    cls = schema.message_class("UsedQuota.Request")
+    assert not cls.DESCRIPTOR.fields_by_name["c2s"].message_type.fields
+    body = length_delimited(1, b"\x08\x01\x00\x00")  # field 1, then field 0
+    try:
+        message = cls.FromString(body)
+    except DecodeError:
+        pytest.skip("this version of protobuf refuses it")
+    assert unknown_fields(message, body) == "unknown-fields: c2s.1, c2s"
 
 
 def test_odd_encodings_of_known_fields_are_no_unknown_fields() -> None:

@@ -608,3 +608,14 @@ def test_shedding_in_the_search() -> None:
     play.framer.shed()
     assert play.framer.buffered == 0
     assert play.feed(long[3000:], C) == ["gap 3000 limit", "gap 9 mid-stream", "2 gap", "3 verified"]
+
+
+@pytest.mark.parametrize(
+    ("junk", "held"), [(b"", B[:20]), (bytes(100), message(9, 5000)[:300])], ids=["a header", "a message in doubt"]
+)
+def test_bytes_that_were_shed_are_not_passed_over_as_well(junk: bytes, held: bytes) -> None:
+    play = Play()
+    play.feed(A, junk + held)
+    play.framer.shed()
+    told = play.news() + play.feed(bytes(6000), C) + play.finish()
+    assert told == [f"gap {len(held)} limit", f"gap {len(junk) + 6000} resync", "3 verified"]

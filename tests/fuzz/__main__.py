@@ -18,6 +18,8 @@ from .worker import load
 
 ROOT = Path(__file__).resolve().parents[2]
 _FIGURES = re.compile(r"^#(\d+)\s+\w+(?:\s+cov: (\d+) ft: (\d+))?", re.MULTILINE)
+_EXECUTED = re.compile(r"^stat::number_of_executed_units: (\d+)", re.MULTILINE)
+_INTERRUPTED = 72  # what libFuzzer says when it was told to stop
 
 
 def run(options: argparse.Namespace, target: str) -> bool:
@@ -29,11 +31,11 @@ def run(options: argparse.Namespace, target: str) -> bool:
     with log.open("w", encoding="utf-8") as file:
         done = subprocess.run(arguments, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, check=False)
     text = log.read_text("utf-8", "replace")
-    figures = _FIGURES.findall(text) or [("0", "", "")]
-    inputs, edges, features = figures[-1]
+    inputs, edges, features = (_FIGURES.findall(text) or [("0", "", "")])[-1]
+    inputs = (_EXECUTED.findall(text) or [inputs])[-1]
     how = f"{int(edges):,} edges, {int(features):,} features" if edges else "damaged at random"
     said = f"{target}: {int(inputs):,} inputs, {how}, seed {options.seed}"
-    if not done.returncode:
+    if done.returncode in (0, _INTERRUPTED):
         print(f"{said}, nothing found", flush=True)
         return True
     kept = sorted(path for path in options.found.glob(f"{target}-*"))
@@ -51,7 +53,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=0, help="for each target; 60 unless --runs is given")
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1, 2**31), help="to repeat a run")
     parser.add_argument("--jobs", type=int, default=1, help="targets at once")
-    parser.add_argument("--corpus", type=Path, help="folder that keeps the inputs that reached new code (atheris only)")
+    parser.add_argument("--corpus", type=Path, help="folder that keeps the inputs that reached new code")
     parser.add_argument("--found", type=Path, help="folder for logs and for inputs that found something")
     parser.add_argument("--engine", choices=("atheris", "own"), help="atheris is the default where it is installed")
     parser.add_argument("--patience", type=int, default=60, help="seconds on one input that are too many")

@@ -52,9 +52,10 @@ def guided(options: argparse.Namespace) -> None:
 
 
 def unguided(options: argparse.Namespace) -> None:
-    """Damage seeds at random; the same seed gives the same inputs."""
+    """Damage seeds, and what atheris left in the corpus, at random; the same seed gives the same inputs."""
     module = load(options.target)
-    seeds = sorted(set(module.seeds()))
+    kept = (options.corpus / options.target).glob("*")
+    seeds = sorted({*module.seeds(), *(path.read_bytes() for path in kept)})
     rng = Random(f"{options.target} {options.seed}")
     end = time.monotonic() + options.seconds if options.seconds else None
     watch = _Watch(module, options)
@@ -112,7 +113,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--corpus", type=Path)
+    parser.add_argument("--corpus", type=Path, default=Path("none"))
     parser.add_argument("--found", type=Path)
     parser.add_argument("--patience", type=int)
     options = parser.parse_args()
