@@ -183,6 +183,8 @@ class Side:
         prologue = self.prologue
         if prologue is None or piece.offset >= prologue.origin or not piece.data:
             return False
+        if prologue.until is None and self.framer.first_frame is not None:
+            self._keep_until(self.framer.first_frame)
         run = prologue.join(piece)
         if run:
             pieces = run + prologue.opening

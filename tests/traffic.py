@@ -244,15 +244,20 @@ def conflict(rng: Random, delivery: Delivery, count: int) -> list[Segment]:
     return out
 
 
-def mix(rng: Random, deliveries: list[Delivery], window: int = 1) -> list[Segment]:
-    """The packets of connections that go on at the same time, none displaced by `window` packets or more."""
+def mix(rng: Random, deliveries: list[Delivery], window: int = 1, *, from_syn: bool = False) -> list[Segment]:
+    """The packets of connections that go on at the same time, none displaced by `window` packets or more.
+
+    With `from_syn` a connection's first two packets stay where they are, before all others.
+    """
     order = [which for which, delivery in enumerate(deliveries) for _ in delivery.captured]
     if len(deliveries) > 1:
         Random(rng.getrandbits(32)).shuffle(order)
     left = [iter(delivery.captured) for delivery in deliveries]
     packets = [(deliveries[which], next(left[which])) for which in order]
     if window > 1:
-        packets = [packets[at] for _, at in sorted((at + rng.randrange(window), at) for at in range(len(packets)))]
+        fixed = 2 if from_syn else 0
+        places = [at + (rng.randrange(window) if at >= fixed else 0) for at in range(len(packets))]
+        packets = [packets[at] for _, at in sorted(zip(places, range(len(packets)), strict=True))]
     for delivery in deliveries:
         delivery.numbers = [number for number, (each, _) in enumerate(packets, 1) if each is delivery]
         delivery.captured = [segment for each, segment in packets if each is delivery]
