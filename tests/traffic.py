@@ -153,6 +153,12 @@ class Delivery:
         """Whether the capture has the SYNs, before all else."""
         return self.captured[:2] == self.sent[:2]
 
+    @property
+    def in_order(self) -> bool:
+        """Whether it has every segment in its turn, and once."""
+        sent = iter(self.sent)
+        return all(segment in sent for segment in self.captured)
+
     def first_copies(self) -> dict[str, list[int]]:
         """For each byte of each direction the number of the packet that brought it first, 0 where none did."""
         origin = self.origin
@@ -279,7 +285,7 @@ def check(deliveries: list[Delivery], decoded: Decoded, *, copies: bool = True) 
     for delivery in deliveries:
         _check_whole(delivery, came, copies=copies)
         # What overtakes the very first packets can come out only after what came before it.
-        if delivery.begins or delivery.captured == delivery.sent[-len(delivery.captured) :]:
+        if delivery.begins or delivery.in_order:
             for direction in ("c2s", "s2c"):
                 own = [m.identity for m in delivery.talk.messages if m.direction == direction]
                 places = [own.index(each) for each in came if each in own]
@@ -290,11 +296,12 @@ def _check_whole(delivery: Delivery, came: dict[tuple[str, int, int, str], Messa
     first, talk = delivery.first_copies(), delivery.talk
     whole = [m for m in talk.messages if all(first[m.direction][m.start : m.end])]
     has_key = talk.mode == "plain" or (talk.mode != "no key" and talk.handshake_answer in whole)
-    key_at = 0 if talk.mode == "plain" else max(first["s2c"][: talk.handshake_answer.end])
+    key_at = max(first["s2c"][: talk.handshake_answer.end])
     for sent in whole:
         numbers = sorted(set(first[sent.direction][sent.start : sent.end]))
-        if sent.identity not in came and not (has_key and (delivery.begins or numbers[-1] > key_at)):
-            # Nothing but another header behind it can speak for a message after a hole.
+        in_time = delivery.begins or talk.mode == "plain" or (delivery.in_order and numbers[-1] > key_at)
+        if sent.identity not in came and not (has_key and in_time):
+            # Without a key nothing but another header behind it can speak for a message after a hole.
             assert any(not all(numbers) for numbers in first.values())
             continue
         assert sent.identity in came, f"a whole message did not come out: {sent.identity}"
