@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from . import schema
 from .convert import parse_body, to_dict, unknown_fields
 from .errors import BodyError
+from .limits import Limits
+from .survey import excess_of_json, excess_of_protobuf, too_deep
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Body"]
 
 JSON = 1
+_LIMITS = Limits()
 
 
 class Body:
@@ -29,7 +32,9 @@ class Body:
     _remarks: list[str] | None = None
     _may_have_unknown = False
 
-    def __init__(self, proto_id: int, direction: Direction, format: int, plaintext: bytes | None) -> None:
+    def __init__(
+        self, proto_id: int, direction: Direction, format: int, plaintext: bytes | None, limits: Limits = _LIMITS
+    ) -> None:
         self._kind = _kind(proto_id, direction)
         self._format = format
         self._plaintext = plaintext
@@ -39,11 +44,20 @@ class Body:
         if cls is None:
             self.problem = "no-schema" if self._kind.proto else "unknown-protocol"
         elif format == JSON:
-            self._read_json(cls, plaintext)
-        else:
-            message, self.problem, self._may_have_unknown = parse_body(cls, plaintext)
+            self.problem = excess_of_json(plaintext, limits)
             if self.problem is None:
-                self.message = message
+                self._read_json(cls, plaintext)
+        else:
+            self.problem = excess_of_protobuf(plaintext, cls.DESCRIPTOR, limits)
+            if self.problem is None:
+                self._read_protobuf(cls, plaintext, limits)
+
+    def _read_protobuf(self, cls: type[ProtobufMessage], plaintext: bytes, limits: Limits) -> None:
+        message, self.problem, self._may_have_unknown = parse_body(cls, plaintext)
+        if self.problem is None:
+            self.message = message
+        elif message is None:
+            self.problem = too_deep(plaintext, cls.DESCRIPTOR, limits) or self.problem
 
     def _read_json(self, cls: type[ProtobufMessage], plaintext: bytes) -> None:
         from .json_body import read_json

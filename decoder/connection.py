@@ -116,8 +116,8 @@ class Connection:
         self.limits = limits
         self.opener = Opener(keyring, limits)
         self.outlet = outlet
-        self.client = Side(self, Flow(info.ordinal, "c2s", info.client, info.server), limits)
-        self.server = Side(self, Flow(info.ordinal, "s2c", info.server, info.client), limits)
+        self.client = Side(self, Flow(info.ordinal, "c2s", info.client, info.server, limits), limits)
+        self.server = Side(self, Flow(info.ordinal, "s2c", info.server, info.client, limits), limits)
         self.client.peer, self.server.peer = self.server, self.client
         self.trusted = False
         """Whether a header of the protocol was accepted on it."""
@@ -375,6 +375,8 @@ class Connection:
         for side in (self.server, self.client):  # the server's may hold the keys to the client's
             side.finish(time_ns)
         self.release()
+        if self.opener.log_exhausted:
+            self.outlet.limits_hit.add("too many keys of a key log were tried on a connection; not all of them were")
         info.sample_key = self.opener.sample_key
         info.foreign = not self.trusted and (self.client.stream.position + self.server.stream.position) > 0
         for side in (self.client, self.server):

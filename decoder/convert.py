@@ -44,8 +44,8 @@ def parse_body(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage
     serialising has looked for required fields on its way, in half the time of IsInitialized().
     """
     try:
-        message = cls.FromString(data)
         if len(data) <= _SMALL:
+            message = cls.FromString(data)
             message.DiscardUnknownFields()
             if message.SerializeToString() == data:
                 return message, None, False

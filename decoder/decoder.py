@@ -233,6 +233,8 @@ class Decoder:
                     framer.feed(data[start:end], (number,), time_ns, offset)
                     if framer.buffered or side.counted or connection.careful:
                         self._count(side)
+                        if connection.careful:  # what is held back counts as the client's
+                            self._count(side.peer)
                     continue
             elif start < end:
                 taken += 1

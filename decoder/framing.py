@@ -328,9 +328,13 @@ class Framer:
             end = self._evidence.end_of_whole(frame, self._aligner, self._max_body)
         else:
             end = self._evidence.end_of_part(frame, self._aligner, then)
-        if end is not None:
+        if end is None:
+            return False
+        if frame.reason is None and self._freeze(end):
+            self._aligner, self._look_at = None, 0  # to be seen again then
+        else:
             self._cut_short(frame, end)
-        return end is not None
+        return True
 
     def _cut_short(self, frame: PendingFrame, end: int) -> None:
         buffer = self._buffer

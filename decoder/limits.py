@@ -26,6 +26,12 @@ class Limits:
     """Out-of-order bytes kept for one direction of a connection while a hole is open."""
     reorder_packets: int = 128
     """Packets of a connection that may pass before a hole that the peer acknowledged counts as lost."""
+    max_parsed: int = 256 * _MIB
+    """Memory that a body may take once it is parsed (an estimate); one that would take more is not parsed."""
+    max_depth: int = 100
+    """Levels of nesting below the outermost of a body; protobuf reads no more than 100."""
+    max_text: int = 65_536
+    """Characters shown of one text in a body, where messages are printed for people."""
     max_connections: int = 65_536
     """Connections tracked at once; the one that was silent longest is closed for a new one."""
     max_held: int = 1_024
@@ -43,12 +49,17 @@ class Limits:
     max_keylog_tries: int = 20_000
     """Trials of key log entries on one connection: each message that nothing else opens tries each entry once."""
 
+    def __post_init__(self) -> None:
+        if not 0 < self.max_depth <= 100:
+            raise ValueError("max_depth is 1 to 100")
+
     def with_memory(self, max_memory: int) -> Limits:
         """These limits with `max_memory` bytes in all, and no single buffer above a fair part of it."""
         return replace(
             self,
             max_memory=max_memory,
             max_body=min(self.max_body, max(max_memory // 2, 64 * _KIB)),
+            max_parsed=min(self.max_parsed, max(max_memory, 16 * _MIB)),
             max_pending=min(self.max_pending, max(max_memory // 4, 64 * _KIB)),
             max_held_bytes=min(self.max_held_bytes, max(max_memory // 4, 64 * _KIB)),
             max_fragment_bytes=min(self.max_fragment_bytes, max(max_memory // 4, 64 * _KIB)),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from . import schema
 from .body import Body
 from .header import FORMATS, Header
+from .limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,19 +38,26 @@ HINTS = {
 """One line for each `reason`: what to do about it."""
 
 
+DEFAULT_LIMITS = Limits()
+
+
 class Flow:
     """One direction of one TCP connection."""
 
-    __slots__ = ("connection", "direction", "dst", "src")
+    __slots__ = ("connection", "direction", "dst", "limits", "src")
 
-    def __init__(self, connection: int, direction: Direction, src: str, dst: str) -> None:
+    def __init__(
+        self, connection: int, direction: Direction, src: str, dst: str, limits: Limits = DEFAULT_LIMITS
+    ) -> None:
         self.connection = connection
         self.direction: Direction = direction
         self.src = src
         self.dst = dst
+        self.limits = limits
+        """Those of the `Decoder`."""
 
-    def __reduce__(self) -> tuple[type[Flow], tuple[int, Direction, str, str]]:
-        return Flow, (self.connection, self.direction, self.src, self.dst)
+    def __reduce__(self) -> tuple[type[Flow], tuple[int, Direction, str, str, Limits]]:
+        return Flow, (self.connection, self.direction, self.src, self.dst, self.limits)
 
 
 def rfc3339(time_ns: int) -> str:
@@ -227,7 +235,9 @@ class Message:
         """The body, parsed at the first call."""
         body = self._body
         if body is None:
-            body = self._body = Body(self.header[1], self.flow.direction, self.header[2], self.plaintext)
+            body = self._body = Body(
+                self.header[1], self.flow.direction, self.header[2], self.plaintext, self.flow.limits
+            )
         return body
 
     @property

@@ -109,14 +109,14 @@ class Search:
         else:
             self._sink.gap(size, reason, self._sink.now)
 
-    def pass_over(self, end: int, passed_from: int | None = None) -> None:
-        """Forget bytes that belong to no message."""
+    def pass_over(self, end: int, passed_from: int | None = None, *, found: bool = False) -> None:
+        """Forget bytes that belong to no message; `found` if one was found behind them."""
         if passed_from is not None:
             self._passed_from = passed_from
         size = end - max(self._buffer.base, self._passed_from)
         self.count(size)
         self._buffer.drop(end)
-        if size > 0 and self.first_frame is None and self._passed > self._max_scan:
+        if size > 0 and not found and self.first_frame is None and self._passed > self._max_scan:
             self.foreign = True
             self.count(len(self._buffer))
             self._buffer.drop(self._buffer.end)
@@ -148,7 +148,7 @@ class Search:
             else:
                 found = Found(PendingFrame(run.header, run.start, certain=True), None) if counts else None
             if found is not None or counts is None:
-                self.pass_over(run.start if found is None else found.frame.start)
+                self.pass_over(run.start if found is None else found.frame.start, found=found is not None)
                 return found
             aligner.give_up_first()
         self.pass_over(buffer.end if then else min(aligner.position, buffer.end))

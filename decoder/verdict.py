@@ -39,6 +39,7 @@ class Opener:
 
     __slots__ = (
         "_keyring",
+        "_limits",
         "_log_tries",
         "_rsa_tries",
         "clear_seen",
@@ -46,6 +47,7 @@ class Opener:
         "decrypt",
         "encryption",
         "keys",
+        "log_exhausted",
         "request_reason",
         "request_seen",
         "response_reason",
@@ -55,7 +57,10 @@ class Opener:
 
     def __init__(self, keyring: KeyRing, limits: Limits) -> None:
         self._keyring = keyring
+        self._limits = limits
         self._log_tries = limits.max_keylog_tries
+        self.log_exhausted = False
+        """Whether entries of a key log were left out because too many had been tried."""
         self._rsa_tries = _RSA_TRIES
         self.decrypt: Callable[[bytes], bytes | None] | None = None
         """What worked last; None: in clear."""
@@ -120,19 +125,19 @@ class Opener:
         else:
             self.response_seen, self.response_reason = True, reason
             if opened[0] is not None:
-                self._learn(Body(INIT_CONNECT, direction, header[2], opened[0]))
+                self._learn(Body(INIT_CONNECT, direction, header[2], opened[0], self._limits))
         return opened
 
     def _judge_handshake(self, direction: Direction, header: Header, body: bytes) -> Opened:
         digest = header[6]
-        as_sent = Body(INIT_CONNECT, direction, header[2], body)
+        as_sent = Body(INIT_CONNECT, direction, header[2], body, self._limits)
         hash_fits = sha1(body).digest() == digest
         if hash_fits and as_sent.complete:
             self.clear_seen = True
             return body, "None", "verified", None
         candidates = []
         for plain, is_sample in self._rsa_candidates(body):
-            complete = Body(INIT_CONNECT, direction, header[2], plain).complete
+            complete = Body(INIT_CONNECT, direction, header[2], plain, self._limits).complete
             if sha1(plain).digest() == digest:
                 self.sample_key |= is_sample
                 return plain, "RSA", "verified", None
@@ -186,9 +191,12 @@ class Opener:
         for candidate in self._candidates(body, digest):
             if sha1(candidate[0]).digest() == digest:
                 return candidate
+        log = self._keyring.log
+        if len(log) > self._log_tries:
+            self.log_exhausted = True
         if self._log_tries <= 0:
             return None
-        for key in sorted(self._keyring.log, key=lambda key: str(key.conn_id) != self.conn_id)[: self._log_tries]:
+        for key in sorted(log, key=lambda key: str(key.conn_id) != self.conn_id)[: self._log_tries]:
             self._log_tries -= 1
             for mode in MODES:
                 plain = key.decryptor(mode)(body)
@@ -207,11 +215,11 @@ class Opener:
             if self.conn_id is None and key.conn_id is not None:
                 self.conn_id = str(key.conn_id)
             return plain, mode, "verified", None
-        as_sent = Body(header[1], direction, header[2], body)
+        as_sent = Body(header[1], direction, header[2], body, self._limits)
         if sha1(body).digest() == digest:
             if not as_sent.complete:
                 for plain, mode, _ in self._candidates(body, digest):
-                    if Body(header[1], direction, header[2], plain).complete:
+                    if Body(header[1], direction, header[2], plain, self._limits).complete:
                         return plain, mode, "unverified", "sha1-of-ciphertext"
             self.clear_seen = True
             self.decrypt, self.encryption = None, "None"
@@ -224,7 +232,7 @@ class Opener:
         readings.sort(key=lambda reading: reading[1] != self.encryption)
         readings.insert(0 if self.decrypt is None else len(readings), (body, "None"))
         for plain, encryption in readings:
-            if Body(header[1], direction, header[2], plain).complete:
+            if Body(header[1], direction, header[2], plain, self._limits).complete:
                 return plain, encryption, "failed", "sha1-mismatch"
         return None, "unknown", "failed", "sha1-mismatch"
 

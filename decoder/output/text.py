@@ -48,6 +48,7 @@ _COLORS = {
 }
 _RESET = "\x1b[0m"
 _PROTOBUF = 0
+_SMALL = 64 * 1024  # bytes of a body that cannot take too much memory, whatever is in it
 _HEADS = 8_192
 _SERIAL = 6  # columns
 _DIGITS = 10  # at least, of a time in nanoseconds: those before the last nine are the seconds
@@ -93,7 +94,7 @@ class TextOutput:
             if item.__class__ is Message and item.verdict == "verified" and item._notes is None:
                 header = item.header
                 head, read = heads.get((item.flow, header[1])) or self._head(item)
-                text = read(item.plaintext) if header[2] == _PROTOBUF else None  # type: ignore[arg-type]  # verified
+                text = read(item.plaintext) if header[2] == _PROTOBUF and header[5] <= _SMALL else None  # type: ignore[arg-type]  # verified
                 if text:
                     digits = str(item.time_ns)
                     if len(digits) < _DIGITS:
@@ -133,7 +134,12 @@ class TextOutput:
         head, read = self._heads.get((flow, item.proto_id)) or self._head(item)
         parts += [(item.kind, head), ("time", str(item.serial_no).ljust(_SERIAL))]
         text = None
-        if item.verdict == "verified" and item.header[2] == _PROTOBUF and item.plaintext is not None:
+        if (
+            item.verdict == "verified"
+            and item.header[2] == _PROTOBUF
+            and item.plaintext is not None
+            and item.header[5] <= _SMALL
+        ):
             text = read(item.plaintext)
         problem: str | None = None
         if text is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from decoder import schema
 from decoder.convert_fields import Field, fields_by_name, split_bits
 from decoder.convert_values import plain_float
+from decoder.limits import Limits
 from decoder.message import Gap, Message
 from decoder.output.digest import REDACTED, latency_text, local_time
 from decoder.output.escape import escape
@@ -41,6 +42,7 @@ class TreeOutput:
         self._show_secrets = show_secrets
         self._utc = utc
         self._color = color
+        self._max_text = Limits().max_text
         self._kinds: dict[str, tuple[str, dict[int, Any]]] = {}
 
     def render(self, records: Iterable[Message | Gap]) -> str:
@@ -57,6 +59,7 @@ class TreeOutput:
 
     def _message(self, message: Message) -> Iterator[str]:
         content = message.content
+        self._max_text = message.flow.limits.max_text
         name = f"{message.proto or 'unknown protocol'} ({message.proto_id})"
         yield self._painted(_BOLD, f"Message {message.number}  {self._time(message.time_ns)}  {name} {message.kind}")
         conn_id = f", connID {escape(message.conn_id)}" if message.conn_id is not None else ""
@@ -122,7 +125,7 @@ class TreeOutput:
         if kind == "seconds":
             return f"{value!r} ({local_time(value, self._utc)}{'Z' if self._utc else ''})" if value else repr(value)
         if kind == "string":
-            return '"' + escape(value).replace('"', '\\"') + '"'
+            return '"' + escape(value, self._max_text).replace('"', '\\"') + '"'
         if kind == "bytes":
             return _hex(value)
         if kind == "bool":
