@@ -107,7 +107,7 @@ class Body:
         if self._odd is None:
             self._odd = []
             if self.message is not None:  # `to_dict` was not called yet
-                to_dict(self.message, "number", True, self._odd)
+                to_dict(self.message, "number", True, self._odd, complete=True)
         if self._remarks is None:
             self._remarks = [] if self.problem is None else [self.problem]
             if self._may_have_unknown and self.message is not None and self._plaintext is not None:
@@ -119,6 +119,8 @@ class Body:
     @property
     def notes(self) -> list[str]:
         """`remarks` without the places: words to search and count."""
+        if self._odd == [] and not (self._remarks or self.problem or self._may_have_unknown):
+            return []  # by far the most
         return [remark.partition(":")[0] for remark in self.remarks]
 
     def to_dict(self, enums: EnumStyle, *, redact: bool) -> dict[str, Any] | None:
@@ -126,7 +128,7 @@ class Body:
         if self.message is None:
             return None
         self._odd = []
-        return to_dict(self.message, enums, redact, self._odd)
+        return to_dict(self.message, enums, redact, self._odd, complete=True)
 
     def raw(self, *, show_secrets: bool) -> Any:
         """Wire-level view of a body that the schema cannot read; None where it can, or where it may hold secrets."""

@@ -71,7 +71,12 @@ def _parse_carefully(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufM
 
 
 def to_dict(
-    message: ProtobufMessage, enums: EnumStyle = "sdk", redact: bool = True, notes: list[str] | None = None
+    message: ProtobufMessage,
+    enums: EnumStyle = "sdk",
+    redact: bool = True,
+    notes: list[str] | None = None,
+    *,
+    complete: bool = False,
 ) -> dict[str, Any]:
     """`message` as plain data, ready for a JSON writer.
 
@@ -79,10 +84,10 @@ def to_dict(
     Bit sets print as names joined by ``|`` (as the number in style ``number``).  With `redact`,
     secret fields print as ``"[redacted]"``.  Bytes of a string that are not UTF-8 become
     replacement characters.  `notes` collects ``unknown-enum-value`` and ``bad-utf8``, each at most
-    once, with the places.
+    once, with the places.  `complete`: the message is known to have its required fields.
     """
     odd: list[str] = []
-    plain = builder(message.__class__, enums, redact)(message, odd)
+    plain = builder(message.__class__, enums, redact, complete)(message, odd)
     if odd and notes is not None:
         places = list(_odd_values(message, "", iter(range(_SEARCHED))))
         notes += [note(kind, [place for odd_kind, place in places if odd_kind == kind]) for kind in dict.fromkeys(odd)]

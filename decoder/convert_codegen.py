@@ -19,12 +19,14 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Iterable
+from itertools import takewhile
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from . import schema
 from .convert_fields import Field, fields_of, split_bits
 from .convert_values import plain_bytes, plain_double, plain_float, plain_text
+from .schema.annotations import label
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
@@ -40,22 +42,25 @@ REDACTED = "[redacted]"
 UNKNOWN_ENUM_VALUE = "unknown-enum-value"
 BAD_UTF8 = "bad-utf8"
 
-_factories: dict[tuple[EnumStyle, bool], _Factory] = {}
+_USED_TWICE = ("enum", "double", "string")  # the kinds whose value is tested and then shown
+
+_factories: dict[tuple[EnumStyle, bool, bool], _Factory] = {}
 _lock = Lock()
 
 
-def builder(cls: type[ProtobufMessage], enums: EnumStyle, redact: bool) -> Builder:
+def builder(cls: type[ProtobufMessage], enums: EnumStyle, redact: bool, complete: bool) -> Builder:
     """The function that converts messages of type `cls`, generated at the first call.
 
+    With `complete` it takes messages that have all their required fields, and does not ask for each.
     Raises ValueError for an enum style that does not exist.
     """
     try:
-        return _factories[enums, redact].builders[cls]
+        return _factories[enums, redact, complete].builders[cls]
     except KeyError:
         if enums not in ("sdk", "proto", "number"):
             raise ValueError(f"no enum style {enums!r}: sdk, proto or number") from None
         with _lock:
-            factory = _factories.setdefault((enums, redact), _Factory(enums, redact))
+            factory = _factories.setdefault((enums, redact, complete), _Factory(enums, redact, complete))
             factory.add(cls)
         return factory.builders[cls]
 
@@ -63,10 +68,11 @@ def builder(cls: type[ProtobufMessage], enums: EnumStyle, redact: bool) -> Build
 class _Factory:
     """Generates builders for one enum style, with or without secrets; they share a namespace."""
 
-    def __init__(self, enums: EnumStyle, redact: bool) -> None:
+    def __init__(self, enums: EnumStyle, redact: bool, complete: bool) -> None:
         self.builders: dict[type[ProtobufMessage], Builder] = {}
         self._enums: EnumStyle = enums
         self._redact = redact
+        self._complete = complete
         self._names: dict[type[ProtobufMessage], str] = {}
         self._namespace: dict[str, Any] = {
             "nonfinite": plain_double,
@@ -101,20 +107,32 @@ class _Factory:
 
     def _source(self, cls: type[ProtobufMessage], pending: list[type[ProtobufMessage]]) -> str:
         has = self._constant("has", cls.HasField)
-        lines = [f"def {self._name(cls)}(m, odd):", " d = {}"]
-        for field in fields_of(cls.DESCRIPTOR):
+        fields = fields_of(cls.DESCRIPTOR)
+        # Those that are there in any case, as far as nothing that may be absent stands between them, in one go.
+        sure = list(takewhile(lambda field: self._complete and label(field.descriptor) == "required", fields))
+        items = ", ".join(f"{field.name!r}: {self._sure(field, pending)}" for field in sure)
+        lines = [f"def {self._name(cls)}(m, odd):", f" d = {{{items}}}"]
+        for field in fields[len(sure) :]:
             lines += self._field(field, has, pending)
         lines.append(" return d\n")
         return "\n".join(lines)
 
+    def _sure(self, field: Field, pending: list[type[ProtobufMessage]]) -> str:
+        """An expression for the plain form of a required field of `m`."""
+        if self._redact and field.secret:
+            return repr(REDACTED)
+        read = _read(field)
+        return self._value(field, f"(v := {read})" if field.kind in _USED_TWICE else read, pending)
+
     def _field(self, field: Field, has: str, pending: list[type[ProtobufMessage]]) -> Iterable[str]:
-        name = field.name
-        read = f"getattr(m, {name!r})" if keyword.iskeyword(name) else f"m.{name}"
+        name, read = field.name, _read(field)
+        if self._complete and label(field.descriptor) == "required":
+            return (f" d[{name!r}] = {self._sure(field, pending)}",)
         present = f"{has}(m, {name!r})"
         put = f"  d[{name!r}] ="
         secret = self._redact and field.secret
         if field.repeated:
-            item = repr(REDACTED) if secret else self._value(field, "x", pending)
+            item = repr(REDACTED) if secret else self._value(field, "x", pending, "x")
             value = item if secret else "list(v)" if item == "x" else f"[{item} for x in v]"
             return f" v = {read}", " if v:", f"{put} {value}"
         if secret or field.kind == "message":
@@ -124,28 +142,28 @@ class _Factory:
         when = f"v != {field.descriptor.default_value!r}" if field.descriptor.default_value else "v"
         return f" v = {read}", f" if {when} or {present}:", f"{put} {self._value(field, 'v', pending)}"
 
-    def _value(self, field: Field, v: str, pending: list[type[ProtobufMessage]]) -> str:
-        """An expression for the plain form of the value that the expression `v` gives."""
+    def _value(self, field: Field, first: str, pending: list[type[ProtobufMessage]], v: str = "v") -> str:
+        """An expression for the plain form of a value: `first` gives it where it is first needed, `v` after that."""
         kind = field.kind
         if kind == "message":
             from google.protobuf.message_factory import GetMessageClass
 
             cls = GetMessageClass(field.message_type)
             pending.append(cls)
-            return f"{self._name(cls)}({v}, odd)"
+            return f"{self._name(cls)}({first}, odd)"
         if kind == "enum":
             table = self._constant("names", self._enum_table(field))
             unknown = f"unknown({v}, odd)"
-            return f"{table}[{v}] if {v} in {table} else {f'str({unknown})' if field.wide else unknown}"
+            return f"{table}[{v}] if {first} in {table} else {f'str({unknown})' if field.wide else unknown}"
         if kind == "bits":
-            return f"{self._constant('bits', self._bit_formatter(field))}({v}, odd)"
+            return f"{self._constant('bits', self._bit_formatter(field))}({first}, odd)"
         if kind == "double":
-            return f"{v} if {v} - {v} == 0 else nonfinite({v})"
+            return f"{v} if {first} - {v} == 0 else nonfinite({v})"
         if kind == "string":
-            return f"{v} if {v}.__class__ is str else text({v}, odd)"
+            return f"{v} if {first}.__class__ is str else text({v}, odd)"
         if kind == "float" or kind == "bytes":
-            return f"plain_{kind}({v})"
-        return f"str({v})" if field.wide else v
+            return f"plain_{kind}({first})"
+        return f"str({first})" if field.wide else first
 
     def _enum_table(self, field: Field) -> dict[int, str | int]:
         assert field.enum is not None
@@ -170,6 +188,11 @@ class _Factory:
             return "|".join(found)
 
         return format_bits
+
+
+def _read(field: Field) -> str:
+    name = field.name
+    return f"getattr(m, {name!r})" if keyword.iskeyword(name) else f"m.{name}"
 
 
 def _unknown(value: int, odd: list[str]) -> int:
