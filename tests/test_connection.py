@@ -440,6 +440,24 @@ def test_a_message_that_fails_and_is_never_acknowledged_is_not_waited_for_long()
     assert told == list(range(5, 30))
 
 
+@pytest.mark.parametrize("limits", [Limits(reorder_packets=20), Limits(max_pending=20 * 52)])
+def test_nor_is_one_whose_keys_are_known(limits: Limits) -> None:
+    """So many packets, or so many bytes behind it, are enough."""
+    talk = Talk().c2s(HELLO).s2c(WELCOME).c2s(*[request(n) for n in range(2, 40)], mss=52)
+    *before, bad = talk.segments[:6]
+    decoder = Decoder(limits=limits)
+    assert len(feed(decoder, [*before, flip(bad), *talk.segments[6:24]])) == 2
+    told = feed(decoder, talk.segments[24:30], 30)
+    assert [item.serial_no for item in told if isinstance(item, Message)] == list(range(2, 27))
+
+
+def test_an_acknowledgement_from_nowhere_settles_nothing() -> None:
+    talk = Talk().c2s(HELLO).s2c(WELCOME).c2s(request(2)).ack("s2c")
+    *before, two, ack = talk.segments
+    decoded = decode_segments([*before, flip(two), replace(ack, ack=ack.ack + 2**30), two, ack])
+    assert decoded.verified == [1, 1, 2]
+
+
 def test_a_client_whose_messages_all_fail_holds_nothing_up() -> None:
     bad = [request(n)[:16] + bytes(20) + request(n)[36:] for n in range(400)]
     one_sided = [segment for segment in Talk().c2s(*bad, mss=52).segments if segment.payload]
