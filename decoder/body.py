@@ -108,13 +108,18 @@ class Body:
             self._odd = []
             if self.message is not None:  # `to_dict` was not called yet
                 to_dict(self.message, "number", True, self._odd, complete=True)
+        return self.remarks_on_form + self._odd
+
+    @property
+    def remarks_on_form(self) -> list[str]:
+        """Those that do not take a look at every value: it does not parse, or has fields that the schema does not."""
         if self._remarks is None:
             self._remarks = [] if self.problem is None else [self.problem]
             if self._may_have_unknown and self.message is not None and self._plaintext is not None:
                 unknown = unknown_fields(self.message, self._plaintext)
                 if unknown is not None:
                     self._remarks.append(unknown)
-        return self._remarks + self._odd
+        return self._remarks
 
     @property
     def notes(self) -> list[str]:

@@ -94,7 +94,8 @@ class Message:
     latency_ns: int | None = None
     """Of a response: nanoseconds from the completion of its request to its own."""
     _body: Body | None = None
-    _notes: list[str] | None = None
+    own_notes: list[str] | None = None
+    """Notes on the message itself, which stand before those on its body; None if there are none."""
 
     def __init__(
         self,
@@ -129,7 +130,7 @@ class Message:
         self.conn_id = conn_id
         """The connID of InitConnect or of the key log, as text."""
         if notes is not None:
-            self._notes = notes
+            self.own_notes = notes
 
     def __reduce__(self) -> tuple[Callable[..., Message], tuple[Any, ...]]:
         # For worker processes: what cannot be worked out again, as a tuple (an instance dict takes twice as long).
@@ -144,7 +145,7 @@ class Message:
             self.verdict,
             self.reason,
             self.conn_id,
-            self._notes,
+            self.own_notes,
             self.number,
             self.request,
             self.latency_ns,
@@ -276,14 +277,14 @@ class Message:
     @property
     def notes(self) -> list[str]:
         """What is worth knowing beside the verdict."""
-        return [*self._notes, *self.content.notes] if self._notes else self.content.notes
+        return [*self.own_notes, *self.content.notes] if self.own_notes else self.content.notes
 
     def add_note(self, note: str) -> None:
         """Append `note` unless it is there already."""
-        if self._notes is None:
-            self._notes = [note]
-        elif note not in self._notes:
-            self._notes.append(note)
+        if self.own_notes is None:
+            self.own_notes = [note]
+        elif note not in self.own_notes:
+            self.own_notes.append(note)
 
     def record(self, enums: EnumStyle = "sdk", *, show_secrets: bool = False) -> dict[str, Any]:
         """The record of the JSON Lines contract, ready for a JSON writer."""

@@ -131,7 +131,7 @@ class _Connection:
         context = self._context
         if message.verdict != "verified":
             report_unverified(context, message)
-        if message._notes is not None and CONFLICT in message._notes:
+        if message.own_notes is not None and CONFLICT in message.own_notes:
             report_conflict(context, message)
         lifetime, kind = self._lifetime, message.kind
         if message.time_ns > lifetime.deadline_ns:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from decoder.convert import unknown_fields
 from decoder.convert_fields import fields_of
 from decoder.findings.context import name_of
 from decoder.output.escape import escape
@@ -48,7 +47,7 @@ class Drift:
             test = self._tests.get(body.__class__)
             if test is None:
                 test = self._tests[body.__class__] = self._namespace[self._make(body.DESCRIPTOR)]
-            if not (test(body) or content._remarks or (content._may_have_unknown and _has_unknown(message, body))):
+            if not (test(body) or content.remarks_on_form):
                 return
         for remark in content.remarks:
             kind, _, places = remark.partition(":")
@@ -100,7 +99,3 @@ class Drift:
             self._namespace[known] = frozenset(field.known) | {0}
             value = f"x not in {known}"
         return f"any([{value} for x in {read}])" if field.repeated else value.replace("x", read, 1)
-
-
-def _has_unknown(message: Message, body: ProtobufMessage) -> bool:
-    return message.plaintext is not None and unknown_fields(body, message.plaintext) is not None

@@ -91,7 +91,7 @@ class TextOutput:
         heads, stamps, zone = self._heads, self._stamps, self._zone
         for item in records:
             # The fast path: a message without anything to remark, just as `_parts` would put it.
-            if item.__class__ is Message and item.verdict == "verified" and item._notes is None:
+            if item.__class__ is Message and item.verdict == "verified" and item.own_notes is None:
                 header = item.header
                 head, read = heads.get((item.flow, header[1])) or self._head(item)
                 text = read(item.plaintext) if header[2] == _PROTOBUF and header[5] <= _SMALL else None  # type: ignore[arg-type]  # verified
@@ -154,7 +154,7 @@ class TextOutput:
                 text = f" ({item.body_len:,} bytes)" if item.body_len else ""
         if item.verdict != "verified":
             parts.append(("bad" if item.verdict == "failed" else "odd", f" [{item.verdict}: {item.reason}]"))
-        notes = [*(item._notes or ()), *([problem] if problem else ())]
+        notes = [*(item.own_notes or ()), *([problem] if problem else ())]
         if notes:
             parts.append(("odd", f" [{escape('; '.join(notes), 200)}]"))
         parts.append(("", text))

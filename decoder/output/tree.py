@@ -77,7 +77,7 @@ class TreeOutput:
         if message.request is not None:
             latency = "" if message.latency_ns is None else f", {latency_text(message.latency_ns)} later"
             yield f"{_INDENT}answers     message {message.request}{latency}"
-        for note in dict.fromkeys((*(message._notes or ()), *content.remarks)):
+        for note in dict.fromkeys((*(message.own_notes or ()), *content.remarks)):
             yield f"{_INDENT}note        {self._painted(_YELLOW, escape(note))}"
         if content.message is not None:
             yield f"{_INDENT}body"
