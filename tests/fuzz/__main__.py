@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -71,12 +72,15 @@ def main() -> int:
     if not options.runs:
         options.seconds = options.seconds or 60
     options.engine = options.engine or ("atheris" if find_spec("atheris") else "own")
-    with tempfile.TemporaryDirectory() as corpus:
-        options.corpus = (options.corpus or Path(corpus)).absolute()
-        options.found = (options.found or Path(tempfile.mkdtemp(prefix="opendump-fuzz-"))).absolute()
-        options.found.mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(options.jobs) as pool:
-            return 0 if all(list(pool.map(partial(run, options), targets))) else 1
+    scratch = Path(tempfile.mkdtemp(prefix="opendump-fuzz-"))
+    options.corpus = (options.corpus or scratch / "corpus").absolute()
+    options.found = (options.found or scratch / "found").absolute()
+    options.found.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        well = all(list(pool.map(partial(run, options), targets)))
+    if well:
+        shutil.rmtree(scratch)
+    return 0 if well else 1
 
 
 if __name__ == "__main__":

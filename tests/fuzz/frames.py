@@ -17,7 +17,7 @@ from .held import check_memory, check_messages
 
 MAX_LEN = 700
 _HEAD = struct.Struct(">BBB")  # options, sizes of the first segment and of the others
-_LIMITS = (Limits(), Limits(max_memory=2_000, max_body=300, max_pending=300, max_resync_scan=300))
+_LIMITS = (Limits(), Limits(max_memory=250, max_body=300, max_pending=300, max_resync_scan=300))
 _ISN = 2**32 - 100
 _MAX_CUTS = 20
 _ETHERNET, _RAW_IP = 1, 101

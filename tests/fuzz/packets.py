@@ -140,4 +140,7 @@ def _encapsulated() -> Iterator[bytes]:
     yield _packed(9, bytes(PPP() / ip / tcp))
     yield _packed(101, *map(bytes, fragment(ip / tcp, fragsize=16)))
     yield _packed(101, *map(bytes, reversed(fragment(ip / tcp, fragsize=16))))
+    yield _packed(
+        101, *(bytes(fragment(IP(src="192.0.2.1", dst="192.0.2.2", id=n) / tcp, fragsize=16)[n % 2]) for n in range(7))
+    )
     yield _packed(101, *map(bytes, fragment6(ip6 / IPv6ExtHdrFragment() / TCP(dport=11111) / bytes(60), 88)))

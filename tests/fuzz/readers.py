@@ -15,6 +15,7 @@ from decoder.pcapng import MAX_PACKET, SECTION_HEADER, interface_block, packet_b
 from . import recordings
 
 MAX_LEN = 1_500
+_COMMENT = "Größe"
 _SMALL_CHUNK = 61  # no record is whole in the buffer: the slow road of each reader
 
 
@@ -66,10 +67,15 @@ def _check_blocks(data: bytes) -> None:
         pass
     whole = b"".join(block.raw for block in blocks)
     assert data.startswith(whole)
-    commented = b"".join(
-        with_open_end(block) if block.type == SECTION_HEADER else with_comment(block, "Größe") for block in blocks
-    )
-    assert _read(commented)[0] == _read(whole)[0], "comments changed the packets"
+    changed = [
+        with_open_end(block) if block.type == SECTION_HEADER else with_comment(block, _COMMENT) for block in blocks
+    ]
+    assert _read(b"".join(changed))[0] == _read(whole)[0], "comments changed the packets"
+    for block, raw in zip(blocks, changed, strict=True):
+        if len(raw) > len(block.raw):
+            (captured,) = struct.unpack_from(block.endian + "I", raw, 20)
+            options = raw[28 + captured + -captured % 4 :]
+            assert options[4:].startswith(_COMMENT.encode()), "the comment is not the first option"
 
 
 def seeds() -> Iterator[bytes]:

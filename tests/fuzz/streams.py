@@ -32,7 +32,7 @@ _ISN: dict[Direction, int] = {"c2s": 2**32 - 500, "s2c": 5_000}  # one of them w
 _LIMITS = (
     Limits(),
     Limits(reorder_packets=3),
-    Limits(max_memory=6_000, max_body=3_000, max_pending=2_000, max_held_bytes=3_000, reorder_packets=8),
+    Limits(max_memory=1_500, max_body=3_000, max_pending=1_000, max_held_bytes=3_000, reorder_packets=8),
     Limits(max_body=500, max_pending=500, max_held=3, max_resync_scan=400, max_connections=1, max_pending_requests=2),
 )
 

@@ -84,6 +84,8 @@ class _Watch:
             self._keep("crash")
             raise
         self.count += 1
+        if not self.count & (self.count - 1):
+            print(f"#{self.count} pulse", flush=True)
 
     def _look(self) -> None:
         last = -1
