@@ -57,6 +57,7 @@ def test_numbers_as_protobuf_maps_the_vendors_class(name: str) -> None:
         notes: list[str] = []
         plain = to_dict(ours, "number", redact=False, notes=notes)
         assert as_text(plain) == as_text(expected)
+        assert as_text(to_dict(ours, "number", redact=False, complete=True)) == as_text(expected)
         assert orjson.loads(orjson.dumps(plain)) == expected
         assert not [text for text in notes if not text.startswith("unknown-enum-value: ")]
 
