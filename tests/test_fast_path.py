@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import exchange as ex
 import pytest
+from segments import Talk
 
 from decoder import decoder as pipeline
 from decoder.capture import CaptureReader
@@ -64,3 +66,25 @@ def test_the_short_ways_change_nothing(capture: Path, damage: int | None, monkey
     monkeypatch.setattr(pipeline, "COMMON_LINKTYPE", -1)
     monkeypatch.setattr(pipeline, "give_whole_messages", lambda side, data, start, *_: start)
     assert records(capture, damage) == short
+
+
+def test_a_flipped_bit_in_the_headers_changes_both_ways_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    talk = Talk()
+    for serial_no in (1, 2, 3):
+        talk.c2s(ex.frame(1004, ex.keep_alive(), serial_no=serial_no)).s2c(
+            ex.frame(1004, ex.keep_alive_answer(), serial_no=serial_no)
+        )
+    *before, packet, answer, last, _ = [segment.packet() for segment in talk.segments]
+    ways = []
+    for linktype in (pipeline.COMMON_LINKTYPE, -1):
+        monkeypatch.setattr(pipeline, "COMMON_LINKTYPE", linktype)
+        outcomes = []
+        for bit in range(54 * 8):
+            flipped = (int.from_bytes(packet, "little") ^ 1 << bit).to_bytes(len(packet), "little")
+            batch = [(number, 1, data, len(data)) for number, data in enumerate([*before, flipped, answer, last], 1)]
+            decoder = Decoder()
+            items = decoder.feed_batch(batch) + decoder.flush()
+            outcomes.append([item.record() for item in items])
+        ways.append(outcomes)
+    assert ways[0] == ways[1]
+    assert len({str(outcome) for outcome in ways[0]}) > 3
