@@ -190,7 +190,7 @@ class Framer:
         self.buffered = len(self._buffer)
         frame = self._frame
         self.in_step = not (self.buffered or self._search.active or frame)
-        waits = frame is not None and self.buffered and self.frozen is None and not frame.given
+        waits = frame is not None and self.buffered and not frame.given
         self._quiet_to = min(frame.end, self._buffer.base + self._look_at) if waits and frame is not None else 0
 
     def _begins_with_header(self, data: bytes) -> bool:

@@ -227,6 +227,14 @@ def test_what_a_damaged_length_seems_to_swallow_does_not_wait(length: int) -> No
     assert play.frames == [(1,), (2,), (3,), (4,)]
 
 
+def test_nor_for_long_if_no_packet_begins_with_a_header() -> None:
+    play = Play()
+    play.framer = Framer(play, 2**20, MAX_SCAN, 0)
+    rest = [message(serial_no, 20_000) for serial_no in range(3, 23)]
+    told = play.feed(A + with_length(B, 2**20 - 1) + b"".join(rest), mss=1009)
+    assert told[:3] == ["1 verified", "2 cut short", "3 verified"]
+
+
 @pytest.mark.parametrize("length", [MAX_BODY + 1, 2**31, 2**32 - 1])
 def test_an_absurd_length_is_not_waited_for(length: int) -> None:
     play = Play()
