@@ -282,6 +282,7 @@ class Framer:
             frame.keep_origin(buffer)
             if frame.certain:
                 self._give_lost(frame, "gap")
+            self._align(frame).scan(buffer)
             self._await_header(frame)
             return True
         body = buffer.read(start + HEADER_LEN, end)
@@ -309,7 +310,7 @@ class Framer:
         """The frame came out; the next header must show that its length was right."""
         frame.given = True
         self._at = frame.end
-        if self._aligner is None or not self._aligner.runs:  # no header in it, unless it begins in the last bytes
+        if not self._align(frame).runs:  # no header in it, unless it begins in the last bytes
             self._buffer.drop(min(frame.end, self._buffer.end) - HEADER_LEN + 1)
 
     def _give_lost(self, frame: PendingFrame, reason: str) -> None:
@@ -322,12 +323,11 @@ class Framer:
 
         `then` is None if all its bytes are there.
         """
-        if self._aligner is None:
-            self._aligner = Aligner(max(frame.start + HEADER_LEN, self._buffer.base), self._max_body)
+        aligner = self._align(frame)
         if then is None:
-            end = self._evidence.end_of_whole(frame, self._aligner, self._max_body)
+            end = self._evidence.end_of_whole(frame, aligner, self._max_body)
         else:
-            end = self._evidence.end_of_part(frame, self._aligner, then)
+            end = self._evidence.end_of_part(frame, aligner, then)
         if end is None:
             return False
         if frame.reason is None and self._freeze(end):
@@ -335,6 +335,12 @@ class Framer:
         else:
             self._cut_short(frame, end)
         return True
+
+    def _align(self, frame: PendingFrame) -> Aligner:
+        """What looks for headers in `frame`."""
+        if self._aligner is None:
+            self._aligner = Aligner(max(frame.start + HEADER_LEN, self._buffer.base), self._max_body)
+        return self._aligner
 
     def _cut_short(self, frame: PendingFrame, end: int) -> None:
         buffer = self._buffer
@@ -400,9 +406,14 @@ class Framer:
         if frame is None:
             self._search.begin(at, at)
         else:
-            self._search.begin(max(frame.start + HEADER_LEN, self._buffer.base), at)
-            if not frame.certain:
-                self._search.count(frame.captured)
+            buffer = self._buffer
+            position = max(frame.start + HEADER_LEN, buffer.base)
+            if frame.certain or frame.reason is None:
+                self._search.begin(position, at)
+            else:  # it was none: what is left of it is passed over, or comes out, as the search goes on
+                left = max(frame.start, buffer.base)
+                self._search.begin(position, left)
+                self._search.count(frame.captured - (min(at, buffer.end) - left))
         self._frame = self._aligner = self._opened = None
 
     def _seek(self, then: int) -> bool:

@@ -627,3 +627,11 @@ def test_bytes_that_were_shed_are_not_passed_over_as_well(junk: bytes, held: byt
     play.framer.shed()
     told = play.news() + play.feed(bytes(6000), C) + play.finish()
     assert told == [f"gap {len(held)} limit", f"gap {len(junk) + 6000} resync", "3 verified"]
+
+
+@pytest.mark.parametrize(("junk", "lost"), [(0, "9 gap"), (50, "gap 450 resync")], ids=["in its place", "in doubt"])
+def test_whole_messages_in_what_a_message_with_a_hole_claims(junk: int, lost: str) -> None:
+    play = Play()
+    told = play.feed(A, bytes(junk) + message(9, 700)[:300]) + play.hole(200)
+    told += play.feed(bytes(100) + B + C + D, E) + play.finish()
+    assert told == ["1 verified", "gap 200 lost", lost, "2 verified", "3 verified", "4 verified", "5 verified"]
