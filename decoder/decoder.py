@@ -246,6 +246,12 @@ class Decoder:
         """A segment that needs care: out of order, with flags, cut, or on a connection with something waiting."""
         connection = side.connection
         _, ack, flags, _, _, numbers, time_ns = segment
+        while self._closing and self._closing[0][0] < numbers[-1]:
+            _, closed, over = self._closing.popleft()
+            self._finish(over, time_ns)
+            self._closed.append((closed, over))
+            if len(self._closed) > _MAX_CLOSED:
+                self._forget(*self._closed.popleft())
         if not connection.belongs(side, segment):
             strays = [] if flags & SYN else connection.strays_with(side, segment)
             self._retire(connection, key, time_ns)
@@ -266,12 +272,6 @@ class Decoder:
         if connection.over and not connection.closing:
             connection.closing = True
             self._closing.append((numbers[-1] + self.limits.reorder_packets, key, connection))
-        while self._closing and self._closing[0][0] < numbers[-1]:
-            _, closed, over = self._closing.popleft()
-            self._finish(over, time_ns)
-            self._closed.append((closed, over))
-            if len(self._closed) > _MAX_CLOSED:
-                self._forget(*self._closed.popleft())
 
     def _count(self, side: Side) -> None:
         """Keep the total of what is buffered, and make room when it passes the limit."""

@@ -117,6 +117,14 @@ def test_a_fake_header_begins_no_conversation(more: int) -> None:
     assert decoded.decoder.summary.foreign == ["192.0.2.1:50112 > 192.0.2.2:11111"]
 
 
+def test_a_header_that_proves_nothing_counts_once_the_other_side_spoke() -> None:
+    talk = Talk().s2c(sealed_answer(2)).c2s(request(3))
+    decoder = Decoder()
+    *before, last = talk.segments
+    assert feed(decoder, before) == []
+    assert sorted(m.serial_no for m in feed(decoder, [last], 10) if isinstance(m, Message)) == [2, 3]
+
+
 # The last packets
 
 
@@ -164,6 +172,16 @@ def test_a_fin_flag_from_nowhere_ends_nothing() -> None:
     decoded = decode_segments(talk.segments)
     assert decoded.verified == [1, 1, 2, 2, 3]
     assert decoded.gaps == []
+
+
+@pytest.mark.parametrize("far", [2**30, -5000])
+def test_nor_do_fin_flags_on_both_sides(far: int) -> None:
+    talk = Talk().c2s(HELLO).s2c(WELCOME, answer(7, 8000))
+    for direction in ("c2s", "s2c"):
+        talk.segments.append(Segment(direction, talk.next[direction] + far, b"", FIN | ACK, 0))
+    idle(talk, 300).c2s(sealed(2)).s2c(sealed_answer(2))
+    decoded = decode_segments(talk.segments)
+    assert decoded.told == ["1 verified", "1 verified", "7 verified", "2 verified", "2 verified"]
 
 
 @pytest.mark.parametrize("pause", [0, 300])
@@ -223,6 +241,21 @@ def test_a_later_connection_of_which_the_syn_is_missing() -> None:
     for missing in (1, 2, 3):
         decoded = decode_segments(first + second[missing:])
         assert [(m.connection, m.serial_no) for m in decoded.messages] == [(0, 1), (0, 1), (1, 2), (1, 2)], missing
+
+
+def test_a_later_connection_of_which_the_syn_is_missing_and_the_answer_to_the_first_syn_too() -> None:
+    first = Talk().c2s(request(1)).s2c(answer(1)).segments
+    decoded = decode_segments([first[0], *first[2:], *again(2, isn=(500_000, 900_000))[1:]])
+    assert [(m.connection, m.serial_no) for m in decoded.messages] == [(0, 1), (0, 1), (1, 2), (1, 2)]
+
+
+def test_a_later_connection_of_which_only_data_is_there() -> None:
+    """The one before it is closed, so its data is of another, however near the sequence numbers are."""
+    first = Talk().c2s(request(1)).s2c(answer(1)).fin().segments
+    pause = idle(Talk(ports=(50113, 11111)), 300).segments
+    decoded = decode_segments(first + pause + again(2, isn=(1300, 5300), syn=False))
+    assert [(m.connection, m.serial_no) for m in decoded.messages] == [(0, 1), (0, 1), (2, 2), (2, 2)]
+    assert decoded.gaps == []
 
 
 @pytest.mark.parametrize("near", [40_000_000, -40_000_000])
@@ -450,6 +483,19 @@ def test_an_answer_captured_while_its_request_waits_for_a_hole() -> None:
     response, _, later = decode_segments([*before, two, answer_two, one]).messages
     assert (response.kind, response.request, response.notes) == ("response", None, ["request-later"])
     assert (later.serial_no, later.notes) == (2, ["request-later"])
+
+
+def test_an_answer_before_its_request_while_both_are_held_back() -> None:
+    """What came first waits for a better copy."""
+    talk = Talk().c2s(HELLO).s2c(WELCOME).c2s(request(2)).c2s(request(3)).s2c(answer(3))
+    *before, two, three, answer_three = talk.segments
+    early = replace(answer_three, ack=two.seq)
+    messages = decode_segments([*before, flip(two), early, three, two]).messages[2:]
+    assert [(m.serial_no, m.kind, m.notes) for m in messages] == [
+        (3, "response", ["request-later"]),
+        (2, "request", ["conflicting-overlap"]),
+        (3, "request", ["request-later"]),
+    ]
 
 
 def test_an_answer_captured_in_the_middle_of_its_request() -> None:
