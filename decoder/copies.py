@@ -98,8 +98,10 @@ class Copies(list[Copy]):
             header: Header = HEADER.unpack_from(data)
             size = HEADER_LEN + header[5]
             if size <= len(data) and plausible(header, max_body) and proves(header, data[HEADER_LEN:size]):
+                end = start + size
                 for copy in used:
-                    buffer.replace(copy.start, copy.data[: start + size - copy.start], copy.numbers, copy.time_ns)
+                    if copy.contradicts(start, end):
+                        buffer.replace(copy.start, copy.data[: end - copy.start], copy.numbers, copy.time_ns)
                 return header
         return None
 

@@ -155,3 +155,20 @@ def test_messages_of_both_directions_come_out_in_the_order_in_which_they_were_co
     messages = decode_segments(segments).messages
     assert [max(message.frames) for message in messages] == sorted(max(message.frames) for message in messages)
     assert len(messages) == 15
+
+
+@pytest.mark.parametrize("skip", [1, 10, 30])
+def test_a_bad_copy_of_one_message_is_not_put_into_it_with_the_one_before(skip: int) -> None:
+    talk = Talk().c2s(request(1)[:20]).c2s(request(1)[20:] + request(2)).c2s(request(3))
+    *before, head, both, last = talk.segments
+    bad = flip(replace(both, seq=both.seq + 32 + skip, payload=both.payload[32 + skip :]), 50 - skip)
+    decoded = decode_segments([*before, both, bad, head, last])
+    assert decoded.verified == [1, 2, 3]
+    assert [message.notes for message in decoded.messages] == [[], ["conflicting-overlap"], []]
+
+
+def test_packets_whose_copies_were_of_no_use_are_not_named() -> None:
+    talk = Talk().c2s(request(1)[:20]).c2s(request(1)[20:] + request(2)).c2s(request(3))
+    *before, head, both, last = talk.segments
+    decoded = decode_segments([*before, both, flip(both, 32 + 50), head, last])
+    assert [message.frames for message in decoded.messages] == [[4, 6], [4], [7]]
