@@ -216,4 +216,8 @@ WRAPPINGS: dict[str, Wrapping] = {
 def test_whatever_the_segments_are_wrapped_in(recording: Recording, name: str, tmp_path: Path) -> None:
     packets = WRAPPINGS[name](list(segments_of(recording)))
     items = decoded(recording, dirt.write(tmp_path / "wrapped.pcapng", packets))
-    check_all(recording, items, in_order=name != "mixed fragments")
+    check_all(
+        recording,
+        items,
+        in_order=name not in ("mixed fragments", "two interfaces, one late", "two interfaces, one cooked"),
+    )

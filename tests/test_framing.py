@@ -518,6 +518,13 @@ def test_without_a_key_a_damaged_length_costs_that_message_alone(length: int) ->
     assert told == ["1", "2", "3", "4", "5"]
 
 
+@pytest.mark.parametrize("length", [SIZE - 44 + SIZE, SIZE - 44 + 2 * SIZE])
+def test_without_a_key_a_message_swallows_no_others_of_its_packet(length: int) -> None:
+    play = Play(blind=True)
+    told = play.feed(A + with_length(B, length) + C + D + E) + play.finish()
+    assert [each.partition(" ")[0] for each in told] == ["1", "2", "3", "4", "5"]
+
+
 def test_without_a_key_a_lone_header_after_a_hole_is_not_enough() -> None:
     play = Play(blind=True)
     play.feed(A)
@@ -570,6 +577,14 @@ def test_a_better_copy_of_a_damaged_header(bad: bytes) -> None:
     play.framer.mend()
     assert play.news() + play.feed(C) == ["2 verified", "3 verified"]
     assert play.frames[1] == (2, 9)
+
+
+def test_a_better_copy_that_came_before_its_message_was_whole() -> None:
+    play = Play()
+    play.feed(A[:30])
+    play.copies.add(Copy(SIZE, B, (9,), 90))
+    assert play.feed(A[30:] + with_flip(B, 50) + C) == ["1 verified", "2 verified", "3 verified"]
+    assert play.frames[1] == (9,)
 
 
 def test_a_better_copy_of_the_very_first_header() -> None:

@@ -108,10 +108,14 @@ def everything(segments: list[Segment]) -> list[Packet]:
 
 
 def twice(form: str, delay: int) -> Wrapping:
-    """Taken on two interfaces, the second of them `delay` packets behind: alike, tagged, or on a cooked link."""
+    """Taken on two interfaces, the second of them `delay` packets behind: alike, tagged, or on a cooked link.
+
+    Half of the packets are on both of them, the others on either.
+    """
 
     def wrapping(segments: list[Segment]) -> list[Packet]:
         places: list[tuple[int, int, Packet]] = []
+        rng = Random(form)
         for number, segment in enumerate(segments):
             second = segment.packet()
             if form == "VLAN":
@@ -120,8 +124,11 @@ def twice(form: str, delay: int) -> Wrapping:
                 ethertype = 0x0800 if len(segment.addresses) == 8 else 0x86DD
                 data = struct.pack(">HxxIHBB8s", ethertype, 3, 1, 0, 6, MAC) + segment.ip
                 second = Packet(segment.time_ns, 276, data, len(data))
-            places.append((number, 0, segment.packet()))
-            places.append((number + delay, 1, second._replace(interface=1)))
+            lost = rng.randrange(4)
+            if lost != 0:
+                places.append((number, 0, segment.packet()))
+            if lost != 1:
+                places.append((number + delay, 1, second._replace(interface=1)))
         places.sort(key=lambda each: each[:2])
         return [packet for _, _, packet in places]
 
