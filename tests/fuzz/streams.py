@@ -39,14 +39,15 @@ _LIMITS = (
 
 def _remembered(decrypt: Callable[[RsaKey, bytes], bytes | None]) -> Callable[[RsaKey, bytes], bytes | None]:
     """An RSA operation takes longer than all else together, and the same ones come again and again."""
-    known: dict[tuple[int, bytes], bytes | None] = {}
+    known: dict[tuple[object, bytes], bytes | None] = {}
 
     def decrypted(key: RsaKey, body: bytes) -> bytes | None:
-        if (key.n, body) not in known:
+        # The keys here have the same modulus, but not the same exponent.
+        if (key.e, body) not in known:
             if len(known) > 10_000:
                 known.clear()
-            known[key.n, body] = decrypt(key, body)
-        return known[key.n, body]
+            known[key.e, body] = decrypt(key, body)
+        return known[key.e, body]
 
     return decrypted
 
