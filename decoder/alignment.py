@@ -38,7 +38,7 @@ class _Tail:
 class Run:
     """Headers that follow each other."""
 
-    __slots__ = ("asked", "before", "end", "header", "proven", "start", "tail", "tried_with")
+    __slots__ = ("asked", "before", "end", "header", "proven", "quotable", "start", "tail", "tried_with")
 
     def __init__(self, start: int, header: Header, tail: _Tail) -> None:
         self.start = start
@@ -51,6 +51,7 @@ class Run:
         # What `Evidence` knows of it:
         self.asked = False
         self.proven = False
+        self.quotable: bool | None = None
         self.tried_with = -1  # how many keys were known then
 
     @property

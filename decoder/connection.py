@@ -382,6 +382,13 @@ class Connection:
         for side in (self.client, self.server):
             info.bytes[side.direction] = side.stream.position
 
+    def dissolve(self) -> None:
+        """Let go of its sides, so that all memory is free at once and not when cycles are next looked for."""
+        if hasattr(self, "client"):
+            self.client.dissolve()
+            self.server.dissolve()
+            del self.client, self.server
+
     def belongs(self, side: Side, segment: Segment) -> bool:
         """Whether a packet is of this connection, not of a later one between the same ends."""
         seq, ack, flags, payload, _, numbers, _ = segment

@@ -54,11 +54,13 @@ class Copies(list[Copy]):
         self.size = 0
         """Bytes they take."""
 
-    def add(self, copy: Copy) -> None:
-        """Keep a copy, unless there are too many."""
-        if len(self) < _MAX_COPIES and self.size + len(copy.data) <= _MAX_BYTES and copy not in self:
-            self.append(copy)
-            self.size += len(copy.data)
+    def add(self, copy: Copy) -> bool:
+        """Keep a copy, unless there are too many; True if it is kept."""
+        if len(self) >= _MAX_COPIES or self.size + len(copy.data) > _MAX_BYTES or copy in self:
+            return False
+        self.append(copy)
+        self.size += len(copy.data)
+        return True
 
     def compare(self, start: int, first: bytes, copy: bytes, numbers: tuple[int, ...], time_ns: int) -> bool:
         """Keep `copy` if it differs from `first`, which came before it for the bytes at `start`; True if so."""
@@ -78,32 +80,43 @@ class Copies(list[Copy]):
         """Those of bytes between `start` and `end`."""
         return [copy for copy in self if copy.start < end and copy.end > start]
 
-    def patched(self, data: bytes, start: int) -> Iterator[tuple[bytes, list[Copy]]]:
-        """`data`, which stands at `start`, with copies of its bytes put in: all of them, then other choices."""
-        copies = self.overlapping(start, start + len(data))
-        for choice in _choices(copies):
-            other = bytearray(data)
-            for copy in choice:
-                skip = max(0, start - copy.start)
-                at = max(0, copy.start - start)
-                other[at : at + len(copy.data) - skip] = copy.data[skip : skip + len(data) - at]
-            if other != data:
-                yield bytes(other), choice
-
-    def mend(self, buffer: Buffer, start: int, max_body: int, proves: Callable[[Header, bytes], bool]) -> Header | None:
+    def mend(
+        self,
+        buffer: Buffer,
+        start: int,
+        max_body: int,
+        afford: Callable[[int], bool],
+        proves: Callable[[Header, bytes], bool],
+    ) -> Header | None:
         """Put those copies into `buffer` that make a message of what begins at `start`; gives its header."""
-        for data, used in self.patched(buffer.read(start, buffer.end), start):
-            if len(data) < HEADER_LEN:
+        head = buffer.read(start, start + HEADER_LEN)
+        if len(head) < HEADER_LEN:
+            return None
+        for choice in _choices(self.overlapping(start, buffer.end)):
+            header: Header = HEADER.unpack(_patched(head, start, choice))
+            end = start + HEADER_LEN + header[5]
+            used = [copy for copy in choice if copy.start < end]
+            if not used or end > buffer.end or not plausible(header, max_body) or not afford(header[5]):
                 continue
-            header: Header = HEADER.unpack_from(data)
-            size = HEADER_LEN + header[5]
-            if size <= len(data) and plausible(header, max_body) and proves(header, data[HEADER_LEN:size]):
-                end = start + size
+            data = buffer.read(start, end)
+            other = _patched(data, start, used)
+            if other != data and proves(header, other[HEADER_LEN:]):
                 for copy in used:
                     if copy.contradicts(start, end):
                         buffer.replace(copy.start, copy.data[: end - copy.start], copy.numbers, copy.time_ns)
                 return header
         return None
+
+
+def _patched(data: bytes, start: int, copies: list[Copy]) -> bytes:
+    """`data`, which stands at `start`, with `copies` put in."""
+    other = bytearray(data)
+    for copy in copies:
+        skip = max(0, start - copy.start)
+        at = max(0, copy.start - start)
+        piece = copy.data[skip : skip + max(0, len(data) - at)]
+        other[at : at + len(piece)] = piece
+    return bytes(other)
 
 
 def _choices(copies: list[Copy]) -> Iterator[list[Copy]]:

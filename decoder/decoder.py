@@ -361,6 +361,7 @@ class Decoder:
             if side is not None and side.connection is connection:
                 del self._sides[each]
                 self._buffered -= side.counted
+        connection.dissolve()
 
     def _finish(self, connection: Connection, time_ns: int) -> None:
         if connection.finished:
@@ -383,9 +384,10 @@ class Decoder:
     def _evict(self, time_ns: int) -> None:
         """Make room for new connections: end a tenth of them, those that were silent longest."""
         self._summary.report("too many connections at once; those silent longest were closed early")
-        quiet = sorted(self._sides.items(), key=lambda item: item[1].connection.now_ns)
-        for key, side in quiet[: max(2, len(quiet) // 10)]:
-            self._retire(side.connection, key, time_ns)
+        keys = {side.connection: key for key, side in self._sides.items()}
+        quiet = sorted(keys, key=lambda connection: connection.now_ns)
+        for connection in quiet[: max(1, len(quiet) // 10)]:
+            self._retire(connection, keys[connection], time_ns)
 
 
 def read(

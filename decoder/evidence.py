@@ -16,6 +16,7 @@ from .header import HEADER, HEADER_LEN, MAGIC, Header, plausible
 if TYPE_CHECKING:
     from .alignment import Aligner, Run
     from .buffer import Buffer
+    from .copies import Copies
     from .sink import FrameSink
 
 __all__ = ["ANY_LENGTH", "END", "HOLE", "MANY", "MORE", "Evidence", "PendingFrame"]
@@ -37,7 +38,7 @@ _FEW = 2  # that the row breaks off, if the first of them begins a packet
 class PendingFrame:
     """A message that did not come out yet, or whose length is not proven yet."""
 
-    __slots__ = ("captured", "certain", "end", "given", "header", "numbers", "reason", "start", "time_ns")
+    __slots__ = ("_latest", "_numbers", "captured", "certain", "end", "given", "header", "reason", "start", "time_ns")
 
     def __init__(self, header: Header, start: int, certain: bool) -> None:
         self.header = header
@@ -51,17 +52,24 @@ class PendingFrame:
         """Why bytes of it are missing, if they are."""
         # Of the bytes before the last hole in it:
         self.captured = 0
-        self.numbers: tuple[int, ...] = ()
+        self._numbers: set[int] = set()
+        self._latest = -1
         self.time_ns = 0
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The packets that brought them."""
+        return tuple(sorted(self._numbers))
 
     def keep_origin(self, buffer: Buffer, end: int | None = None) -> None:
         """Note where those bytes of it that are in the buffer (before `end`) come from."""
         start, end = max(self.start, buffer.base), min(self.end if end is None else end, buffer.end)
         if start < end:
             numbers, time_ns = buffer.origin(start, end)
-            if not self.numbers or max(numbers) > max(self.numbers):
+            if max(numbers) > self._latest:
+                self._latest = max(numbers)
                 self.time_ns = time_ns
-            self.numbers = tuple(sorted({*self.numbers, *numbers}))
+            self._numbers.update(numbers)
             self.captured += end - start
 
 
@@ -79,22 +87,30 @@ class Evidence:
         """`size` bytes came in: so much more may be hashed."""
         self._budget = min(_MAX_PROOF, self._budget + _PROOF_PER_BYTE * size)
 
-    def proves(self, header: Header, body: bytes) -> bool:
-        """Whether the SHA-1 shows that this is a message; False as well when too much was hashed."""
-        self._budget -= len(body) + HEADER_LEN
-        return self._budget >= 0 and self._sink.proves(header, body)
+    def afford(self, size: int) -> bool:
+        """Whether `size` bytes more may be hashed; if so they count as hashed."""
+        if size + HEADER_LEN > self._budget:
+            return False
+        self._budget -= size + HEADER_LEN
+        return True
+
+    def mend(self, copies: Copies, start: int, max_body: int) -> Header | None:
+        """Put `copies` in place if they make a message of what begins at `start`; gives its header."""
+        return copies.mend(self._buffer, start, max_body, self.afford, self._sink.proves)
 
     def proven(self, run: Run) -> bool:
         """Whether the first message of a run is whole and proven; tried again once another key is known."""
         keys = self._sink.keys_known
-        if not run.proven and run.tried_with != keys and run.end <= self._buffer.end:
+        if not run.proven and run.tried_with != keys and run.end <= self._buffer.end and self.afford(run.header[5]):
             run.tried_with = keys
-            run.proven = self.proves(run.header, self._body(run))
+            run.proven = self._sink.proves(run.header, self._body(run))
         return run.proven
 
     def quotable(self, run: Run) -> bool:
         """Whether the first message of a run, which is proven, may be quoted in the body of another."""
-        return self._sink.in_clear(run.header, self._body(run))
+        if run.quotable is None:
+            run.quotable = self._sink.in_clear(run.header, self._body(run))
+        return run.quotable
 
     def _body(self, run: Run) -> bytes:
         return self._buffer.read(run.start + HEADER_LEN, run.end)
@@ -114,10 +130,11 @@ class Evidence:
 
     def ends_at(self, frame: PendingFrame, run: Run) -> bool:
         """Whether the SHA-1 shows that a message is whole where `run` begins; asked once of each run."""
-        if run.asked or frame.reason is not None or run.start < frame.start + HEADER_LEN:
+        begin = frame.start + HEADER_LEN
+        if run.asked or frame.reason is not None or run.start < begin or not self.afford(run.start - begin):
             return False
         run.asked = True
-        return self.proves(frame.header, self._buffer.read(frame.start + HEADER_LEN, run.start))
+        return self._sink.proves(frame.header, self._buffer.read(begin, run.start))
 
     def outweighs(self, frame: PendingFrame, run: Run, aligner: Aligner, then: int) -> bool:
         """Whether a run inside a message tells more than the length in that message's header."""

@@ -78,7 +78,7 @@ class Framer:
         self._opened: tuple[int, Opened] | None = None  # what the frame at this offset looks like
         self._aligner: Aligner | None = None  # looks into a message that may have a wrong length
         self._look_at = _FIRST_LOOK
-        self._quiet_to = 0  # the middle of a message: bytes before this offset can do nothing but wait
+        self._quiet_to = -_NEVER  # the middle of a message: bytes before this offset can do nothing but wait
 
     @property
     def first_frame(self) -> int | None:
@@ -167,6 +167,10 @@ class Framer:
             self._break_off(self._buffer.end, size, "limit")
         self._settle()
 
+    def dissolve(self) -> None:
+        """Let go of its parts, some of which refer back to it."""
+        del self._search, self._evidence
+
     def thaw(self, overrule: bool) -> None:
         """Go on: the receiver has acknowledged more, or (with `overrule`) no better copies are waited for."""
         if overrule:
@@ -191,7 +195,7 @@ class Framer:
         frame = self._frame
         self.in_step = not (self.buffered or self._search.active or frame)
         waits = frame is not None and self.buffered and not frame.given
-        self._quiet_to = min(frame.end, self._buffer.base + self._look_at) if waits and frame is not None else 0
+        self._quiet_to = min(frame.end, self._buffer.base + self._look_at) if waits and frame is not None else -_NEVER
 
     def _begins_with_header(self, data: bytes) -> bool:
         return len(data) >= HEADER_LEN and plausible(_unpack(data), self._max_body)
@@ -387,7 +391,7 @@ class Framer:
     def _repair(self, start: int) -> bool:
         """Put other copies of bytes in place if they make a message of what begins at `start`."""
         copies = self._sink.copies
-        header = copies.mend(self._buffer, start, self._max_body, self._evidence.proves) if copies else None
+        header = self._evidence.mend(copies, start, self._max_body) if copies else None
         if header is None:
             return False
         self.frozen, self._hesitant = None, False

@@ -12,6 +12,7 @@ __all__ = ["Limits"]
 
 _KIB = 1024
 _MIB = 1024 * 1024
+_CONNECTION = 4 * _KIB  # of memory for each connection, in proportion to the rest
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Limits:
             max_memory=max_memory,
             max_body=min(self.max_body, max(max_memory // 2, 64 * _KIB)),
             max_parsed=min(self.max_parsed, max(max_memory, 16 * _MIB)),
+            max_connections=min(self.max_connections, max(max_memory // _CONNECTION, 256)),
             max_pending=min(self.max_pending, max(max_memory // 4, 64 * _KIB)),
             max_held_bytes=min(self.max_held_bytes, max(max_memory // 4, 64 * _KIB)),
             max_fragment_bytes=min(self.max_fragment_bytes, max(max_memory // 4, 64 * _KIB)),

@@ -10,7 +10,7 @@ the peer acknowledged past the hole long ago, and `Stream.push` does it when too
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from typing import NamedTuple
 
 from .copies import Copies
@@ -98,7 +98,7 @@ class Stream:
     @property
     def hole_end(self) -> int:
         """Where the hole at `position` ends, as far as known; `position` if there is none."""
-        ends = [start for start, _ in self._cuts]
+        ends = [start for start, _ in self._cuts[:1]]
         if self.pending:
             ends.append(self.pending[0].start)
         return min(ends, default=self.position)
@@ -117,8 +117,7 @@ class Stream:
             data = data[self.position - start :]
             start = self.position
         if missing and end + missing > self.position:
-            self._cuts.append((max(end, self.position), end + missing))
-            self._cuts.sort()
+            insort(self._cuts, (max(end, self.position), end + missing))
         if data and end > self.position:
             if start == self.position and not self.pending:
                 self._advance(len(data))

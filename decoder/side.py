@@ -258,6 +258,11 @@ class Side:
         self.copies.forget(self.stream.position)
         self.connection.release()
 
+    def dissolve(self) -> None:
+        """Let go of what refers back to it."""
+        self.framer.dissolve()
+        del self.framer, self.peer, self.connection
+
     @property
     def acked(self) -> int:
         """Offset in this direction's stream up to which the peer has acknowledged, as far as its last packet tells."""

@@ -89,3 +89,10 @@ def test_a_length_that_a_better_copy_mends_is_no_damage() -> None:
     assert decode_segments([*talk[:3], bad, good]).told == ["1 verified", "2 verified", "3 verified"]
     acknowledged = Segment("s2c", 5001, flags=0x10, ack=good.seq + len(good.payload))
     assert decode_segments([*talk[:3], bad, acknowledged]).told == ["1 verified", "2 sha1-mismatch", "3 verified"]
+
+
+def test_a_header_that_came_early_in_pieces() -> None:
+    one, two, three = Talk(syn=False).c2s(request(1)).c2s(request(2, 40)).c2s(request(3)).segments
+    letter, rest = replace(two, payload=two.payload[:1]), replace(two, seq=two.seq + 1, payload=two.payload[1:])
+    decoded = decode_segments([three, one, letter, rest])
+    assert decoded.verified == [3, 1, 2]

@@ -85,7 +85,7 @@ def noise(rng: Random, size: int) -> bytes:
 
 
 def fake_header(rng: Random) -> bytes:
-    """A header that is plausible, and nothing else."""
+    """A header that is plausible, and nothing else: where it says that the next one stands there is none."""
     proto_id, size = rng.choice((1004, 3004, 9999)), rng.choice((0, 1, 50, 5000, 2**20))
     return ex.HEADER.pack(b"FT", proto_id, 0, 0, rng.getrandbits(32), size, noise(rng, 20), bytes(8))
 
@@ -100,7 +100,7 @@ def body(rng: Random, fmt: int, *, quotes: bool) -> bytes:
     if kind == "noise":
         return noise(rng, rng.randrange(1, 3000))
     if kind == "header":
-        return noise(rng, rng.randrange(60)) + fake_header(rng) + noise(rng, rng.randrange(100))
+        return noise(rng, rng.randrange(60)) + fake_header(rng) + noise(rng, 60 + rng.randrange(100))
     if kind == "quotes":
         # What is quoted was sent on another connection.
         quoted = (ex.frame(1004, ex.keep_alive(n), serial_no=10**6 + n) for n in range(rng.randrange(1, 4)))
