@@ -82,6 +82,7 @@ def render_in_order(
         return bytes(memoryview(slots[slot]).cast("B")[:result]) if isinstance(result, int) else result
 
     free = list(range(len(slots)))
+    interval = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH)
     try:
         for batch in _grouped(batches):
@@ -92,6 +93,7 @@ def render_in_order(
         while waiting:
             yield first()
     finally:
+        sys.setswitchinterval(interval)
         executor.shutdown(cancel_futures=True)
 
 
