@@ -125,6 +125,12 @@ def test_a_header_that_proves_nothing_counts_once_the_other_side_spoke() -> None
     assert sorted(m.serial_no for m in feed(decoder, [last], 10) if isinstance(m, Message)) == [2, 3]
 
 
+def test_in_a_stream_entered_in_the_middle_nothing_waits_for_a_better_first_header() -> None:
+    decoder = Decoder()
+    told = feed(decoder, Talk(syn=False).c2s(request(1)[30:]).c2s(request(2)).segments)
+    assert [item.serial_no if isinstance(item, Message) else item.reason for item in told] == ["mid-stream", 2]
+
+
 # The last packets
 
 

@@ -172,3 +172,14 @@ def test_packets_whose_copies_were_of_no_use_are_not_named() -> None:
     *before, head, both, last = talk.segments
     decoded = decode_segments([*before, both, flip(both, 32 + 50), head, last])
     assert [message.frames for message in decoded.messages] == [[4, 6], [4], [7]]
+
+
+def test_any_number_of_conflicts_one_after_the_other() -> None:
+    talk = Talk().c2s(HELLO).s2c(WELCOME)
+    first = len(talk.segments)
+    for serial_no in range(2, 42):
+        talk.c2s(request(serial_no))
+    packets = [each for segment in talk.segments[first:] for each in (flip(segment), segment)]
+    decoded = decode_segments([*talk.segments[:first], *packets])
+    assert decoded.verified == [1, 1, *range(2, 42)]
+    assert all(message.notes == ["conflicting-overlap"] for message in decoded.messages[2:])
