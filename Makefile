@@ -7,6 +7,7 @@
 #   make readme   renew the output that README.md shows
 #   make bench    measure against other decoders: half an hour; BENCH_ARGS=--quick: 4 minutes
 #   make fuzz     throw damaged input at the decoder: a minute per target; FUZZ_ARGS='--seconds 3600 streams': longer
+#   (OPENDUMP_HYPOTHESIS=long make test PYTEST_ARGS=tests/test_properties.py: random traffic for an hour or so)
 #   make clean    remove what the others made
 
 PYTHON ?= python3

@@ -47,12 +47,13 @@ class Copy(NamedTuple):
 class Copies(list[Copy]):
     """The conflicting copies of one direction whose bytes have not come out yet."""
 
-    __slots__ = ("size",)
+    __slots__ = ("_failed", "size")
 
     def __init__(self) -> None:
         super().__init__()
         self.size = 0
         """Bytes they take."""
+        self._failed: set[tuple[int, int, int, tuple[Copy, ...]]] = set()  # choices that made no message
 
     def add(self, copy: Copy) -> bool:
         """Keep a copy, unless there are too many; True if it is kept."""
@@ -75,6 +76,7 @@ class Copies(list[Copy]):
         """Forget those that end at `offset` or before."""
         self[:] = [copy for copy in self if copy.end > offset]
         self.size = sum(len(copy.data) for copy in self)
+        self._failed.clear()
 
     def overlapping(self, start: int, end: int) -> list[Copy]:
         """Those of bytes between `start` and `end`."""
@@ -87,8 +89,12 @@ class Copies(list[Copy]):
         max_body: int,
         afford: Callable[[int], bool],
         proves: Callable[[Header, bytes], bool],
+        keys: int,
     ) -> Header | None:
-        """Put those copies into `buffer` that make a message of what begins at `start`; gives its header."""
+        """Put those copies into `buffer` that make a message of what begins at `start`; gives its header.
+
+        No choice is tried twice with the same number of `keys`, so that it may be asked with every packet.
+        """
         head = buffer.read(start, start + HEADER_LEN)
         if len(head) < HEADER_LEN:
             return None
@@ -96,14 +102,19 @@ class Copies(list[Copy]):
             header: Header = HEADER.unpack(_patched(head, start, choice))
             end = start + HEADER_LEN + header[5]
             used = [copy for copy in choice if copy.start < end]
-            if not used or end > buffer.end or not plausible(header, max_body) or not afford(header[5]):
+            trial = start, end, keys, tuple(used)
+            if not used or end > buffer.end or not plausible(header, max_body) or trial in self._failed:
                 continue
+            if not afford(header[5]):
+                continue
+            self._failed.add(trial)
             data = buffer.read(start, end)
             other = _patched(data, start, used)
             if other != data and proves(header, other[HEADER_LEN:]):
                 for copy in used:
                     if copy.contradicts(start, end):
                         buffer.replace(copy.start, copy.data[: end - copy.start], copy.numbers, copy.time_ns)
+                self._failed.clear()
                 return header
         return None
 

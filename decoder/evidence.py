@@ -96,7 +96,7 @@ class Evidence:
 
     def mend(self, copies: Copies, start: int, max_body: int) -> Header | None:
         """Put `copies` in place if they make a message of what begins at `start`; gives its header."""
-        return copies.mend(self._buffer, start, max_body, self.afford, self._sink.proves)
+        return copies.mend(self._buffer, start, max_body, self.afford, self._sink.proves, self._sink.keys_known)
 
     def proven(self, run: Run) -> bool:
         """Whether the first message of a run is whole and proven; tried again once another key is known."""

@@ -96,3 +96,14 @@ def test_a_header_that_came_early_in_pieces() -> None:
     letter, rest = replace(two, payload=two.payload[:1]), replace(two, seq=two.seq + 1, payload=two.payload[1:])
     decoded = decode_segments([three, one, letter, rest])
     assert decoded.verified == [3, 1, 2]
+
+
+def test_a_copy_that_did_not_help_is_not_tried_with_every_packet() -> None:
+    # Else what may be hashed would be used up before the copy that does.
+    large = request(2, 700_000)
+    *before, good = Talk().c2s(request(1)).s2c(request(1)).c2s(large, mss=60_000).segments
+    bad = replace(good, payload=bytes(len(good.payload)))
+    worse = replace(good, payload=b"\1" * len(good.payload))
+    more = [Segment("c2s", good.seq + len(good.payload) + at, b"F") for at in range(100)]
+    decoded = decode_segments([*before, bad, worse, *more, good])
+    assert decoded.told[:3] == ["1 verified", "1 verified", "2 verified"]
