@@ -328,7 +328,10 @@ def runs_reordered(segments: list[Segment], rng: Random) -> list[Segment]:
 
 
 def wrapped(segments: list[Segment], rng: Random) -> list[Segment]:
-    """Sequence numbers pass 2**32: those of the client in mid-stream, those of the gateway within a message."""
+    """Sequence numbers pass 2**32: those of the client in mid-stream, those of the gateway within a message.
+
+    There too the tail comes before the head.
+    """
     sizes: dict[Way, tuple[int, int]] = {}
     for segment in segments:
         first, _ = sizes.get(segment.way, (segment.seq, 0))
@@ -340,7 +343,7 @@ def wrapped(segments: list[Segment], rng: Random) -> list[Segment]:
     def other(way: Way) -> Way:
         return way[0], "s2c" if way[1] == "c2s" else "c2s"
 
-    return [
+    moved = [
         replace(
             segment,
             seq=(segment.seq + shift[segment.way]) % 2**32,
@@ -348,6 +351,7 @@ def wrapped(segments: list[Segment], rng: Random) -> list[Segment]:
         )
         for segment in segments
     ]
+    return tail_first(moved, rng)
 
 
 def probed(garbage: bytes | None) -> Dirt:

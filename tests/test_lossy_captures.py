@@ -236,7 +236,7 @@ def key_log(recording: Recording, path: Path) -> list[Path]:
     return [path] if lines else recording.keylog
 
 
-@pytest.mark.parametrize("size", [100, 200, 400])
+@pytest.mark.parametrize("size", [120, 200, 400])
 @some_recordings
 def test_what_the_snap_length_left_whole_comes_out(recording: Recording, size: int, tmp_path: Path) -> None:
     """The handshakes are cut too, so the keys come from a key log."""
