@@ -162,9 +162,14 @@ class Framer:
         """Free the buffer, at the cost of the message in it."""
         self._overrule()
         self._advance(HOLE)
-        size = len(self._buffer)
-        if size:
-            self._break_off(self._buffer.end, size, "limit")
+        buffer, frame = self._buffer, self._frame
+        if self._search.active:
+            size = self._search.left
+        else:
+            came_out = frame is not None and frame.given and (frame.certain or frame.reason is None)
+            size = len(buffer) - (self._kept(frame) if frame is not None and came_out else 0)
+        if buffer:
+            self._break_off(buffer.end, size, "limit")
         self._settle()
 
     def dissolve(self) -> None:
@@ -415,10 +420,13 @@ class Framer:
             if frame.certain or frame.reason is None:
                 self._search.begin(position, at)
             else:  # it was none: what is left of it is passed over, or comes out, as the search goes on
-                left = max(frame.start, buffer.base)
-                self._search.begin(position, left)
-                self._search.count(frame.captured - (min(at, buffer.end) - left))
+                self._search.begin(position, max(frame.start, buffer.base))
+                self._search.count(frame.captured - self._kept(frame))
         self._frame = self._aligner = self._opened = None
+
+    def _kept(self, frame: PendingFrame) -> int:
+        """How many bytes of `frame` are in the buffer."""
+        return max(0, min(frame.end, self._buffer.end) - max(frame.start, self._buffer.base))
 
     def _seek(self, then: int) -> bool:
         """Look for a header in the buffer; False if that takes more bytes."""
@@ -448,10 +456,11 @@ class Framer:
             search.pass_over(buffer.end if frame is None else frame.start, buffer.end if shed else None)
         elif frame is None or frame.given:  # the hole begins in a header or before it
             if frame is not None and not frame.certain:
-                search.count(frame.captured)
+                search.count(frame.captured - (self._kept(frame) if shed else 0))
             search.pass_over(buffer.end, buffer.end if shed else self._at)
             frame = None
-        search.gap(size, reason)
+        if size:
+            search.gap(size, reason)
         if frame is not None:
             captured = frame.captured
             frame.keep_origin(buffer)

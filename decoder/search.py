@@ -83,6 +83,11 @@ class Search:
         """Whether the buffer begins with the first byte that came."""
         return self.first_frame is None and not (self._passed or self._early_gaps)
 
+    @property
+    def left(self) -> int:
+        """Bytes in the buffer that did not come out with a frame."""
+        return max(0, self._buffer.end - max(self._buffer.base, self._passed_from))
+
     def begin(self, position: int, passed_from: int) -> None:
         """Search from `position` on; bytes before `passed_from` came out with a frame."""
         self.active = True

@@ -444,6 +444,14 @@ def test_bytes_that_were_shed_are_not_passed_over_as_well(junk: bytes, held: byt
     assert told == [f"gap {len(held)} limit", f"gap {len(junk) + 6000} resync", "3 verified"]
 
 
+def test_bytes_that_came_out_with_a_message_are_not_named_as_shed() -> None:
+    play = Play()
+    quoting = with_flip(message(2, body=b"\x0a\x05" + B + C + b"\xff" * 30), 45)
+    assert play.feed(A, quoting, C[:20]) == ["1 verified", "2 sha1-mismatch"]
+    play.framer.shed()
+    assert play.news() + play.feed(bytes(100) + D, E) == ["gap 20 limit", "gap 100 resync", "4 verified", "5 verified"]
+
+
 @pytest.mark.parametrize(("junk", "lost"), [(0, "9 gap"), (50, "gap 450 resync")], ids=["in its place", "in doubt"])
 def test_whole_messages_in_what_a_message_with_a_hole_claims(junk: int, lost: str) -> None:
     play = Play()
