@@ -56,21 +56,20 @@ class Copies(list[Copy]):
         self._failed: set[tuple[int, int, int, tuple[Copy, ...]]] = set()  # choices that made no message
 
     def add(self, copy: Copy) -> bool:
-        """Keep a copy, unless there are too many; True if it is kept."""
-        if len(self) >= _MAX_COPIES or self.size + len(copy.data) > _MAX_BYTES or copy in self:
+        """Keep a copy; True if it is new."""
+        if copy in self:
             return False
         self.append(copy)
         self.size += len(copy.data)
         return True
 
     def compare(self, start: int, first: bytes, copy: bytes, numbers: tuple[int, ...], time_ns: int) -> bool:
-        """Keep `copy` if it differs from `first`, which came before it for the bytes at `start`; True if so."""
-        if copy == first:
+        """Keep `copy` if it differs from `first`, which came before it for the bytes at `start`; True if it is kept."""
+        if copy == first or len(self) >= _MAX_COPIES or self.size + len(copy) > _MAX_BYTES:
             return False
         differing = [at for at, (old, new) in enumerate(zip(first, copy, strict=True)) if old != new]
         differs = (start + differing[0], start + differing[-1] + 1)
-        self.add(Copy(start, copy, numbers, time_ns, differs))
-        return True
+        return self.add(Copy(start, copy, numbers, time_ns, differs))
 
     def forget(self, offset: int) -> None:
         """Forget those that end at `offset` or before."""

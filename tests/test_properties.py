@@ -88,6 +88,7 @@ def test_cut_by_the_snap_length(rng: Random, mode: str, count: int, max_size: in
     result = decoded(traffic.mix(rng, [one], rng.choice((1, 8))), mode)
     traffic.check([one], result)
     traffic.check_gaps(one, result)
+    assert not [gap for gap in result.gaps if gap[2] == "lost"]
 
 
 @given(rngs, st.sampled_from(traffic.MODES[:-1]), counts, sizes, st.integers(1, 4))
