@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Found", "Search"]
 
+_MAX_EARLY = 16  # holes before the first header that are told one by one; of others, those with one reason as one
+
 
 class Found(NamedTuple):
     """Where a message begins; and where it really ends, if its header has a wrong length."""
@@ -109,10 +111,14 @@ class Search:
 
     def gap(self, size: int, reason: str) -> None:
         """Take note of a hole."""
-        if self.first_frame is None:
-            self._early_gaps.append((size, reason, self._sink.now))
-        else:
+        early = self._early_gaps
+        if self.first_frame is not None:
             self._sink.gap(size, reason, self._sink.now)
+        elif len(early) < _MAX_EARLY or reason not in [other for _, other, _ in early]:
+            early.append((size, reason, self._sink.now))
+        else:  # a capture of nothing but headers has a hole in each packet
+            index = max(i for i, (_, other, _) in enumerate(early) if other == reason)
+            early[index] = (early[index][0] + size, *early[index][1:])
 
     def pass_over(self, end: int, passed_from: int | None = None, *, found: bool = False) -> None:
         """Forget bytes that belong to no message; `found` if one was found behind them."""

@@ -458,3 +458,17 @@ def test_whole_messages_in_what_a_message_with_a_hole_claims(junk: int, lost: st
     told = play.feed(A, bytes(junk) + message(9, 700)[:300]) + play.hole(200)
     told += play.feed(bytes(100) + B + C + D, E) + play.finish()
     assert told == ["1 verified", "gap 200 lost", lost, "2 verified", "3 verified", "4 verified", "5 verified"]
+
+
+def test_holes_before_the_first_header_are_told_one_by_one_only_if_they_are_few() -> None:
+    few, many = Play(), Play()
+    for play, holes in ((few, 3), (many, 1000)):
+        for number in range(holes):
+            play.hole(100, "lost" if number == 50 else "snaplen")
+        told = play.feed(A, B)
+        gaps = [line.split() for line in told[:-2]]
+        assert sum(int(size) for _, size, _ in gaps) == holes * 100
+        assert told[-2:] == ["1 verified", "2 verified"]
+        assert len(gaps) < 20
+        assert gaps.count(["gap", "100", "lost"]) == (holes > 50)
+    assert told[:2] == ["gap 100 snaplen", "gap 100 snaplen"]

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FOUND = ROOT / "tests" / "fuzz" / "found"
-RUNS = 700
+RUNS = 600
 TARGETS = ("readers", "packets", "bodies", "frames", "streams")
 
 
@@ -79,7 +79,7 @@ def test_a_planted_fault_is_found_and_its_input_is_kept(target: str, tmp_path: P
 def test_an_endless_loop_is_found(tmp_path: Path) -> None:
     fault = "import decoder.pcapng as m; m._check_packet = lambda *_: None"
     run = "import runpy; runpy.run_module('tests.fuzz.worker', run_name='__main__')"
-    arguments = ("--engine", "own", "--runs", "20000", "--seed", "1", "--found", tmp_path, "--patience", "1")
+    arguments = ("--engine", "own", "--runs", "20000", "--seed", "1", "--found", tmp_path, "--patience", "3")
     done = python("-c", f"{fault}; {run}", "readers", *arguments)
     assert done.returncode == 70, done.stderr
     assert "in packets" in done.stderr
