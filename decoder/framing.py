@@ -19,6 +19,7 @@ from .alignment import Aligner, resembles
 from .buffer import Buffer
 from .evidence import END, HOLE, MORE, Evidence, PendingFrame
 from .header import HEADER, HEADER_LEN, MAGIC, Header, plausible
+from .reassembly import CHUNK_COST
 from .search import Search
 
 if TYPE_CHECKING:
@@ -92,6 +93,11 @@ class Framer:
             runs = self._search.aligner.runs
             return runs[0].header if runs else None
         return None if self._frame is None or self._frame.given else self._frame.header
+
+    @property
+    def overhead(self) -> int:
+        """Memory that the buffer takes beside its bytes: many small packets must count for what they cost."""
+        return self._buffer.pieces * CHUNK_COST
 
     def peek(self, offset: int, size: int) -> bytes:
         """Those of the `size` bytes at stream offset `offset` that are in the buffer; empty unless the first is."""

@@ -274,7 +274,7 @@ class Side:
     @property
     def buffered(self) -> int:
         """Memory in use."""
-        size = self.framer.buffered + self.stream.pending_bytes + self.copies.size
+        size = self.framer.buffered + self.framer.overhead + self.stream.pending_bytes + self.copies.size
         if self.prologue is not None:
             size += self.prologue.size
         if self.stray is not None:

@@ -53,8 +53,13 @@ def connections_that_begin_a_message(step: int) -> Iterator[Segment]:
     yield Segment("c2s", 1001, message(1)[:-1], ports=(1024 + step % 60_000, 11_111))
 
 
+def nothing_but_headers(step: int) -> Iterator[Segment]:
+    yield Segment("c2s", 1001 + step * 100, bytes(100), cut=100)
+
+
 ENDLESS = [
     conversation,
+    nothing_but_headers,
     never_acknowledged,
     never_answered_and_damaged,
     holes_everywhere,
@@ -86,6 +91,21 @@ def test_ten_times_the_input_takes_no_more_memory(endless: Callable[[int], Itera
     assert decoder._buffered <= LIMITS.max_memory
     # Live connections, and those that ended and of which late copies are expected.
     assert len(decoder._sides) <= 2 * LIMITS.max_connections
+
+
+def test_small_packets_count_for_what_they_take() -> None:
+    long = ex.frame(1004, bytes(100_000))
+    pieces = [Segment("c2s", 1001 + at, long[at : at + 1]) for at in range(6_000)]
+    decoder = Decoder()
+    feed(decoder, [Segment("c2s", 1000, flags=SYN), *pieces[:1_000]])
+    counted = decoder._buffered
+    tracemalloc.start()
+    try:
+        feed(decoder, pieces[1_000:], 1_002)
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert taken < 2 * (decoder._buffered - counted)
 
 
 def test_a_flood_of_connections_is_told() -> None:
