@@ -23,7 +23,7 @@ from .output.escape import escape, quote
 
 if TYPE_CHECKING:
     from .capture import CaptureReader
-    from .connection import ConnectionInfo
+    from .outlet import ConnectionInfo
 
 __all__ = ["Annotator", "Comment", "copy_with_comments"]
 

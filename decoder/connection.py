@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
+from .held import HeldFrame, in_order, is_request
 from .message import Flow, Gap, Message
 from .reassembly import WINDOW, signed_distance
 from .schema import PUSH_IDS
@@ -13,67 +13,20 @@ from .side import Side
 from .verdict import Opener
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .header import Header
     from .keys import KeyRing
     from .limits import Limits
     from .message import Kind
+    from .outlet import ConnectionInfo, Outlet
     from .side import Segment
     from .verdict import Opened
 
-__all__ = ["ACK", "FIN", "RST", "SYN", "Connection", "ConnectionInfo", "Outlet"]
+__all__ = ["ACK", "FIN", "RST", "SYN", "Connection"]
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 _NEAR = 1024 * 1024
 _SYN_DATA = 64 * 1024  # more than the payload of any SYN
 _ITEM_COST = 1024  # bytes that holding a message back takes beside its body
-
-
-@dataclass
-class ConnectionInfo:
-    """What is known of one connection as such; complete once the connection has ended."""
-
-    ordinal: int
-    client: str
-    server: str
-    first_ns: int
-    last_ns: int
-    opened: bool = False
-    """Whether its SYN is in the capture."""
-    closed_by: str | None = None
-    """``client`` or ``server``, whoever sent the first FIN or RST; None while open."""
-    reset: bool = False
-    """Whether a RST ended it."""
-    closed_ns: int | None = None
-    closed_frame: int | None = None
-    """Number of the packet with that FIN or RST."""
-    foreign: bool = False
-    """Whether data but never a header was seen."""
-    sample_key: bool = False
-    """Whether the vendor's public sample key opens its InitConnect."""
-    bytes: dict[str, int] = field(default_factory=lambda: {"c2s": 0, "s2c": 0})
-    """Bytes of each direction's stream, holes included."""
-    retransmissions: dict[str, int] = field(default_factory=lambda: {"c2s": 0, "s2c": 0})
-    """Packets of each direction all of whose payload had been captured before."""
-
-
-@dataclass
-class Outlet:
-    """Where the messages and gaps of all connections come out, in the order of the records."""
-
-    items: list[Message | Gap] = field(default_factory=list)
-    """What came out and was not fetched yet."""
-    messages: int = 0
-    """Messages so far: the number of the last one."""
-    reasons: Counter[str] = field(default_factory=Counter)
-    """Those that are not verified, by reason."""
-    gaps: Counter[str] = field(default_factory=Counter)
-    """Gaps, by reason."""
-    on_retransmission: Callable[[int], None] | None = None
-    """Who is told the number of each packet that brings nothing new."""
-    limits_hit: set[str] = field(default_factory=set)
-    """Limits of a connection that were hit: a line for the summary each."""
 
 
 class Connection:
@@ -137,7 +90,7 @@ class Connection:
         """Unanswered requests: protocol id and serial number to record number and time."""
         self._early: dict[tuple[int, int], None] = {}  # answers whose requests did not come out before them
         self._answered = False  # whether a message of the gateway came out
-        self._queue: list[Message | Gap | _HeldFrame] | None = None  # what is held back
+        self._queue: list[Message | Gap | HeldFrame] | None = None  # what is held back
         self._unopened = 0  # frames in it that wait for the keys
         self._held_bytes = 0
 
@@ -231,9 +184,9 @@ class Connection:
         self.hold_back()
         self.trusted = True
         self._unopened += 1
-        self._keep(_HeldFrame(side, header, body, numbers, time_ns, notes), len(body))
+        self._keep(HeldFrame(side, header, body, numbers, time_ns, notes), len(body))
 
-    def _keep(self, item: Message | Gap | _HeldFrame, size: int) -> None:
+    def _keep(self, item: Message | Gap | HeldFrame, size: int) -> None:
         assert self._queue is not None
         self._queue.append(item)
         self._held_bytes += size + _ITEM_COST
@@ -262,8 +215,8 @@ class Connection:
             self._unopened = 0
         if self.client.framer.frozen is not None or self.server.framer.frozen is not None:
             return
-        queue, self._queue, self._held_bytes = _in_order(self._queue), None, 0
-        to_come = Counter((item.header[1], item.header[4]) for item in queue if _is_request(item))
+        queue, self._queue, self._held_bytes = in_order(self._queue), None, 0
+        to_come = Counter((item.header[1], item.header[4]) for item in queue if is_request(item))
         for item in queue:
             if isinstance(item, Gap):
                 self.give_gap(item)
@@ -276,7 +229,7 @@ class Connection:
                 message.add_note("request-later")
             self.give(message)
 
-    def _open(self, held: _HeldFrame) -> Message:
+    def _open(self, held: HeldFrame) -> Message:
         opened = self.opener.open(held.side.direction, held.header, held.body)
         return self._message(held.side, held.header, opened, held.numbers, held.time_ns, held.notes)
 
@@ -425,33 +378,3 @@ class Connection:
             if each.stray is not None and abs(signed_distance(seq, each.stray[0])) < _NEAR:
                 strays.append((each, each.stray))
         return strays
-
-
-@dataclass
-class _HeldFrame:
-    side: Side
-    header: Header
-    body: bytes
-    numbers: tuple[int, ...]
-    time_ns: int
-    notes: list[str] | None
-
-
-def _is_request(item: Message | Gap | _HeldFrame) -> TypeGuard[Message | _HeldFrame]:
-    return isinstance(item, _HeldFrame) or (isinstance(item, Message) and item.kind == "request")
-
-
-def _in_order(queue: list[Message | Gap | _HeldFrame]) -> list[Message | Gap | _HeldFrame]:
-    """`queue` in the order of the packets that completed its items, and each direction in its own order."""
-    latest = {"c2s": 0, "s2c": 0}
-    places = []
-    for item in queue:
-        if isinstance(item, _HeldFrame):
-            direction, number = item.side.direction, max(item.numbers)
-        elif isinstance(item, Gap):
-            direction, number = item.direction, item.frame
-        else:
-            direction, number = item.direction, max(item.frames, default=0)
-        latest[direction] = max(latest[direction], number)
-        places.append(latest[direction])
-    return [item for _, _, item in sorted(zip(places, range(len(queue)), queue, strict=True))]

@@ -12,15 +12,15 @@ from an old one on the same ports, and bounds what all of them hold.
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from . import packet
-from .connection import ACK, SYN, Connection, ConnectionInfo, Outlet
+from .connection import ACK, SYN, Connection
 from .fast_path import give_whole_messages
 from .header import HEADER, HEADER_LEN, MAGIC, plausible
 from .keys import KeyRing
 from .limits import Limits
+from .outlet import MAX_NOTED, ConnectionInfo, Outlet, Summary
 
 if TYPE_CHECKING:
     import os
@@ -30,44 +30,13 @@ if TYPE_CHECKING:
     from .message import Gap, Message
     from .side import Segment, Side
 
-__all__ = ["DEFAULT_PORT", "Decoder", "Summary", "read"]
+__all__ = ["DEFAULT_PORT", "Decoder", "read"]
 
 DEFAULT_PORT = 11111
 COMMON_LINKTYPE = packet.ETHERNET  # whose packets `Decoder` reads itself where it can
 _KIND = 0x37  # the flags that tell one kind of segment from another: all but PSH and those of ECN
 _MAX_CLOSED = 1024
-_MAX_NOTED = 64  # lines of one kind in a summary
 _MAX_PORTS = 4096
-
-
-@dataclass
-class Summary:
-    """What was seen as a whole; counters, and lines for people."""
-
-    packets: int = 0
-    first_ns: int | None = None
-    """Time of the first packet, in nanoseconds since 1970, UTC."""
-    last_ns: int | None = None
-    """Time of the last packet."""
-    segments: int = 0
-    """Segments with payload on gateway connections."""
-    messages: int = 0
-    gaps: int = 0
-    connections: int = 0
-    """Connections that spoke the protocol."""
-    verdicts: Counter[str] = field(default_factory=Counter)
-    """Messages by reason, or ``verified``."""
-    foreign: list[str] = field(default_factory=list)
-    """Connections on a gateway port that spoke something else, as ``client > server``."""
-    header_ports: Counter[int] = field(default_factory=Counter)
-    """Other ports on which segments began with a plausible header."""
-    reports: list[str] = field(default_factory=list)
-    """Limits that were hit and other things that concern the whole capture; a line each, no line twice."""
-
-    def report(self, line: str) -> None:
-        """Add a line to `reports`."""
-        if line not in self.reports and len(self.reports) < _MAX_NOTED:
-            self.reports.append(line)
 
 
 class Decoder:
@@ -370,7 +339,7 @@ class Decoder:
         info, summary = connection.info, self._summary
         if connection.trusted:
             summary.connections += 1
-        elif info.foreign and len(summary.foreign) < _MAX_NOTED:
+        elif info.foreign and len(summary.foreign) < MAX_NOTED:
             summary.foreign.append(f"{info.client} > {info.server}")
         if info.sample_key:
             summary.report(

@@ -28,8 +28,7 @@ from .message import Gap, Message, rfc3339
 from .stats_rows import CONNECTION_KEYS, FINDING_KEYS, PROTOCOL_KEYS, ConnectionRow, ProtocolRow
 
 if TYPE_CHECKING:
-    from .connection import ConnectionInfo
-    from .decoder import Summary
+    from .outlet import ConnectionInfo, Summary
 
 __all__ = ["CONNECTION_KEYS", "FINDING_KEYS", "PROTOCOL_KEYS", "Statistics"]
 

@@ -9,7 +9,7 @@ from .message import Gap, Message, rfc3339
 from .quantiles import Quantiles
 
 if TYPE_CHECKING:
-    from .connection import ConnectionInfo
+    from .outlet import ConnectionInfo
 
 __all__ = ["CONNECTION_KEYS", "FINDING_KEYS", "PROTOCOL_KEYS", "ConnectionRow", "ProtocolRow"]
 

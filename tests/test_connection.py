@@ -9,7 +9,7 @@ import pytest
 from segments import ACK, FIN, PSH, RST, START_NS, STEP_NS, SYN, Decoded, Segment, Talk, decode_segments, feed
 
 from decoder import Decoder, Gap, KeyRing, Limits, Message
-from decoder.connection import ConnectionInfo
+from decoder.outlet import ConnectionInfo
 
 NOW = 1_700_000_000
 

@@ -19,7 +19,7 @@ from test_recordings import decoded
 
 import decoder
 from decoder import CaptureError, Decoder, Gap, Message
-from decoder.connection import ConnectionInfo
+from decoder.outlet import ConnectionInfo
 
 MESSAGE_KEYS, GAP_KEYS = (
     table("## The record"),

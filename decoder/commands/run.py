@@ -34,10 +34,9 @@ from decoder.output.escape import escape
 if TYPE_CHECKING:
     from decoder.capture import RawPacket
     from decoder.commands.options import Options
-    from decoder.connection import ConnectionInfo
-    from decoder.decoder import Summary
     from decoder.errors import CaptureError
     from decoder.message import Gap
+    from decoder.outlet import ConnectionInfo, Summary
 
 __all__ = ["Run", "say"]
 

@@ -18,9 +18,9 @@ from decoder.findings.trade import ORDER_LIST, ORDER_PUSH, PLACING, Trade
 from decoder.message import Gap, Message
 
 if TYPE_CHECKING:
-    from decoder.connection import ConnectionInfo
     from decoder.findings.finding import Severity
     from decoder.message import Flow
+    from decoder.outlet import ConnectionInfo
 
 __all__ = ["Analyser"]
 

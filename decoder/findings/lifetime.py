@@ -12,10 +12,10 @@ from decoder.output.escape import quote
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
 
-    from decoder.connection import ConnectionInfo
     from decoder.findings.context import Context
     from decoder.findings.finding import Severity
     from decoder.message import Message
+    from decoder.outlet import ConnectionInfo
 
 __all__ = ["KEEP_ALIVE", "NOTIFY", "Last", "Lifetime"]
 

@@ -11,10 +11,10 @@ from decoder.output.escape import quote
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
 
-    from decoder.connection import ConnectionInfo
     from decoder.findings.context import Context
     from decoder.findings.finding import Severity
     from decoder.message import Message
+    from decoder.outlet import ConnectionInfo
 
 __all__ = ["TRADE_WRITES", "Matching", "Tally", "report_failure"]
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message as ProtobufMessage
 
-    from decoder.connection import ConnectionInfo
     from decoder.findings.context import Context
     from decoder.findings.finding import Severity
     from decoder.message import Message
+    from decoder.outlet import ConnectionInfo
 
 __all__ = ["INIT_CONNECT", "Secrecy"]
 
