@@ -85,10 +85,12 @@ def test_entered_in_the_middle(rng: Random, mode: str, count: int, max_size: int
 def test_cut_by_the_snap_length(rng: Random, mode: str, count: int, max_size: int, snap: int) -> None:
     one = delivery(rng, mode, count, max_size, quotes=False)
     one.captured = traffic.snap(one.captured, snap)
-    result = decoded(traffic.mix(rng, [one], rng.choice((1, 8))), mode)
+    window = rng.choice((1, 8))
+    result = decoded(traffic.mix(rng, [one], window), mode)
     traffic.check([one], result)
     traffic.check_gaps(one, result)
-    assert not [gap for gap in result.gaps if gap[2] == "lost"]
+    # (What was cut from a packet that others overtook where the stream begins counts as lost.)
+    assert window > 1 or not [gap for gap in result.gaps if gap[2] == "lost"]
 
 
 @given(rngs, st.sampled_from(traffic.MODES[:-1]), counts, sizes, st.integers(1, 4))
