@@ -42,8 +42,8 @@ def check(data: bytes) -> None:
         items = _decoded(stream, cuts, direction, limits, begins, linktype)
         verified = [item for item in items if isinstance(item, Message) and item.verdict == "verified"]
         came = [(message.header, message.plaintext) for message in verified]
-        cut = any(isinstance(item, Gap) and item.reason == "limit" for item in items)
-        assert cut or came[: len(expected)] == expected, "a whole message did not come out"
+        tight = limits is _LIMITS[1] and len(cuts) > 0  # what small packets take beside their bytes may be too much
+        assert tight or came[: len(expected)] == expected, "a whole message did not come out"
         used = 0
         for message in verified:
             # (An InitConnect in clear gives the key to a body that is not.)
