@@ -331,7 +331,8 @@ class Connection:
         if self.opener.log_exhausted:
             self.outlet.limits_hit.add("too many keys of a key log were tried on a connection; not all of them were")
         info.sample_key = self.opener.sample_key
-        info.foreign = not self.trusted and (self.client.stream.position + self.server.stream.position) > 0
+        heard = any(side.stream.position > side.lost for side in (self.client, self.server))
+        info.foreign = heard and not self.trusted
         for side in (self.client, self.server):
             info.bytes[side.direction] = side.stream.position
 

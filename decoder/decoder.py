@@ -71,6 +71,7 @@ class Decoder:
         self._number = 0
         self._segments = 0
         self._buffered = 0
+        self._cut_payloads = False
         self._outlet = Outlet(on_retransmission=on_retransmission)
 
     @property
@@ -134,6 +135,8 @@ class Decoder:
         for line in outlet.limits_hit:
             summary.report(line)
         packets = self._packets
+        if self._cut_payloads and not outlet.messages:
+            summary.report("packets are cut before what they carry; record with a larger snap length (tcpdump -s 0)")
         if packets.cut_headers:
             summary.report("some packets are cut in their headers; record with a larger snap length")
         if packets.evicted_datagrams:
@@ -167,6 +170,7 @@ class Decoder:
                     side = sides.get(key) or self._admit(key, seq, flags, data, time_ns, number)
                     if side is not None:
                         taken += 1
+                        self._cut_payloads = self._cut_payloads or missing > 0
                         self._take(side, key, (seq, ack, flags, data, missing, numbers or (number,), time_ns))
                     continue
             side = sides.get(key)

@@ -50,6 +50,7 @@ class Side:
         "direction",
         "flow",
         "framer",
+        "lost",
         "peer",
         "prologue",
         "stray",
@@ -68,6 +69,8 @@ class Side:
         """Offset of the very first byte of the stream, if that is known."""
         self.prologue: Prologue | None = None
         """What is kept because the stream was entered in the middle."""
+        self.lost = 0
+        """Bytes of the stream that are not in the capture."""
         self.counted = 0
         """Memory in use here, as last added to the total of all connections."""
         self.ack = -1
@@ -133,7 +136,11 @@ class Side:
             if isinstance(piece, Piece):
                 self._feed(piece)
             else:
-                self._close_prologue()
+                if self.prologue is not None:
+                    self._watch_prologue(self.connection.now_number)
+                self.lost += piece.size
+                if self.opening:  # what joins from before could not be carried over the hole
+                    self._close_prologue()
                 self.framer.hole(piece.offset, piece.size, piece.reason)
 
     def _feed(self, piece: Piece) -> None:

@@ -64,8 +64,9 @@ def pcap(*exchanges: Exchange) -> bytes:
 PCAP_HEADER = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1)
 
 
-def record(data: bytes, time_ns: int) -> bytes:
-    return struct.pack("<IIII", time_ns // 10**9, time_ns % 10**9, len(data), len(data)) + data
+def record(data: bytes, time_ns: int, wire_len: int | None = None) -> bytes:
+    wire_len = len(data) if wire_len is None else wire_len
+    return struct.pack("<IIII", time_ns // 10**9, time_ns % 10**9, len(data), wire_len) + data
 
 
 def in_clear(count: int = 2, **options: Any) -> Exchange:

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from command import in_clear, opendump, pcap, write
+from command import PCAP_HEADER, in_clear, opendump, pcap, record, write
 from exchange import HEADER, Exchange
 from session import SECOND
 
@@ -79,3 +79,11 @@ def test_several_ports_and_all_that_are_left_out_are_named(tmp_path: Path) -> No
     assert "give --port 11111" in two.err
     every = opendump("decode", capture, "--port", "auto")
     assert (len(every.lines), every.err) == (18, "opendump: 18 messages on 3 connections, all verified\n")
+
+
+def test_a_capture_of_nothing_but_headers_is_not_called_foreign(tmp_path: Path) -> None:
+    packets = b"".join(record(data[:54], time_ns, len(data)) for data, time_ns in in_clear().packets)
+    result = opendump("decode", write(tmp_path / "headers.pcap", PCAP_HEADER + packets))
+    assert result.code == 1
+    assert "record with a larger snap length" in result.err
+    assert "no message header found" not in result.err

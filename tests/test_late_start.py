@@ -107,3 +107,9 @@ def test_a_copy_that_did_not_help_is_not_tried_with_every_packet() -> None:
     more = [Segment("c2s", good.seq + len(good.payload) + at, b"F") for at in range(100)]
     decoded = decode_segments([*before, bad, worse, *more, good])
     assert decoded.told[:3] == ["1 verified", "1 verified", "2 verified"]
+
+
+def test_what_the_snap_length_cut_off_behind_the_first_header_does_not_end_the_wait_for_what_is_before_it() -> None:
+    one, cut = Talk(syn=False).c2s(request(1)).c2s(request(2), request(3, 100)).segments
+    decoded = decode_segments([cut.snapped(len(cut.payload) - 50), one])
+    assert decoded.told == ["2 verified", "gap 50 snaplen", "3 truncated", "1 verified"]
