@@ -23,7 +23,7 @@ from decoder.output.digest import Digests, Memo, Reader, latency_text, local_tim
 from decoder.output.escape import escape, quote
 
 if TYPE_CHECKING:
-    from decoder.message import EnumStyle, Flow
+    from decoder.message import Direction, EnumStyle, Flow
 
 __all__ = ["GAP_REASONS", "TextOutput"]
 
@@ -82,6 +82,7 @@ class TextOutput:
         self._zone = "Z" if utc else ""
         self._date = ""  # that was shown last, on a terminal
         self._heads: dict[tuple[Flow, int], tuple[str, Reader]] = {}
+        self._protocols: dict[tuple[int, Direction], tuple[str, Reader]] = {}
 
     def render(self, records: Iterable[Message | Gap]) -> str:
         """The lines of `records`."""
@@ -108,14 +109,24 @@ class TextOutput:
 
     def _head(self, message: Message) -> tuple[str, Reader]:
         """What all messages of a protocol in one direction share: the start of the line, and how to read a body."""
-        flow, proto_id = message.flow, message.proto_id
-        name = message.proto or f"unknown:{proto_id}"
-        head = f" {flow.connection:2} {self._arrows[flow.direction]} {name:<20} {message.kind:<8} #"
-        cls = schema.body_class(proto_id, flow.direction)
-        known = head, _unreadable if cls is None else self._digests.reader(cls)
+        flow = message.flow
+        name, read = self._protocols.get((message.proto_id, flow.direction)) or self._protocol(message)
         if len(self._heads) >= _HEADS:
             self._heads.clear()
-        self._heads[flow, proto_id] = known
+        known = self._heads[flow, message.proto_id] = (
+            f" {flow.connection:2} {self._arrows[flow.direction]} {name}",
+            read,
+        )
+        return known
+
+    def _protocol(self, message: Message) -> tuple[str, Reader]:
+        """The same on all connections: with a thousand of them the heads are made anew often."""
+        proto_id, direction = message.proto_id, message.direction
+        cls = schema.body_class(proto_id, direction)
+        name = f"{message.proto or f'unknown:{proto_id}':<20} {message.kind:<8} #"
+        if len(self._protocols) >= _HEADS:
+            self._protocols.clear()
+        known = self._protocols[proto_id, direction] = name, _unreadable if cls is None else self._digests.reader(cls)
         return known
 
     def _time(self, time_ns: int) -> str:
