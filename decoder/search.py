@@ -190,9 +190,13 @@ class Search:
         frame = PendingFrame(run.header, run.start, certain=False)
         if frame.end <= self._buffer.end:
             return None
+        # A header where one must be is waited for, unless another is proven: two in a row may be quoted in its message.
+        first = then == MORE and self.at_start and run.start == self._buffer.base and self._sink.begins
         for other in others:
             if self._evidence.ends_at(frame, other):
                 return Found(frame, other.start)
-            if other is not run and self._evidence.outweighs(frame, other, self.aligner, then):
+            if other is run or (first and not self._evidence.proven(other)):
+                continue
+            if self._evidence.outweighs(frame, other, self.aligner, then):
                 return Found(PendingFrame(other.header, other.start, certain=True), None)
         return None
