@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from . import packet
 from .connection import ACK, SYN, Connection
 from .fast_path import give_whole_messages
-from .header import HEADER, HEADER_LEN, MAGIC, plausible
+from .header import HEADER_LEN, begins_with_header
 from .keys import KeyRing
 from .limits import Limits
 from .outlet import MAX_NOTED, ConnectionInfo, Outlet, Summary
@@ -270,7 +270,7 @@ class Decoder:
         source, destination = packet.ports(key)
         to_gateway, from_gateway = destination in self._ports, source in self._ports
         if not (to_gateway or from_gateway):
-            if not self._begins_with_header(payload):
+            if not begins_with_header(payload, self.limits.max_body):
                 if self._auto and flags & SYN:
                     self._syns[key] = flags, seq
                     if len(self._syns) > _MAX_PORTS:
@@ -293,13 +293,6 @@ class Decoder:
                 each.start(self._syns.pop(end)[1] + 1)
                 side.connection.info.opened = True
         return side
-
-    def _begins_with_header(self, payload: bytes) -> bool:
-        return (
-            payload[:2] == MAGIC
-            and len(payload) >= HEADER_LEN
-            and plausible(HEADER.unpack_from(payload), self.limits.max_body)
-        )
 
     def _guess_direction(self, key: bytes, payload: bytes) -> bool:
         """Whether a segment on unknown ports goes to the gateway: by the SYN, the body's first byte, the lower port."""

@@ -40,9 +40,8 @@ def give_whole_messages(side: Side, data: bytes, start: int, stop: int, number: 
         end = body + size
         if end > stop or magic != MAGIC or proto_id == INIT_CONNECT or side.copies:
             break
-        plain: bytes | None = data[body:end]
-        if decrypt is not None:
-            plain = decrypt(data[body:end])
+        sent = data[body:end]
+        plain = sent if decrypt is None else decrypt(sent)
         if plain is None or sha1(plain).digest() != digest:
             break
         if decrypt is None:

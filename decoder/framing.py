@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from .alignment import Aligner, resembles
 from .buffer import Buffer
 from .evidence import END, HOLE, MORE, Evidence, PendingFrame
-from .header import HEADER, HEADER_LEN, MAGIC, Header, plausible
+from .header import HEADER, HEADER_LEN, MAGIC, Header, begins_with_header
 from .reassembly import CHUNK_COST
 from .search import Search
 
@@ -118,7 +118,7 @@ class Framer:
             offset += used
             self._at = offset
         elif self._search.foreign:
-            if not self._begins_with_header(data):
+            if not begins_with_header(data, self._max_body):
                 self._search.count(len(data))
                 return
             self._search.foreign = False
@@ -205,11 +205,9 @@ class Framer:
         self.buffered = len(self._buffer)
         frame = self._frame
         self.in_step = not (self.buffered or self._search.active or frame)
-        waits = frame is not None and self.buffered and not frame.given
-        self._quiet_to = min(frame.end, self._buffer.base + self._look_at) if waits and frame is not None else -_NEVER
-
-    def _begins_with_header(self, data: bytes) -> bool:
-        return len(data) >= HEADER_LEN and plausible(_unpack(data), self._max_body)
+        self._quiet_to = -_NEVER
+        if frame is not None and self.buffered and not frame.given:
+            self._quiet_to = min(frame.end, self._buffer.base + self._look_at)
 
     # In sync
 
@@ -228,7 +226,7 @@ class Framer:
                 # Not proven, but the next header stands where it ends, and none before: nothing to look into.
                 if (
                     data.find(MAGIC, position + HEADER_LEN, end + HEADER_LEN - 1) != end
-                    or not self._begins_with_header(data[end : end + HEADER_LEN])
+                    or not begins_with_header(data[end : end + HEADER_LEN], self._max_body)
                     or sink.copies
                     or sink.may_mend(header, opened)
                 ):

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import struct
 
-__all__ = ["FORMATS", "HEADER", "HEADER_LEN", "MAGIC", "RESERVED", "Header", "plausible"]
+__all__ = ["FORMATS", "HEADER", "HEADER_LEN", "MAGIC", "RESERVED", "Header", "begins_with_header", "plausible"]
 
 MAGIC = b"FT"
 HEADER = struct.Struct("<2sIBBII20s8s")
@@ -47,3 +47,8 @@ def plausible(header: Header, max_body: int) -> bool:
         and header[5] <= max_body
         and header[7] == RESERVED
     )
+
+
+def begins_with_header(data: bytes, max_body: int) -> bool:
+    """Whether `data` begins with 44 bytes that may start a message."""
+    return data[:2] == MAGIC and len(data) >= HEADER_LEN and plausible(HEADER.unpack_from(data), max_body)

@@ -15,6 +15,15 @@ __all__ = ["CONNECTION_KEYS", "FINDING_KEYS", "PROTOCOL_KEYS", "ConnectionRow", 
 
 _SECOND = 1_000_000_000
 
+_COUNTED = {
+    "requests": "messages",
+    "responses": "messages",
+    "pushes": "messages",
+    "errors": "responses and pushes whose retType is not RET_OK",
+    "unanswered": "requests without a response in the capture",
+    "not_verified": "messages whose SHA-1 does not prove them",
+}
+
 CONNECTION_KEYS = {
     "connection": "ordinal of the TCP connection, as in the record of a message",
     "client": "address and port",
@@ -33,12 +42,7 @@ CONNECTION_KEYS = {
     "opened": "whether its SYN is in the capture",
     "closed_by": "client or server: who sent the first FIN or RST; null while open",
     "reset": "whether a RST ended it",
-    "requests": "messages",
-    "responses": "messages",
-    "pushes": "messages",
-    "errors": "responses and pushes whose retType is not RET_OK",
-    "unanswered": "requests without a response in the capture",
-    "not_verified": "messages whose SHA-1 does not prove them",
+    **_COUNTED,
     "gaps": "holes",
     "bytes_c2s": "bytes of the client's messages, headers included",
     "bytes_s2c": "bytes of the gateway's messages, headers included",
@@ -49,12 +53,7 @@ CONNECTION_KEYS = {
 PROTOCOL_KEYS = {
     "proto_id": "protocol id; null for the row of all that have too many ids to be listed",
     "proto": "name, or null",
-    "requests": "messages",
-    "responses": "messages",
-    "pushes": "messages",
-    "errors": "responses and pushes whose retType is not RET_OK",
-    "unanswered": "requests without a response in the capture",
-    "not_verified": "messages whose SHA-1 does not prove them",
+    **_COUNTED,
     "bytes": "bytes of its messages, headers included",
     "latency_p50_ms": "of responses, from the completion of the request: median (nearest rank, within 0.05 %)",
     "latency_p90_ms": "90 % of the responses took no longer",

@@ -39,11 +39,9 @@ def test_a_short_run_finds_nothing(target: str, tmp_path: Path) -> None:
     assert done.stdout == f"{target}: {RUNS} inputs, damaged at random, seed 1, nothing found\n"
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", sorted({path.name.partition("-")[0] for path in FOUND.iterdir()}))
 def test_what_was_found_once_is_found_no_more(target: str) -> None:
     inputs = [argument for path in sorted(FOUND.glob(f"{target}-*")) for argument in ("--input", path)]
-    if not inputs:
-        pytest.skip("nothing was found")
     done = fuzz(target, *inputs)
     assert done.returncode == 0, done.stderr
 
