@@ -1,8 +1,10 @@
-"""Rendering on several processors: batches of records out to worker processes, what they print back in order.
+"""Rendering on several processors: every process decodes the whole capture and renders its share of the batches.
 
-The main process reads, reassembles, decrypts and verifies (a tenth of the work of JSON Lines); the
-workers parse bodies and render them.  Batches wait in a bounded queue, so memory stays bounded however
-fast the capture is read.
+Decoding is a seventh of the work of JSON Lines; to hand messages over to other processes takes as much, and all of it
+in the one process that the others then wait for.  So the processes exchange nothing but what they print: the main
+process renders every Nth batch itself, fetches the others in order, and renders what a worker does not deliver (it was
+killed, or the file grew between the two readings).  A worker waits when a few of its batches wait to be fetched, so
+memory stays bounded.
 """
 
 from __future__ import annotations
@@ -12,19 +14,23 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection as Channel
+
     from decoder.message import Gap, Message
+
+    Batch = list[Message | Gap]
+    Mark = tuple[int, int, int]
 
 __all__ = ["Renderer", "processors", "render_in_order"]
 
-_QUEUED = 2  # batches a worker may have waiting beside the one it works on
-_WORTH_SENDING = 150  # records: with fewer, handing a batch over costs more than it gains
+_AHEAD = 4  # rendered batches of one worker that wait to be fetched
 _SLOT = 1024 * 1024  # bytes of shared memory for what is rendered of a batch; a pipe takes 64 KiB at a time
-_SWITCH = 0.0005  # seconds after which a thread that moves batches gets its turn
 
 
 class Renderer(Protocol):
@@ -32,27 +38,6 @@ class Renderer(Protocol):
 
     def render(self, records: Iterable[Message | Gap]) -> str | bytes:
         """The part of the output that shows `records`."""
-
-
-_renderer: Renderer | None = None  # of a worker process
-_slots: Sequence[memoryview] = ()
-
-
-def _start(make: Callable[[], Renderer], slots: Sequence[Any]) -> None:
-    global _renderer, _slots
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
-    _renderer = make()
-    _slots = [memoryview(slot).cast("B") for slot in slots]
-
-
-def _render(records: list[Message | Gap], slot: int) -> str | bytes | int:
-    """Render into the shared memory of `slot`, and give the size; what is text or does not fit is given itself."""
-    assert _renderer is not None
-    rendered = _renderer.render(records)
-    if isinstance(rendered, str) or len(rendered) > _SLOT:
-        return rendered
-    _slots[slot][: len(rendered)] = rendered
-    return len(rendered)
 
 
 def processors() -> int:
@@ -63,47 +48,112 @@ def processors() -> int:
 
 
 def render_in_order(
-    batches: Iterable[list[Message | Gap]], make: Callable[[], Renderer], jobs: int
+    batches: Iterable[Batch],
+    again: Callable[[], Iterable[Batch]],
+    make: Callable[[], Renderer],
+    jobs: int,
 ) -> Iterator[str | bytes]:
-    """What a renderer that `make` gives makes of each batch, in order, by `jobs` processes.
+    """What a renderer that `make` gives makes of each batch, in order, by `jobs` processes, this one among them.
 
-    `make` must be picklable: platforms without fork start their workers afresh.
+    `again` gives the same batches in a worker.  It and `make` must be picklable: platforms without fork start their
+    workers afresh.
     """
     # Forking is the quicker start (10 ms against 300), and this process has no threads that it could upset.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    slots = [context.RawArray("c", _SLOT) for _ in range(jobs * (_QUEUED + 1) + 1)]
-    executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(make, slots))
-    waiting: deque[tuple[int, Future[str | bytes | int]]] = deque()
+    workers = [_Worker(context, again, make, turn, jobs) for turn in range(1, jobs)]
+    renderer = make()
+    waiting: deque[tuple[_Worker, Batch] | str | bytes] = deque()
 
     def first() -> str | bytes:
-        slot, future = waiting.popleft()
-        result = future.result()
-        free.append(slot)
-        return bytes(memoryview(slots[slot]).cast("B")[:result]) if isinstance(result, int) else result
+        item = waiting.popleft()
+        if isinstance(item, (str, bytes)):
+            return item
+        worker, batch = item
+        rendered = worker.fetch(_mark(batch))
+        return renderer.render(batch) if rendered is None else rendered
 
-    free = list(range(len(slots)))
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH)
     try:
-        for batch in _grouped(batches):
-            slot = free.pop()
-            waiting.append((slot, executor.submit(_render, batch, slot)))
-            while not free or (waiting and waiting[0][1].done()):
+        for index, batch in enumerate(batches):
+            turn = index % jobs
+            waiting.append((workers[turn - 1], batch) if turn else renderer.render(batch))
+            if len(waiting) > 2 * jobs:
                 yield first()
         while waiting:
             yield first()
     finally:
-        sys.setswitchinterval(interval)
-        executor.shutdown(cancel_futures=True)
+        for worker in workers:
+            worker.stop()
 
 
-def _grouped(batches: Iterable[list[Message | Gap]]) -> Iterator[list[Message | Gap]]:
-    """The same records in larger batches."""
-    group: list[Message | Gap] = []
-    for batch in batches:
-        group += batch
-        if len(group) >= _WORTH_SENDING:
-            yield group
-            group = []
-    if group:
-        yield group
+def _mark(batch: Batch) -> Mark:
+    """By which the two readings of a batch are compared."""
+    return len(batch), batch[0].time_ns, batch[-1].time_ns
+
+
+class _Worker:
+    """The main process's end of a worker process."""
+
+    def __init__(
+        self, context: Any, again: Callable[[], Iterable[Batch]], make: Callable[[], Renderer], turn: int, jobs: int
+    ) -> None:
+        self._slots = [context.RawArray("c", _SLOT) for _ in range(_AHEAD)]
+        self._fetched = 0
+        self._in_step = True
+        self._channel, other = context.Pipe()
+        arguments = again, make, turn, jobs, self._slots, other, self._channel
+        self._process = context.Process(target=_work, args=arguments, daemon=True)
+        self._process.start()
+        other.close()
+
+    def fetch(self, mark: Mark) -> str | bytes | None:
+        """What it rendered of its next batch; None from the first time on that this is not the batch of `mark`."""
+        if not self._in_step:
+            return None
+        try:
+            found, rendered = self._channel.recv()
+            if isinstance(rendered, int):
+                slot = memoryview(self._slots[self._fetched % _AHEAD]).cast("B")
+                rendered = bytes(slot[:rendered])
+        except (EOFError, OSError):
+            found = rendered = None
+        self._fetched += 1
+        with suppress(OSError):  # it may be through
+            self._channel.send_bytes(b"fetched")
+        self._in_step = found == mark
+        return rendered if self._in_step else None
+
+    def stop(self) -> None:
+        """End the process, whatever it does."""
+        self._channel.close()
+        self._process.terminate()
+        self._process.join()
+
+
+def _work(
+    again: Callable[[], Iterable[Batch]],
+    make: Callable[[], Renderer],
+    turn: int,
+    jobs: int,
+    slots: list[Any],
+    channel: Channel,
+    other: Channel,
+) -> None:
+    """What a worker does; `other` is the main process's end, which must not stay open here."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+    other.close()
+    # What there is to say of the capture the main process says; if this one fails, that renders for it.
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (open as long as the process)
+    views = [memoryview(slot).cast("B") for slot in slots]
+    renderer, rendered = make(), count()
+    with suppress(EOFError, OSError):  # nobody fetches any more
+        for index, batch in enumerate(again()):
+            if index % jobs != turn:
+                continue
+            number = next(rendered)
+            if number >= _AHEAD:
+                channel.recv_bytes()
+            result: str | bytes | int = renderer.render(batch)
+            if isinstance(result, bytes) and len(result) <= _SLOT:
+                views[number % _AHEAD][: len(result)] = result
+                result = len(result)
+            channel.send((_mark(batch), result))
