@@ -111,6 +111,7 @@ def decode(
         sink.write(sink.encode(renderer.render(())))
         batches = run.records(count)
         several = jobs > 1 if jobs else run.size >= _JOBS_FROM and (verbose or output_format != "text")
+        # (Up to a count there is little to render, and workers would not know where to stop.)
         if several and not run.live and count is None:
             from decoder.commands.parallel import processors, render_in_order
 
