@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .message import Direction, EnumStyle
 
-__all__ = ["Body"]
+__all__ = ["Body", "Kind", "kind_of", "ret_type_of"]
 
 JSON = 1
 _LIMITS = Limits()
@@ -35,7 +35,7 @@ class Body:
     def __init__(
         self, proto_id: int, direction: Direction, format: int, plaintext: bytes | None, limits: Limits = _LIMITS
     ) -> None:
-        self._kind = _kind(proto_id, direction)
+        self._kind = kind_of(proto_id, direction)
         self._format = format
         self._plaintext = plaintext
         if plaintext is None:
@@ -88,8 +88,7 @@ class Body:
         """The SDK's name of the retType of a response or push; the number as text where it has none."""
         if self.message is None or not self._kind.has_ret_type:
             return None
-        number: int = self.message.retType  # type: ignore[attr-defined]
-        return _ret_types().get(number) or str(number)
+        return ret_type_of(self.message)
 
     @property
     def packet_id(self) -> dict[str, Any] | None:
@@ -148,13 +147,19 @@ class Body:
         return text_view(self._plaintext) if self._format == JSON else wire_view(self._plaintext)
 
 
+def ret_type_of(body: ProtobufMessage) -> str:
+    """The SDK's name of the retType of a body that has one; the number as text where it has none."""
+    number: int = body.retType  # type: ignore[attr-defined]
+    return _ret_types().get(number) or str(number)
+
+
 @functools.cache
 def _ret_types() -> dict[int, str]:
     names = schema.enum_names(schema.enum_descriptor("Common.RetType"), "sdk")
     return {number: str(name) for number, name in names.items()}
 
 
-class _Kind(NamedTuple):
+class Kind(NamedTuple):
     """What all bodies of a protocol in one direction have in common."""
 
     proto: str | None
@@ -164,13 +169,14 @@ class _Kind(NamedTuple):
 
 
 @functools.lru_cache(4096)
-def _kind(proto_id: int, direction: Direction) -> _Kind:
+def kind_of(proto_id: int, direction: Direction) -> Kind:
+    """The kind of the bodies of a protocol in one direction."""
     protocol = schema.protocol(proto_id)
     name = None if protocol is None else protocol.name
     cls = schema.body_class(proto_id, direction)
     if cls is None:
-        return _Kind(name, None, False, False)
+        return Kind(name, None, False, False)
     fields = cls.DESCRIPTOR.fields_by_name
     c2s = fields["c2s"].message_type if "c2s" in fields else None
     has_packet_id = c2s is not None and "packetID" in c2s.fields_by_name
-    return _Kind(name, cls, "retType" in fields, has_packet_id)
+    return Kind(name, cls, "retType" in fields, has_packet_id)

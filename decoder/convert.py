@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .convert_fields import Descriptor
     from .message import EnumStyle
 
-__all__ = ["from_dict", "note", "parse_body", "to_dict", "unknown_fields"]
+__all__ = ["from_dict", "note", "parse_body", "parse_known", "to_dict", "unknown_fields"]
 
 _NOTED_PLACES = 8
 """Places that one note names; a hostile message could have millions."""
@@ -40,24 +40,40 @@ def parse_body(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage
     fields, or holds none but unknown fields; ``(None, problem, False)`` does not parse.  That there are
     unknown fields is only a suspicion where the bytes are not in protobuf's usual order; `unknown_fields` tells.
 
+    """
+    if len(data) <= _SMALL:
+        message = parse_known(cls, data)
+        if message is not None:
+            return message, None, False
+    try:
+        return _parse_carefully(cls, data)
+    except Exception as error:
+        from google.protobuf.message import DecodeError
+
+        if isinstance(error, DecodeError):
+            return None, "bad-body: not a protobuf message", False
+        raise
+
+
+def parse_known(cls: type[ProtobufMessage], data: bytes) -> ProtobufMessage | None:
+    """`data` as a complete message of fields that the schema knows; None if it is anything else.
+
     The usual case takes one look: what is left without the unknown fields serialises to `data`, and
     serialising has looked for required fields on its way, in half the time of IsInitialized().
     """
     try:
-        if len(data) <= _SMALL:
-            message = cls.FromString(data)
-            message.DiscardUnknownFields()
-            if message.SerializeToString() == data:
-                return message, None, False
-        return _parse_carefully(cls, data)
+        message = cls.FromString(data)
+        message.DiscardUnknownFields()
+        known = message.SerializeToString()
+        # (Of another length than `data` are bytes that are not in protobuf's usual form.)
+        if known == data or len(known) == len(cls.FromString(data).SerializeToString()):
+            return message
     except Exception as error:
         from google.protobuf.message import DecodeError, EncodeError
 
-        if isinstance(error, EncodeError):
-            return _parse_carefully(cls, data)
-        if isinstance(error, DecodeError):
-            return None, "bad-body: not a protobuf message", False
-        raise
+        if not isinstance(error, (DecodeError, EncodeError)):
+            raise
+    return None
 
 
 def _parse_carefully(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage, str | None, bool]:

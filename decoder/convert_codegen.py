@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from .message import EnumStyle
 
-__all__ = ["BAD_UTF8", "REDACTED", "UNKNOWN_ENUM_VALUE", "Builder", "builder"]
+__all__ = ["BAD_UTF8", "REDACTED", "UNKNOWN_ENUM_VALUE", "Builder", "Builders", "builder"]
 
 Builder = Callable[["ProtobufMessage", list[str]], dict[str, Any]]
 """Takes a message and a list, to which it appends the kind of note that a value deserves."""
@@ -42,10 +42,7 @@ REDACTED = "[redacted]"
 UNKNOWN_ENUM_VALUE = "unknown-enum-value"
 BAD_UTF8 = "bad-utf8"
 
-_USED_TWICE = ("enum", "double", "string")  # the kinds whose value is tested and then shown
-
-_factories: dict[tuple[EnumStyle, bool, bool], _Factory] = {}
-_lock = Lock()
+_builders: dict[tuple[EnumStyle, bool, bool], Builders] = {}
 
 
 def builder(cls: type[ProtobufMessage], enums: EnumStyle, redact: bool, complete: bool) -> Builder:
@@ -55,24 +52,32 @@ def builder(cls: type[ProtobufMessage], enums: EnumStyle, redact: bool, complete
     Raises ValueError for an enum style that does not exist.
     """
     try:
-        return _factories[enums, redact, complete].builders[cls]
+        return _builders[enums, redact, complete][cls]
     except KeyError:
         if enums not in ("sdk", "proto", "number"):
             raise ValueError(f"no enum style {enums!r}: sdk, proto or number") from None
-        with _lock:
-            factory = _factories.setdefault((enums, redact, complete), _Factory(enums, redact, complete))
-            factory.add(cls)
-        return factory.builders[cls]
+        return _builders.setdefault((enums, redact, complete), Builders(enums, redact, complete))[cls]
 
 
-class _Factory:
-    """Generates builders for one enum style, with or without secrets; they share a namespace."""
+class Builders(dict[type["ProtobufMessage"], Builder]):
+    """Builders by message type, generated when first asked for: of one enum style, with or without secrets.
 
-    def __init__(self, enums: EnumStyle, redact: bool, complete: bool) -> None:
-        self.builders: dict[type[ProtobufMessage], Builder] = {}
+    `parts`, if given, gives by its type what turns the bytes that an outline leaves unread into plain data.
+    """
+
+    def __init__(
+        self,
+        enums: EnumStyle,
+        redact: bool,
+        complete: bool,
+        parts: Callable[[type[ProtobufMessage]], Callable[[bytes], Any]] | None = None,
+    ) -> None:
+        super().__init__()
         self._enums: EnumStyle = enums
         self._redact = redact
         self._complete = complete
+        self._parts = parts
+        self._lock = Lock()
         self._names: dict[type[ProtobufMessage], str] = {}
         self._namespace: dict[str, Any] = {
             "nonfinite": plain_double,
@@ -82,19 +87,21 @@ class _Factory:
             "unknown": _unknown,
         }
 
-    def add(self, cls: type[ProtobufMessage]) -> None:
+    def __missing__(self, cls: type[ProtobufMessage]) -> Builder:
         """Generate the builder of `cls` and of every type in it."""
-        # `builders` shows a type to other threads only when everything that it calls is there too.
-        made: dict[type[ProtobufMessage], Builder] = {}
-        pending = [cls]
-        while pending:
-            current = pending.pop()
-            if current in made or current in self.builders:
-                continue
-            source = self._source(current, pending)
-            exec(compile(source, f"<converter of {current.DESCRIPTOR.full_name}>", "exec"), self._namespace)
-            made[current] = self._namespace[self._name(current)]
-        self.builders.update(made)
+        with self._lock:
+            # Another thread shall see a type only when everything that it calls is there too.
+            made: dict[type[ProtobufMessage], Builder] = {}
+            pending = [cls]
+            while pending:
+                current = pending.pop()
+                if current in made or current in self:
+                    continue
+                source = self._source(current, pending)
+                exec(compile(source, f"<converter of {current.DESCRIPTOR.full_name}>", "exec"), self._namespace)
+                made[current] = self._namespace[self._name(current)]
+            self.update(made)
+        return self[cls]
 
     def _name(self, cls: type[ProtobufMessage]) -> str:
         return self._names.setdefault(cls, f"build_{len(self._names)}")
@@ -108,62 +115,108 @@ class _Factory:
     def _source(self, cls: type[ProtobufMessage], pending: list[type[ProtobufMessage]]) -> str:
         has = self._constant("has", cls.HasField)
         fields = fields_of(cls.DESCRIPTOR)
-        # Those that are there in any case, as far as nothing that may be absent stands between them, in one go.
-        sure = list(takewhile(lambda field: self._complete and label(field.descriptor) == "required", fields))
-        items = ", ".join(f"{field.name!r}: {self._sure(field, pending)}" for field in sure)
-        lines = [f"def {self._name(cls)}(m, odd):", f" d = {{{items}}}"]
-        for field in fields[len(sure) :]:
+        first = list(takewhile(lambda field: self._is_sure(field) or self._is_optional_scalar(field), fields))
+        lines = [f"def {self._name(cls)}(m, odd):", *self._at_once(first, has, pending)]
+        for field in fields[len(first) :]:
             lines += self._field(field, has, pending)
         lines.append(" return d\n")
         return "\n".join(lines)
 
-    def _sure(self, field: Field, pending: list[type[ProtobufMessage]]) -> str:
-        """An expression for the plain form of a required field of `m`."""
-        if self._redact and field.secret:
-            return repr(REDACTED)
-        read = _read(field)
-        return self._value(field, f"(v := {read})" if field.kind in _USED_TWICE else read, pending)
+    def _is_sure(self, field: Field) -> bool:
+        return self._complete and label(field.descriptor) == "required"
+
+    def _is_optional_scalar(self, field: Field) -> bool:
+        return not (field.repeated or field.kind == "message" or self._hides(field))
+
+    def _hides(self, field: Field) -> bool:
+        return self._redact and field.secret
+
+    def _at_once(self, fields: list[Field], has: str, pending: list[type[ProtobufMessage]]) -> Iterable[str]:
+        """Builds fields in one go if all of them are there and none needs a second look, else one by one."""
+        tests, doubles, usual, careful = [], [], [], []
+        for i, field in enumerate(fields):
+            name, v = field.name, f"v{i}"
+            if self._hides(field):
+                plain, test, other = repr(REDACTED), "", ""
+            elif field.kind == "message":
+                plain, test, other = self._forms(field, _read(field), pending)
+            else:
+                yield f" {v} = {_read(field)}"
+                plain, test, other = self._forms(field, v, pending)
+            if not self._is_sure(field):
+                tests.append(_not_default(field, v))
+                careful.append(f"  if {_not_default(field, v)} or {has}(m, {name!r}):")
+            if field.kind == "double":
+                doubles.append(v)
+            elif test:
+                tests.append(test)
+            usual.append(f"{name!r}: {plain}")
+            careful.append(f"   d[{name!r}] = {f'{plain} if {test} else {other}' if test else plain}")
+            if self._is_sure(field):
+                careful[-1] = careful[-1][1:]
+        if doubles:  # (the sum of finite numbers may not be finite: then each gets its second look for nothing)
+            tests.append(f"(s := {' + '.join(doubles)}) - s == 0")
+        display = f"d = {{{', '.join(usual)}}}"
+        if tests:
+            yield from (f" if {' and '.join(tests)}:", f"  {display}", " else:", "  d = {}", *careful)
+        else:
+            yield f" {display}"
 
     def _field(self, field: Field, has: str, pending: list[type[ProtobufMessage]]) -> Iterable[str]:
+        """Builds one field."""
         name, read = field.name, _read(field)
-        if self._complete and label(field.descriptor) == "required":
-            return (f" d[{name!r}] = {self._sure(field, pending)}",)
-        present = f"{has}(m, {name!r})"
-        put = f"  d[{name!r}] ="
-        secret = self._redact and field.secret
+        put = f"d[{name!r}] ="
         if field.repeated:
-            item = repr(REDACTED) if secret else self._value(field, "x", pending, "x")
-            value = item if secret else "list(v)" if item == "x" else f"[{item} for x in v]"
-            return f" v = {read}", " if v:", f"{put} {value}"
-        if secret or field.kind == "message":
-            value = repr(REDACTED) if secret else self._value(field, read, pending)
-            return f" if {present}:", f"{put} {value}"
-        # An absent field reads as its default, so only then the question whether it is there.
-        when = f"v != {field.descriptor.default_value!r}" if field.descriptor.default_value else "v"
-        return f" v = {read}", f" if {when} or {present}:", f"{put} {self._value(field, 'v', pending)}"
+            item = repr(REDACTED) if self._hides(field) else self._value(field, "x", pending)
+            function = item.removesuffix("(x)")
+            items = "list(v)" if item == "x" else f"list(map({function}, v))" if function.isidentifier() else ""
+            return f" v = {read}", " if v:", f"  {put} {items or f'[{item} for x in v]'}"
+        if self._hides(field):
+            value = repr(REDACTED)
+        elif field.kind == "message":
+            value = self._value(field, read, pending)
+        else:
+            value = self._value(field, "v", pending)
+            if self._is_sure(field):
+                return f" v = {read}", f" {put} {value}"
+            # An absent field reads as its default, so only then the question whether it is there.
+            return f" v = {read}", f" if {_not_default(field, 'v')} or {has}(m, {name!r}):", f"  {put} {value}"
+        if self._is_sure(field):
+            return (f" {put} {value}",)
+        return f" if {has}(m, {name!r}):", f"  {put} {value}"
 
-    def _value(self, field: Field, first: str, pending: list[type[ProtobufMessage]], v: str = "v") -> str:
-        """An expression for the plain form of a value: `first` gives it where it is first needed, `v` after that."""
+    def _value(self, field: Field, v: str, pending: list[type[ProtobufMessage]]) -> str:
+        """An expression for the plain form of the value `v`."""
+        plain, test, other = self._forms(field, v, pending)
+        return f"{plain} if {test} else {other}" if test else plain
+
+    def _forms(self, field: Field, v: str, pending: list[type[ProtobufMessage]]) -> tuple[str, str, str]:
+        """Expressions: the plain form of a usual value `v`, whether it is a usual one (or empty), and else its form."""
         kind = field.kind
         if kind == "message":
             from google.protobuf.message_factory import GetMessageClass
 
             cls = GetMessageClass(field.message_type)
             pending.append(cls)
-            return f"{self._name(cls)}({first}, odd)"
+            return f"{self._name(cls)}({v}, odd)", "", ""
         if kind == "enum":
             table = self._constant("names", self._enum_table(field))
             unknown = f"unknown({v}, odd)"
-            return f"{table}[{v}] if {first} in {table} else {f'str({unknown})' if field.wide else unknown}"
-        if kind == "bits":
-            return f"{self._constant('bits', self._bit_formatter(field))}({first}, odd)"
+            return f"{table}[{v}]", f"{v} in {table}", f"str({unknown})" if field.wide else unknown
         if kind == "double":
-            return f"{v} if {first} - {v} == 0 else nonfinite({v})"
+            return v, f"{v} - {v} == 0", f"nonfinite({v})"
         if kind == "string":
-            return f"{v} if {first}.__class__ is str else text({v}, odd)"
-        if kind == "float" or kind == "bytes":
-            return f"plain_{kind}({first})"
-        return f"str({first})" if field.wide else first
+            return v, f"{v}.__class__ is str", f"text({v}, odd)"
+        if kind == "bytes":
+            part = schema.part_class(field.descriptor) if self._parts else None
+            if self._parts and part:
+                return f"{self._constant('part', self._parts(part))}({v})", "", ""
+            return f"plain_bytes({v})", "", ""
+        if kind == "bits":
+            return f"{self._constant('bits', self._bit_formatter(field))}({v}, odd)", "", ""
+        if kind == "float":
+            return f"plain_float({v})", "", ""
+        return f"str({v})" if field.wide else v, "", ""
 
     def _enum_table(self, field: Field) -> dict[int, str | int]:
         assert field.enum is not None
@@ -193,6 +246,11 @@ class _Factory:
 def _read(field: Field) -> str:
     name = field.name
     return f"getattr(m, {name!r})" if keyword.iskeyword(name) else f"m.{name}"
+
+
+def _not_default(field: Field, v: str) -> str:
+    """Whether `v`, what was read from a scalar field, shows that it is there."""
+    return f"{v} != {field.descriptor.default_value!r}" if field.descriptor.default_value else v
 
 
 def _unknown(value: int, odd: list[str]) -> int:

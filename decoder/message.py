@@ -242,6 +242,11 @@ class Message:
         return body
 
     @property
+    def is_parsed(self) -> bool:
+        """Whether the body was asked for before."""
+        return self._body is not None
+
+    @property
     def protobuf(self) -> ProtobufMessage | None:
         """The body as a protobuf message of the package's own schema (a JSON body too), or None."""
         return self.content.message
@@ -289,10 +294,23 @@ class Message:
     def record(self, enums: EnumStyle = "sdk", *, show_secrets: bool = False) -> dict[str, Any]:
         """The record of the JSON Lines contract, ready for a JSON writer."""
         content = self._body or self.content
+        body = content.to_dict(enums, redact=not show_secrets)
+        raw = None if body is not None else content.raw(show_secrets=show_secrets)
+        return self.record_with(content.proto, content.ret_type, content.packet_id, body, raw, self.notes)
+
+    def record_with(
+        self,
+        proto: str | None,
+        ret_type: str | None,
+        packet_id: dict[str, Any] | None,
+        body: dict[str, Any] | None,
+        raw: Any,
+        notes: list[str],
+    ) -> dict[str, Any]:
+        """As `record`, with what comes from the body given by the caller."""
         flow = self.flow
         _, proto_id, format, version, serial_no, body_len, sha1, _ = self.header
         latency = self.latency_ns
-        body = content.to_dict(enums, redact=not show_secrets)
         return {
             "number": self.number,
             "frames": self._frames,
@@ -304,7 +322,7 @@ class Message:
             "direction": flow.direction,
             "kind": self.kind,
             "proto_id": proto_id,
-            "proto": content.proto,
+            "proto": proto,
             "format": FORMATS.get(format) or str(format),
             "version": version,
             "serial_no": serial_no,
@@ -313,13 +331,13 @@ class Message:
             "encryption": self.encryption,
             "verdict": self.verdict,
             "reason": self.reason,
-            "packet_id": content.packet_id,
+            "packet_id": packet_id,
             "request": self.request,
             "latency_ms": None if latency is None else latency / 1_000_000,
-            "ret_type": content.ret_type,
+            "ret_type": ret_type,
             "body": body,
-            "raw": None if body is not None else content.raw(show_secrets=show_secrets),
-            "notes": self.notes,
+            "raw": raw,
+            "notes": notes,
         }
 
     def __repr__(self) -> str:

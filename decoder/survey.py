@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .convert_fields import Descriptor
     from .limits import Limits
 
-__all__ = ["excess_of_json", "excess_of_protobuf"]
+__all__ = ["excess_of_json", "excess_of_protobuf", "harmless_length"]
 
 # Bytes, as measured from protobuf 5.26 to 7.36 and CPython 3.10 to 3.13: parsed and as plain data, both alive at once.
 _MESSAGE, _MEMBER = 256, 16  # a message, and each field that its type has
@@ -45,12 +45,17 @@ class _Type(NamedTuple):
 _types: dict[Descriptor, _Type] = {}
 
 
+def harmless_length(limits: Limits) -> int:
+    """How long a body may be, in bytes, that goes beyond no limit, whatever protobuf message it is."""
+    return limits.max_parsed // _WORST if limits.max_depth >= _SCHEMA_DEPTH else 0
+
+
 def excess_of_protobuf(data: bytes, descriptor: Descriptor, limits: Limits) -> str | None:
     """The remark ``too-large`` or ``too-deep`` if `data`, a message of the type `descriptor`, goes beyond a limit.
 
     None for bytes that are no message at all: reading them says so at once.
     """
-    if len(data) * _WORST <= limits.max_parsed and limits.max_depth >= _SCHEMA_DEPTH:
+    if len(data) <= harmless_length(limits):
         return None
     try:
         return _survey(data, descriptor, limits.max_parsed, limits.max_depth)

@@ -13,13 +13,19 @@ __all__ = ["escape", "json_safe", "quote"]
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _PLAIN = re.compile(r"[\w.+:/@-]+|\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d(\.\d{1,9})?)?", re.ASCII)
 
-# In UTF-8: DEL and C1 controls, the soft hyphen, marks and overrides of direction, line and paragraph separators,
-# what has no width, tags.  A lead byte is never a continuation, so bytes can be searched as they are.
-_INVISIBLE = re.compile(
-    rb"\x7f|\xc2[\x80-\x9f\xad]|\xd8\x9c|\xe1\xa0\x8e|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]"
-    rb"|\xef\xbb\xbf|\xef\xbf[\xb9-\xbb]|\xf3\xa0[\x80\x81][\x80-\xbf]"
-)
-_LEADS = (b"\x7f", b"\xc2", b"\xd8", b"\xe1", b"\xe2", b"\xef", b"\xf3")
+# What is invisible in UTF-8, by the first byte (which is never one of the others, so bytes can be searched as they are).
+_INVISIBLE = {
+    pattern[:1]: re.compile(pattern)
+    for pattern in (
+        b"\x7f",  # DEL
+        b"\xc2[\x80-\x9f\xad]",  # C1 controls, the soft hyphen
+        b"\xd8\x9c",  # marks and overrides of direction, here and in the following
+        b"\xe1\xa0\x8e",
+        b"\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf])",  # what has no width; line and paragraph separators
+        b"\xef(?:\xbb\xbf|\xbf[\xb9-\xbb])",
+        b"\xf3\xa0[\x80\x81][\x80-\xbf]",  # tags
+    )
+}
 
 
 def escape(text: str | bytes, limit: int = 65_536) -> str:
@@ -54,9 +60,10 @@ def json_safe(text: bytes) -> bytes:
     The value stays the same.  JSON writers escape what is below 0x20 and pass the rest through: C1 controls,
     which some terminals obey, and overrides of the direction of writing.
     """
-    if not any(lead in text for lead in _LEADS):
-        return text
-    return _INVISIBLE.sub(_json_escape, text)
+    for first, pattern in _INVISIBLE.items():
+        if first in text:
+            text = pattern.sub(_json_escape, text)
+    return text
 
 
 def _escaped(character: str) -> str:

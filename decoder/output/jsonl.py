@@ -10,6 +10,7 @@ import orjson
 
 from decoder.message import Message
 from decoder.output.escape import json_safe
+from decoder.output.parts import KnownBodies
 
 if TYPE_CHECKING:
     from decoder.message import EnumStyle, Gap
@@ -23,18 +24,19 @@ class JsonLinesOutput:
     def __init__(self, enums: EnumStyle = "sdk", *, show_secrets: bool = False) -> None:
         self._enums: EnumStyle = enums
         self._show_secrets = show_secrets
+        self._known = KnownBodies(enums, show_secrets=show_secrets)
 
     def render(self, records: Iterable[Message | Gap]) -> bytes:
         """The lines of `records`."""
-        enums, show_secrets = self._enums, self._show_secrets
-        lines = [
-            _line(item.record(enums, show_secrets=show_secrets) if isinstance(item, Message) else item.record())
-            for item in records
-        ]
-        return json_safe(b"".join(lines))
+        return json_safe(b"".join([self._line(item) for item in records]))
+
+    def _line(self, item: Message | Gap) -> bytes:
+        if not isinstance(item, Message):
+            return _json(item.record())
+        return _json(self._known.record(item) or item.record(self._enums, show_secrets=self._show_secrets))
 
 
-def _line(record: dict[str, object]) -> bytes:
+def _json(record: dict[str, object]) -> bytes:
     try:
         return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:

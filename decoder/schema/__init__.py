@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decoder.schema.annotations import bits_enum, field_enum, has_secrets, is_secret
 from decoder.schema.enums import EnumStyle, bit_names, enum_names, enum_numbers
+from decoder.schema.outline import outline_class, part_class
 from decoder.schema.pool import enum_descriptor, message_class
 from decoder.schema.protocols import PUSH_IDS, Protocol, body_class, is_push, protocol, protocol_named, protocols
 
@@ -26,6 +27,8 @@ __all__ = [
     "is_push",
     "is_secret",
     "message_class",
+    "outline_class",
+    "part_class",
     "protocol",
     "protocol_named",
     "protocols",

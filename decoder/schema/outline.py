@@ -1,0 +1,73 @@
+"""Outlines: body types that leave the messages in c2s and s2c unread, as bytes.
+
+Most of a busy gateway's traffic says the same again: nine of ten levels of an order book, all candles of a poll but
+the last.  Whoever keeps what was made of a message by its bytes finds most of them in an outline already.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from decoder.schema.annotations import label
+from decoder.schema.pool import message_class, pool
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import FieldDescriptor
+    from google.protobuf.descriptor_pb2 import DescriptorProto
+    from google.protobuf.message import Message
+
+_LOCK = threading.Lock()
+_parts: dict[str, type[Message]] = {}  # by the full name of the field that leaves them unread
+#: Types of which hardly two messages are the same: they hold an id, or what is new.
+_ALWAYS_NEW = frozenset(
+    (".Common.PacketID", ".Qot_Common.BasicQot", ".Qot_Common.Ticker", ".Trd_Common.Order", ".Trd_Common.OrderFill")
+)
+
+
+@cache
+def outline_class(cls: type[Message]) -> type[Message]:
+    """The outline of `cls`, the type of a request's or a response's body: the same bytes, but ``s2c.klList`` is bytes.
+
+    Its fields have the names, numbers and annotations of the original; `part_class` has the type of those left unread.
+    """
+    from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+    from google.protobuf.message_factory import GetMessageClass
+
+    body = cls.DESCRIPTOR
+    package = f"outline.{body.full_name}"
+    file = FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto2")
+    file.dependency[:] = [body.file.name, *(other.name for other in body.file.dependencies)]
+    outer = _copy(body, file.message_type.add(), "Body")
+    for field in outer.field:
+        if field.type != FieldDescriptorProto.TYPE_MESSAGE:
+            continue
+        inner = _copy(body.fields_by_name[field.name].message_type, file.message_type.add(), f"In_{field.name}")
+        field.type_name = f".{package}.{inner.name}"
+        for part in inner.field:
+            if part.type == FieldDescriptorProto.TYPE_MESSAGE and part.type_name not in _ALWAYS_NEW:
+                _parts[f"{package}.{inner.name}.{part.name}"] = message_class(part.type_name[1:])
+                part.type = FieldDescriptorProto.TYPE_BYTES
+                part.ClearField("type_name")
+    with _LOCK:
+        pool().AddSerializedFile(file.SerializeToString())
+    return GetMessageClass(pool().FindMessageTypeByName(f"{package}.{outer.name}"))
+
+
+def part_class(field: FieldDescriptor) -> type[Message] | None:
+    """The type of the message that `field` of an outline leaves unread; None for any other field."""
+    return _parts.get(field.full_name)
+
+
+def _copy(original: Any, message: DescriptorProto, name: str) -> DescriptorProto:
+    """Make `message` a type of the fields of `original`; the types defined in there stay there."""
+    original.CopyToProto(message)
+    message.name = name
+    del message.nested_type[:]
+    del message.enum_type[:]
+    for field in message.field:
+        # protobuf 7 says so in the words of editions, and does not take them back in proto2.
+        field.options.ClearField("features")
+        field.label = field.Label.Value(f"LABEL_{label(original.fields_by_name[field.name]).upper()}")
+    return message
