@@ -13,7 +13,7 @@ __all__ = ["escape", "json_safe", "quote"]
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _PLAIN = re.compile(r"[\w.+:/@-]+|\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d(\.\d{1,9})?)?", re.ASCII)
 
-# What is invisible in UTF-8, by the first byte (which is never one of the others, so bytes can be searched as they are).
+# What is invisible in UTF-8, by its first byte (never one of the others, so bytes are searched as they are).
 _INVISIBLE = {
     pattern[:1]: re.compile(pattern)
     for pattern in (

@@ -80,7 +80,7 @@ class KnownBodies:
         kind = kind_of(proto_id, direction)
         if kind.cls is None:
             return None
-        outline = schema.outline_class(kind.cls)
+        outline = schema.outline_class(kind.cls.DESCRIPTOR.full_name)
         return _Plan(kind, outline, self._outlines[outline])
 
     def _parts_of(self, cls: type[ProtobufMessage]) -> Callable[[bytes], orjson.Fragment]:

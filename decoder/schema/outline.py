@@ -27,16 +27,16 @@ _ALWAYS_NEW = frozenset(
 
 
 @cache
-def outline_class(cls: type[Message]) -> type[Message]:
-    """The outline of `cls`, the type of a request's or a response's body: the same bytes, but ``s2c.klList`` is bytes.
+def outline_class(full_name: str) -> type[Message]:
+    """The outline of a body type (``Qot_GetKL.Response``): it reads the same bytes, but ``s2c.klList`` is bytes.
 
     Its fields have the names, numbers and annotations of the original; `part_class` has the type of those left unread.
     """
     from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
     from google.protobuf.message_factory import GetMessageClass
 
-    body = cls.DESCRIPTOR
-    package = f"outline.{body.full_name}"
+    body = message_class(full_name).DESCRIPTOR
+    package = f"outline.{full_name}"
     file = FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto2")
     file.dependency[:] = [body.file.name, *(other.name for other in body.file.dependencies)]
     outer = _copy(body, file.message_type.add(), "Body")
