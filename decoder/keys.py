@@ -18,7 +18,7 @@ from .cipher import SessionKey
 from .errors import KeyFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from Crypto.PublicKey.RSA import RsaKey
 
@@ -44,17 +44,8 @@ class RsaPrivateKey:
         self.is_sample = hashlib.sha256(modulus).hexdigest() == _SAMPLE_KEY
         """Whether this is the public sample key: it protects nothing."""
 
-    def __reduce__(self) -> tuple[Callable[[str, bytes], RsaPrivateKey], tuple[str, bytes]]:
-        return _restored, (self.name, self.key.export_key("DER"))  # for worker processes that are not forked
-
     def __repr__(self) -> str:
         return f"<RsaPrivateKey {self.name}>"
-
-
-def _restored(name: str, der: bytes) -> RsaPrivateKey:
-    from Crypto.PublicKey import RSA
-
-    return RsaPrivateKey(name, RSA.import_key(der))
 
 
 class KeyRing:

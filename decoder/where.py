@@ -61,9 +61,6 @@ class Filter:
         """Whether the expression holds for `item`."""
         return self._message(item) if isinstance(item, Message) else self._gap(item)
 
-    def __reduce__(self) -> tuple[Callable[[str], Filter], tuple[str]]:
-        return compile_filter, (self.text,)
-
     def __repr__(self) -> str:
         return f"<Filter {self.text!r}>"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,7 @@ from decoder.errors import SchemaError
 
 if TYPE_CHECKING:
     from decoder.commands.parallel import Renderer
-    from decoder.keys import KeyRing
-    from decoder.message import EnumStyle, Gap, Message
+    from decoder.message import EnumStyle
 
 __all__ = ["decode"]
 
@@ -53,7 +52,7 @@ _JOBS_FROM = 8 * 1024 * 1024  # bytes of input: to render less takes no longer t
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Processes that decode and render (default: all processors for long inputs, but one for lines of text).",
+    help="Processes that render (default: all processors for long inputs, but one for lines of text).",
 )
 @common_options
 @click.pass_context
@@ -110,13 +109,12 @@ def decode(
         run.show_progress = not sink.terminal
         sink.write(sink.encode(renderer.render(())))
         batches = run.records(count)
-        several = jobs > 1 if jobs else run.size >= _JOBS_FROM and (verbose or output_format != "text")
-        # (Up to a count there is little to render, and workers would not know where to stop.)
-        if several and not run.live and count is None:
+        long = run.size >= _JOBS_FROM and count is None
+        several = jobs > 1 if jobs else long and (verbose or output_format != "text")
+        if several and not run.live:
             from decoder.commands.parallel import processors, render_in_order
 
-            again = partial(_records, captures, options, run.keys)
-            rendered = render_in_order(batches, again, partial(_headed, make), jobs or processors())
+            rendered = render_in_order(batches, partial(_headed, make), jobs or processors())
         else:
             rendered = map(renderer.render, batches)
         for part in rendered:
@@ -149,15 +147,6 @@ def _renderer(
     from decoder.output.text import TextOutput
 
     return TextOutput(enums, show_secrets=show_secrets, utc=utc, color=color, width=width, encoding=encoding)
-
-
-def _records(captures: tuple[str, ...], options: Options, keys: KeyRing) -> Iterator[list[Message | Gap]]:
-    """What `Run.records` gives, once more, in another process."""
-    from decoder.commands.run import Run
-
-    run = Run(captures, options, keys=keys)
-    run.show_progress = False
-    return run.records()
 
 
 def _headed(make: Callable[[], Renderer]) -> Renderer:

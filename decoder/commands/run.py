@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from decoder.capture import RawPacket
     from decoder.commands.options import Options
     from decoder.errors import CaptureError
-    from decoder.keys import KeyRing
     from decoder.message import Gap
     from decoder.outlet import ConnectionInfo, Summary
 
@@ -54,8 +53,7 @@ def say(line: str) -> None:
 class Run:
     """One pass over `captures`, read as one in time order.
 
-    `keys`: those of the options if not given.  `on_connection` and `on_retransmission` are those of `Decoder`.  Raises
-    KeyFileError.
+    `on_connection` and `on_retransmission` are those of `Decoder`.  Raises KeyFileError.
     """
 
     def __init__(
@@ -63,11 +61,10 @@ class Run:
         captures: Sequence[str],
         options: Options,
         *,
-        keys: KeyRing | None = None,
         on_connection: Callable[[ConnectionInfo], None] | None = None,
         on_retransmission: Callable[[int], None] | None = None,
     ) -> None:
-        self.keys = options.key_ring() if keys is None else keys
+        self.keys = options.key_ring()
         self.decoder = Decoder(
             keys=self.keys,
             ports=options.ports,
