@@ -52,6 +52,11 @@ class Buffer:
         """Forget all bytes before `offset`."""
         if offset <= self.base:
             return
+        if offset == self.end:
+            self.data.clear()
+            self.base = self._begin = offset
+            self._first = len(self._ends)
+            return
         del self.data[: offset - self.base]
         self.base = offset
         first = bisect_right(self._ends, offset, self._first)
@@ -78,14 +83,10 @@ class Buffer:
         last = min(bisect_left(self._ends, end, first), len(self._ends) - 1)
         if first >= last:
             return self._numbers[last], self._times[last]
-        used: set[int] = set()
-        latest, time_ns = -1, 0
-        for index in range(first, last + 1):
-            numbers = self._numbers[index]
-            used.update(numbers)
-            if max(numbers) > latest:
-                latest, time_ns = max(numbers), self._times[index]
-        return tuple(sorted(used)), time_ns
+        numbers = self._numbers[first : last + 1]
+        used = sorted(set().union(*numbers))
+        latest = next(index for index in range(last, first - 1, -1) if used[-1] in self._numbers[index])
+        return tuple(used), self._times[latest]
 
     def replace(self, start: int, data: bytes, numbers: tuple[int, ...], time_ns: int) -> None:
         """Put other bytes in the place of those at `start`; the part of `data` that lies outside is ignored."""

@@ -219,7 +219,7 @@ class _Lane:
         self.order = order
         self.batch: list[RawPacket] = []
         self.at = 0
-        self._latest = 0
+        self._latest: int | None = None  # time in the batch, once it matters
         self._on_error = on_error
         self._batches = reader.batches()
 
@@ -231,7 +231,7 @@ class _Lane:
         except CaptureError as error:
             self.batch = []
             self._on_error(self.reader, error)
-        self._latest = max(map(_TIME, self.batch), default=0)
+        self._latest = None
         return bool(self.batch)
 
     def park(self) -> None:
@@ -244,7 +244,12 @@ class _Lane:
         """The packet at hand and those after it that come before `limit`: the time and order of the next lane."""
         batch, at, order = self.batch, self.at, self.order
         stop = len(batch)
-        if limit is not None and (self._latest, order) >= limit:
+        if limit is None:
+            self.at = stop
+            return batch[at:]
+        if self._latest is None:
+            self._latest = max(map(_TIME, batch))
+        if (self._latest, order) >= limit:
             stop = at + 1
             while stop < len(batch) and (batch[stop][0], order) < limit:
                 stop += 1

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from .alignment import Aligner, resembles
 from .buffer import Buffer
 from .evidence import END, HOLE, MORE, Evidence, PendingFrame
-from .header import HEADER, HEADER_LEN, MAGIC, Header, begins_with_header
+from .header import HEADER, HEADER_LEN, MAGIC, Header, begins_with_header, plausible
 from .reassembly import CHUNK_COST
 from .search import Search
 
@@ -110,7 +110,7 @@ class Framer:
             self._buffer.append(data, numbers, time_ns, offset)
             self.buffered += len(data)
             return
-        if self.in_step:
+        if self.in_step or self._starts_with(data, offset):
             used = self._cut_run(data, numbers, time_ns, offset)
             if used == len(data):
                 return
@@ -209,6 +209,22 @@ class Framer:
         if frame is not None and self.buffered and not frame.given:
             self._quiet_to = min(frame.end, self._buffer.base + self._look_at)
 
+    def _starts_with(self, data: bytes, offset: int) -> bool:
+        """Whether the stream is known to begin at `offset`, and `data` with a header: no search is needed then."""
+        search, sink = self._search, self._sink
+        if not (search.active and search.at_start and sink.begins) or self._buffer or len(data) < HEADER_LEN:
+            return False
+        header: Header = _unpack(data)
+        if not plausible(header, self._max_body):
+            return False
+        body = data[HEADER_LEN : HEADER_LEN + header[5]]
+        if not (sink.starts(header) or (len(body) == header[5] and sink.proves(header, body))):
+            return False
+        self._at = offset
+        search.end(offset)
+        self.in_step = True
+        return True
+
     # In sync
 
     def _cut_run(self, data: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> int:
@@ -251,17 +267,12 @@ class Framer:
     def _begin_frame(self, then: int) -> bool:
         """A header must stand at `_at`."""
         at, buffer, before = self._at, self._buffer, self._frame
-        if before is None and buffer.pieces == 1 and self._opened is None:
-            numbers, time_ns = buffer.origin(at, buffer.end)
-            used = self._cut_run(buffer.read(at, buffer.end), numbers, time_ns, at)
-            if used:
-                self._at = at + used
-                buffer.drop(self._at)
-                return True
         head = buffer.read(at, at + HEADER_LEN)
         if len(head) < HEADER_LEN and MAGIC.startswith(head[:2]):
             return False
         header: Header | None = _unpack(head) if len(head) == HEADER_LEN else None
+        if before is None and header is not None and self._cut_rest(header):
+            return True
         if (
             header is None
             or header[0] != MAGIC
@@ -286,6 +297,17 @@ class Framer:
             self._at = at + HEADER_LEN
             self._lose_sync()
         return True
+
+    def _cut_rest(self, header: Header) -> bool:
+        """Give out whole frames, the first of them with `header`, if all bytes at hand are of one packet."""
+        at, buffer = self._at, self._buffer
+        if at + HEADER_LEN + header[5] > buffer.end or buffer.pieces > 1 or self._opened is not None:
+            return False
+        numbers, time_ns = buffer.origin(at, buffer.end)
+        used = self._cut_run(buffer.read(at, buffer.end), numbers, time_ns, at)
+        self._at = at + used
+        buffer.drop(self._at)
+        return used > 0
 
     def _complete(self, frame: PendingFrame) -> bool:
         """All bytes of the frame are there, except those that are lost."""

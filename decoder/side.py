@@ -281,7 +281,10 @@ class Side:
     @property
     def buffered(self) -> int:
         """Memory in use."""
-        size = self.framer.buffered + self.framer.overhead + self.stream.pending_bytes + self.copies.size
+        framer = self.framer
+        size = self.stream.pending_bytes + self.copies.size
+        if framer.buffered:
+            size += framer.buffered + framer.overhead
         if self.prologue is not None:
             size += self.prologue.size
         if self.stray is not None:

@@ -257,10 +257,11 @@ def test_the_fast_path_against_the_simple_one_on_messages_of_every_sort(data: st
     assert TextOutput(utc=True).render(drawn) == slow(drawn, TextOutput(utc=True))
 
 
-def test_many_connections_do_not_grow_the_tables() -> None:
+def test_many_connections_and_protocols_do_not_grow_the_tables() -> None:
     output = TextOutput()
-    for connection in range(20_000):
-        item = message()
-        item.flow = Flow(connection, "c2s", "a", "b")
+    for number in range(20_000):
+        item = message(number)
+        item.flow = Flow(number, "c2s", "a", "b")
         output.render([item])
-    assert len(output._heads) <= 8_192
+    assert len(output._flows) <= 8_192
+    assert sum(map(len, output._protocols.values())) <= 2 * 8_192

@@ -21,6 +21,7 @@ from decoder import schema
 from decoder.message import Gap, Message
 from decoder.output.digest import Digests, Memo, Reader, latency_text, local_time
 from decoder.output.escape import escape, quote
+from decoder.survey import harmless_length
 
 if TYPE_CHECKING:
     from decoder.message import Direction, EnumStyle, Flow
@@ -36,6 +37,8 @@ GAP_REASONS = {
 }
 
 Parts = list[tuple[str, str]]
+_Protocols = dict[int, tuple[str, Reader]]
+"""By protocol id: its column and that of the kind, and how to read a body."""
 
 _COLORS = {
     "time": "\x1b[2m",
@@ -48,8 +51,7 @@ _COLORS = {
 }
 _RESET = "\x1b[0m"
 _PROTOBUF = 0
-_SMALL = 64 * 1024  # bytes of a body that cannot take too much memory, whatever is in it
-_HEADS = 8_192
+_MOST = 8_192  # flows, and protocols in one direction, of which the columns are kept
 _SERIAL = 6  # columns
 _DIGITS = 10  # at least, of a time in nanoseconds: those before the last nine are the seconds
 _LATENCY = 7
@@ -81,52 +83,50 @@ class TextOutput:
         self._stamps = Memo[str](lambda second: local_time(int(second) if second.isdecimal() else 0, utc))
         self._zone = "Z" if utc else ""
         self._date = ""  # that was shown last, on a terminal
-        self._heads: dict[tuple[Flow, int], tuple[str, Reader]] = {}
-        self._protocols: dict[tuple[int, Direction], tuple[str, Reader]] = {}
+        self._protocols: dict[Direction, _Protocols] = {"c2s": {}, "s2c": {}}
+        self._flows: dict[Flow, tuple[str, _Protocols, int]] = {}
 
     def render(self, records: Iterable[Message | Gap]) -> str:
         """The lines of `records`."""
         if self._color or self._width is not None:
             return "".join([self._painted(item) for item in records])
         lines = []
-        heads, stamps, zone = self._heads, self._stamps, self._zone
+        flows, stamps, zone = self._flows, self._stamps, self._zone
         for item in records:
             # The fast path: a message without anything to remark, just as `_parts` would put it.
             if item.__class__ is Message and item.verdict == "verified" and item.own_notes is None:
                 header = item.header
-                head, read = heads.get((item.flow, header[1])) or self._head(item)
-                text = read(item.plaintext) if header[2] == _PROTOBUF and header[5] <= _SMALL else None  # type: ignore[arg-type]  # verified
+                place, protocols, longest = flows.get(item.flow) or self._flow(item.flow)
+                name, read = protocols.get(header[1]) or self._protocol(item)
+                text = read(item.plaintext) if header[2] == _PROTOBUF and header[5] <= longest else None  # type: ignore[arg-type]  # verified
                 if text:
                     digits = str(item.time_ns)
                     if len(digits) < _DIGITS:
                         digits = digits.zfill(_DIGITS)
                     serial = str(header[4]).ljust(_SERIAL)
                     answer = f" RET_OK {self._latency(item)}" if item.kind == "response" else ""
-                    lines.append(f"{stamps[digits[:-9]]}.{digits[-9:-3]}{zone}{head}{serial}{answer}{text}\n")
+                    lines.append(f"{stamps[digits[:-9]]}.{digits[-9:-3]}{zone}{place}{name}{serial}{answer}{text}\n")
                     continue
             lines.append("".join([text for _, text in self._parts(item)]).rstrip() + "\n")
         return "".join(lines)
 
-    def _head(self, message: Message) -> tuple[str, Reader]:
-        """What all messages of a protocol in one direction share: the start of the line, and how to read a body."""
-        flow = message.flow
-        name, read = self._protocols.get((message.proto_id, flow.direction)) or self._protocol(message)
-        if len(self._heads) >= _HEADS:
-            self._heads.clear()
-        known = self._heads[flow, message.proto_id] = (
-            f" {flow.connection:2} {self._arrows[flow.direction]} {name}",
-            read,
-        )
+    def _flow(self, flow: Flow) -> tuple[str, _Protocols, int]:
+        """Connection and direction, the protocols in this direction, how long a body may be to be read unseen."""
+        if len(self._flows) >= _MOST:
+            self._flows.clear()
+        place = f" {flow.connection:2} {self._arrows[flow.direction]} "
+        known = self._flows[flow] = place, self._protocols[flow.direction], harmless_length(flow.limits)
         return known
 
     def _protocol(self, message: Message) -> tuple[str, Reader]:
-        """The same on all connections: with a thousand of them the heads are made anew often."""
+        """The columns of protocol and kind, and how to read a body of it in this direction."""
         proto_id, direction = message.proto_id, message.direction
         cls = schema.body_class(proto_id, direction)
         name = f"{message.proto or f'unknown:{proto_id}':<20} {message.kind:<8} #"
-        if len(self._protocols) >= _HEADS:
-            self._protocols.clear()
-        known = self._protocols[proto_id, direction] = name, _unreadable if cls is None else self._digests.reader(cls)
+        protocols = self._protocols[direction]
+        if len(protocols) >= _MOST:
+            protocols.clear()
+        known = protocols[proto_id] = name, _unreadable if cls is None else self._digests.reader(cls)
         return known
 
     def _time(self, time_ns: int) -> str:
@@ -142,14 +142,15 @@ class TextOutput:
             explained = GAP_REASONS.get(item.reason, item.reason)
             start = f" {flow.connection:2} {self._arrows[flow.direction]} {'gap':<20} {item.reason:<8}"
             return [*parts, ("gap", f"{start} {size} {explained}")]
-        head, read = self._heads.get((flow, item.proto_id)) or self._head(item)
-        parts += [(item.kind, head), ("time", str(item.serial_no).ljust(_SERIAL))]
+        place, protocols, longest = self._flows.get(flow) or self._flow(flow)
+        name, read = protocols.get(item.proto_id) or self._protocol(item)
+        parts += [(item.kind, place + name), ("time", str(item.serial_no).ljust(_SERIAL))]
         text = None
         if (
             item.verdict == "verified"
             and item.header[2] == _PROTOBUF
             and item.plaintext is not None
-            and item.header[5] <= _SMALL
+            and item.header[5] <= longest
         ):
             text = read(item.plaintext)
         problem: str | None = None
