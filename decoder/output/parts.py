@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KnownBodies"]
 
-_KEPT = 40 * 1024 * 1024  # bytes that each of two generations of the parts of one type may take; 2/3 of it is usual
-_KEPT_IN_ALL = 64 * 1024 * 1024
+_KEPT = 24 * 1024 * 1024  # bytes that each of two generations of parts may take; 2/3 of it is usual
 _ENTRY = 250  # bytes that keeping a part takes beside its own and its JSON
 _LONGEST = 256 * 1024  # bytes of a body; a longer one would pass through here twice if it is odd
 
@@ -40,6 +39,7 @@ class KnownBodies:
 
     def __init__(self, enums: EnumStyle, *, show_secrets: bool) -> None:
         self._parts: dict[type[ProtobufMessage], _Parts] = {}
+        self._kept = _Kept(self._parts)
         self._limits: Limits | None = None
         self._longest = 0
         self._builders = Builders(enums, not show_secrets, complete=True)
@@ -85,14 +85,8 @@ class KnownBodies:
 
     def _parts_of(self, cls: type[ProtobufMessage]) -> Callable[[bytes], orjson.Fragment]:
         if cls not in self._parts:
-            self._parts[cls] = _Parts(cls, self._builders[cls], self._make_room)
+            self._parts[cls] = _Parts(cls, self._builders[cls], self._kept)
         return self._parts[cls].__getitem__
-
-    def _make_room(self) -> None:
-        """Forget what was not asked for lately if the parts of all types take too much."""
-        if sum(parts.kept for parts in self._parts.values()) > _KEPT_IN_ALL:
-            for parts in self._parts.values():
-                parts.age()
 
 
 class _Plan(NamedTuple):
@@ -107,46 +101,53 @@ class _Odd(Exception):
     """A message that is not just what the schema says."""
 
 
+class _Kept:
+    """How much memory the parts of all types take that were asked for lately."""
+
+    def __init__(self, parts: dict[type[ProtobufMessage], _Parts]) -> None:
+        self._parts = parts
+        self._size = 0  # bytes at most since the last cut
+
+    def add(self, size: int) -> None:
+        """So many bytes more; if that is too much, forget what was not asked for since this happened last."""
+        self._size += size
+        if self._size > _KEPT:
+            self._size = size
+            for parts in self._parts.values():
+                parts.age()
+
+
 class _Parts(dict[bytes, orjson.Fragment]):
-    """The JSON of messages of one type, by their bytes.
+    """The JSON of messages of one type, by their bytes."""
 
-    :ivar kept: bytes that those take at most which were asked for since the last call of `age`
-    """
-
-    def __init__(self, cls: type[ProtobufMessage], build: Builder, make_room: Callable[[], None]) -> None:
+    def __init__(self, cls: type[ProtobufMessage], build: Builder, kept: _Kept) -> None:
         super().__init__()
-        self.kept = 0
         self._cls = cls
         self._build = build
-        self._make_room = make_room
+        self._kept = kept
         self._older: dict[bytes, orjson.Fragment] = {}
 
     def __missing__(self, data: bytes) -> orjson.Fragment:
         most = 3 * len(data) + _ENTRY  # bytes of its JSON; twice its own are usual
         fragment = self._older.get(data)
         if fragment is None:
-            text = self._write(data)
+            message = parse_known(self._cls, data)
+            if message is None:
+                raise _Odd
+            odd: list[str] = []
+            plain = self._build(message, odd)
+            if odd:
+                raise _Odd
+            # The newline is cut off for the copy that this makes: orjson's own result takes a kilobyte, however short.
+            text = orjson.dumps(plain, None, orjson.OPT_APPEND_NEWLINE)[:-1]
             fragment = orjson.Fragment(text)
             if len(text) > most:
                 return fragment
-        self.kept += len(data) + most + _ENTRY
-        if self.kept > _KEPT:
-            self.age()
-            self._make_room()
+        self._kept.add(len(data) + most + _ENTRY)
         self[data] = fragment
         return fragment
-
-    def _write(self, data: bytes) -> bytes:
-        message = parse_known(self._cls, data)
-        odd: list[str] = []
-        plain = message and self._build(message, odd)
-        if plain is None or odd:
-            raise _Odd
-        # The newline is cut off for the copy that this makes: orjson's own result takes a kilobyte, however short.
-        return orjson.dumps(plain, option=orjson.OPT_APPEND_NEWLINE)[:-1]
 
     def age(self) -> None:
         """Forget what was not asked for since the last call."""
         self._older = self.copy()
         self.clear()
-        self.kept = 0
