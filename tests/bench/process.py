@@ -76,7 +76,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def usage(arguments: Sequence[str], environment: dict[str, str]) -> Usage:
-    """What a command costs whose output is thrown away.  Raises ToolError."""
+    """What a command costs that writes into a file, as a user would have it.  Raises ToolError."""
     launcher = [sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py"))]
     with output([*launcher, *arguments], environment) as printed:
         report = printed.read()
