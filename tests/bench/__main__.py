@@ -1,7 +1,7 @@
 """Measure and print the table of figures: ``python -m tests.bench``.
 
 Every tool runs once for its output, which is checked against the truth, and then in rounds, in turn with what it is
-compared with, its output thrown away.  A ratio is the median of the ratios of the rounds.  CPU time is that of the
+compared with, its output in a file.  A ratio is the median of the ratios of the rounds.  CPU time is that of the
 whole process and of those it starts.  A missing tool skips its row.  No figure makes the run fail; a wrong output does.
 """
 

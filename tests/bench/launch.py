@@ -14,11 +14,11 @@ import time
 
 def main() -> int:
     """Run the command and give its exit status."""
-    begin = time.perf_counter()
     with tempfile.TemporaryFile() as printed:
+        begin = time.perf_counter()
         process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=printed)
         _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - begin
+        wall = time.perf_counter() - begin
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     print(json.dumps([wall, usage.ru_utime + usage.ru_stime, peak]))
     process.returncode = os.waitstatus_to_exitcode(status)
