@@ -1,7 +1,8 @@
 # From nothing but Python 3.10 or newer, pip and make: everything else goes into $(VENV).
 #
 #   make demo     install the package and decode a recorded, encrypted session
-#   make test     install the test tools and run every check
+#   make check    lint, types and imports: less than a minute
+#   make test     install the test tools, make check, and run every test
 #   make format   put the sources into the shape that make test asks for
 #   make schema   compile the .proto files after an edit
 #   make readme   renew the output that README.md shows
@@ -20,7 +21,7 @@ BIN := $(VENV)/bin
 endif
 RUN := $(BIN)/python -m
 
-.PHONY: help demo test format schema readme bench fuzz clean
+.PHONY: help demo check test format schema readme bench fuzz clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -58,13 +59,17 @@ demo: $(VENV)/installed
 	$(call show,decode captures/cbc.pcap $(KEY) -V -c 1 --where "body.s2c.programStatus.programStatus.type=NEED_PHONE_VERIFY_CODE")
 	@printf '\n== Now your own: %s/opendump decode YOUR.pcap --rsa-key YOUR.pem (README.md tells how to get both)\n' "$(BIN)"
 
-test: $(VENV)/tools
+check: $(VENV)/tools
 	@echo "== ruff check: common mistakes"
 	@$(RUN) ruff check
 	@echo "== ruff format: the shape of the sources"
 	@$(RUN) ruff format --check
 	@echo "== mypy: types"
 	@$(RUN) mypy
+	@echo "== import-linter: storeys and circles"
+	@$(BIN)/lint-imports
+
+test: check
 	@echo "== pytest: the tests (a test that needs tshark or tcpdump is skipped where they are not installed)"
 	@$(RUN) pytest $(PYTEST_ARGS)
 

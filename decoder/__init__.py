@@ -18,13 +18,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from decoder.decoder import Decoder, read
+    from decoder.crypto.keyring import KeyRing
+    from decoder.engine.decoder import Decoder, read
     from decoder.errors import BodyError, CaptureError, FilterError, KeyFileError, OpenDError, SchemaError
-    from decoder.keys import KeyRing
     from decoder.limits import Limits
     from decoder.message import Gap, Message
-    from decoder.scapy_layer import OpenD
-    from decoder.scapy_session import OpenDSession, decode
+    from decoder.scapy.layer import OpenD
+    from decoder.scapy.session import OpenDSession, decode
 
     __version__: str
 
@@ -50,13 +50,13 @@ __all__ = [
 
 _DISTRIBUTION = "scapy-opend"
 _HOMES = {
-    "decoder": ("Decoder", "read"),
+    "crypto.keyring": ("KeyRing",),
+    "engine.decoder": ("Decoder", "read"),
     "errors": ("BodyError", "CaptureError", "FilterError", "KeyFileError", "OpenDError", "SchemaError"),
-    "keys": ("KeyRing",),
     "limits": ("Limits",),
     "message": ("Gap", "Message"),
-    "scapy_layer": ("OpenD",),
-    "scapy_session": ("OpenDSession", "decode"),
+    "scapy.layer": ("OpenD",),
+    "scapy.session": ("OpenDSession", "decode"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -93,4 +93,4 @@ def scapy_ext(ext: Any) -> None:
     from pathlib import Path
 
     ext.config(_DISTRIBUTION, _version())
-    ext.register("opend", mode=ext.MODE.CONTRIB, path=Path(__file__).with_name("opend.py"))
+    ext.register("opend", mode=ext.MODE.CONTRIB, path=Path(__file__).with_name("scapy") / "opend.py")

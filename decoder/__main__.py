@@ -1,6 +1,6 @@
 """``python -m decoder``: the command ``opendump``."""
 
-from decoder.cli import main
+from decoder.cli.main import main
 
 if __name__ == "__main__":
     main()

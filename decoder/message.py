@@ -6,37 +6,23 @@ asked for: whoever only counts messages does not pay for their bodies.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from . import schema
-from .body import Body
-from .header import FORMATS, Header
-from .limits import Limits
+from decoder import schema
+from decoder.body.body import Body
+from decoder.formatting.times import rfc3339
+from decoder.framing.header import FORMATS, Header
+from decoder.limits import Limits
+from decoder.vocabulary import HINTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from google.protobuf.message import Message as ProtobufMessage
 
-__all__ = ["HINTS", "Direction", "EnumStyle", "Flow", "Gap", "Kind", "Message", "rfc3339"]
+    from decoder.vocabulary import Direction, EnumStyle, Kind
 
-Direction = Literal["c2s", "s2c"]
-Kind = Literal["request", "response", "push"]
-EnumStyle = Literal["sdk", "proto", "number"]
-
-HINTS = {
-    "truncated": "the capture kept only the start of each packet; record with a larger snap length (tcpdump -s 0)",
-    "gap": "packets are missing from the capture; record closer to the client or with a larger buffer (tcpdump -B)",
-    "oversize": "the length in the header is over the limit; raise --max-memory if such a message is real",
-    "sha1-of-ciphertext": "the sender hashed the encrypted bytes, not the plain ones: a bug in its SDK",
-    "no-key": "the connection is encrypted; give OpenD's RSA private key (its rsa_private_key setting) with --rsa-key",
-    "wrong-key": "no given RSA key opens InitConnect; give the key file that OpenD's rsa_private_key setting names",
-    "handshake-missing": "InitConnect, which has the keys, is missing: give a key log with --keylog, or record it",
-    "sha1-mismatch": "the body does not have the SHA-1 in its header: damaged in transit, or hashed wrongly",
-}
-"""One line for each `reason`: what to do about it."""
-
+__all__ = ["Flow", "Gap", "Message"]
 
 DEFAULT_LIMITS = Limits()
 
@@ -58,24 +44,6 @@ class Flow:
 
     def __reduce__(self) -> tuple[type[Flow], tuple[int, Direction, str, str, Limits]]:
         return Flow, (self.connection, self.direction, self.src, self.dst, self.limits)
-
-
-def rfc3339(time_ns: int) -> str:
-    """`time_ns` (nanoseconds since 1970, UTC) as RFC 3339 with nine decimals."""
-    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
-    text = _seconds.get(seconds)
-    if text is None:  # a second holds thousands of messages
-        try:
-            text = (datetime(1970, 1, 1) + timedelta(seconds=seconds)).isoformat()
-        except OverflowError:  # the time stamp of a damaged capture
-            text = "9999-12-31T23:59:59"
-        if len(_seconds) > 4096:
-            _seconds.clear()
-        _seconds[seconds] = text
-    return f"{text}.{nanoseconds:09d}Z"
-
-
-_seconds: dict[int, str] = {}
 
 
 class Message:

@@ -6,21 +6,22 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from decoder.findings.context import Context
-from decoder.findings.drift import Drift
+from decoder.findings.exposure import Exposure
 from decoder.findings.finding import Finding, Findings
 from decoder.findings.lifetime import KEEP_ALIVE, NOTIFY, Last, Lifetime
-from decoder.findings.matching import TRADE_WRITES, Matching, Tally, report_failure
+from decoder.findings.push_sampler import PushSampler
 from decoder.findings.readability import CONFLICT, report_conflict, report_gap, report_unverified
-from decoder.findings.routine import Routine
-from decoder.findings.secrecy import INIT_CONNECT, Secrecy
+from decoder.findings.request_tracking import TRADE_WRITES, RequestTracking, Tally, report_failure
+from decoder.findings.schema_drift import SchemaDrift
 from decoder.findings.subscriptions import SUBSCRIBING, WATCHED_PUSHES, Subscriptions
 from decoder.findings.trade import ORDER_LIST, ORDER_PUSH, PLACING, Trade
 from decoder.message import Gap, Message
+from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
+    from decoder.conversation.summary import ConnectionInfo
     from decoder.findings.finding import Severity
     from decoder.message import Flow
-    from decoder.outlet import ConnectionInfo
 
 __all__ = ["Analyser"]
 
@@ -49,7 +50,7 @@ class Analyser:
         self._ended: list[ConnectionInfo] = []
         self._trade = Trade()
         self._tally = Tally()
-        self._drift = Drift()
+        self._drift = SchemaDrift()
         self._last_ns = 0
 
     def connection_ended(self, info: ConnectionInfo) -> None:
@@ -111,15 +112,15 @@ class Analyser:
 class _Connection:
     """The analyses of one connection."""
 
-    def __init__(self, context: Context, trade: Trade, drift: Drift, tally: Tally) -> None:
+    def __init__(self, context: Context, trade: Trade, drift: SchemaDrift, tally: Tally) -> None:
         self._context = context
         self._trade = trade
         self._drift = drift
-        self._secrecy = Secrecy(context)
-        self._matching = Matching(context, tally)
+        self._secrecy = Exposure(context)
+        self._matching = RequestTracking(context, tally)
         self._lifetime = Lifetime(context)
         self._subscriptions = Subscriptions(context)
-        self._routine = Routine()
+        self._routine = PushSampler()
         self._last: Last | None = None
 
     def gap(self, gap: Gap) -> None:

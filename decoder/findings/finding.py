@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from decoder.message import rfc3339
+from decoder.formatting.times import rfc3339
 
 __all__ = ["MEANINGS", "SEVERITIES", "Finding", "Findings", "Severity"]
 

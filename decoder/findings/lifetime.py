@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from decoder import schema
 from decoder.findings.context import SECOND, duration_text, protocol_name
-from decoder.output.escape import quote
+from decoder.formatting.escape import quote
+from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
 
+    from decoder.conversation.summary import ConnectionInfo
     from decoder.findings.context import Context
     from decoder.findings.finding import Severity
     from decoder.message import Message
-    from decoder.outlet import ConnectionInfo
 
 __all__ = ["KEEP_ALIVE", "NOTIFY", "Last", "Lifetime"]
 
 NOTIFY, KEEP_ALIVE = 1003, 1004
-_INIT_CONNECT = 1001
 
 _PATIENCE_NS = 30 * SECOND
 """After so long without a KeepAlive the gateway closes the connection (source: the vendor's documentation)."""
@@ -205,7 +205,7 @@ class Lifetime:
             return f", having said {told}"
         if self._overdue:
             return f", {duration_text(time_ns - self._alive_ns)} after the last KeepAlive"
-        if last_id == _INIT_CONNECT:
+        if last_id == INIT_CONNECT:
             return ", right after InitConnect: compare the RSA keys and encryption settings of client and OpenD"
         return " without saying why: look into OpenD's log; was it stopped?"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from decoder.findings.context import name_of
-from decoder.message import HINTS
+from decoder.vocabulary import HINTS
 
 if TYPE_CHECKING:
     from decoder.findings.context import Context

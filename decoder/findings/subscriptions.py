@@ -7,9 +7,17 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from decoder import schema
-from decoder.convert_values import plain_text
+from decoder.body.scalars import plain_text
 from decoder.findings.context import SECOND, duration_text, name_of
-from decoder.output.escape import quote
+from decoder.formatting.escape import quote
+from decoder.vocabulary import (
+    NOTIFY,
+    QOT_UPDATE_BASIC_QOT,
+    QOT_UPDATE_KL,
+    QOT_UPDATE_ORDER_BOOK,
+    TRD_UPDATE_ORDER,
+    TRD_UPDATE_ORDER_FILL,
+)
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
@@ -23,12 +31,10 @@ SUB_ACCOUNTS, SUBSCRIBE, REGISTER = 2008, 3001, 3002
 SUBSCRIBING = frozenset((SUB_ACCOUNTS, SUBSCRIBE, REGISTER))
 """Trd_SubAccPush, Qot_Sub, Qot_RegQotPush: the requests that ask for pushes."""
 
-_ORDER_PUSHES = frozenset((2208, 2218))
-_NOTIFY = 1003
-_QUOTES, _CANDLES, _ORDER_BOOK = 3005, 3007, 3013
+_ORDER_PUSHES = frozenset((TRD_UPDATE_ORDER, TRD_UPDATE_ORDER_FILL))
 # Push protocols, and the Qot_Common.SubType of what they bring.
 _SUB_TYPES = {3005: 1, 3009: 5, 3011: 4, 3013: 2, 3015: 14, 3017: 18}
-WATCHED_PUSHES = _ORDER_PUSHES | {_NOTIFY, _CANDLES, *_SUB_TYPES}
+WATCHED_PUSHES = _ORDER_PUSHES | {NOTIFY, QOT_UPDATE_KL, *_SUB_TYPES}
 _ODD_LOTS = 22
 _SILENT_NS = 60 * SECOND
 _MAX_KEYS = 4_096  # the largest quota that the vendor sells is 2,000
@@ -104,9 +110,9 @@ class Subscriptions:
     def push(self, message: Message, body: ProtobufMessage) -> None:
         """A push that wants a subscription."""
         proto_id = message.proto_id
-        if proto_id == _NOTIFY:
+        if proto_id == NOTIFY:
             if self._wants_notify is False and self._judges:
-                self._report_unasked(message, "InitConnect said recvNotify=false", (_NOTIFY, 0, ""))
+                self._report_unasked(message, "InitConnect said recvNotify=false", (NOTIFY, 0, ""))
             return
         s2c: Any = body.s2c  # type: ignore[attr-defined]
         if proto_id in _ORDER_PUSHES:
@@ -114,15 +120,15 @@ class Subscriptions:
             if account not in self._ever and self._judges:
                 self._report_unasked(message, f"account {account[2]}", account)
             return
-        if proto_id == _QUOTES:
+        if proto_id == QOT_UPDATE_BASIC_QOT:
             securities = [quote.security for quote in s2c.basicQotList]
             sub_type = 1
         else:
             securities = [s2c.security]
             sub_type = _SUB_TYPES.get(proto_id, 0)
-            if proto_id == _CANDLES:
+            if proto_id == QOT_UPDATE_KL:
                 sub_type = _candle_sub_types().get(s2c.klType, 0)
-            elif proto_id == _ORDER_BOOK and s2c.orderBookType == 1:
+            elif proto_id == QOT_UPDATE_ORDER_BOOK and s2c.orderBookType == 1:
                 sub_type = _ODD_LOTS
         for security in securities:
             key = (sub_type, *_of(security))

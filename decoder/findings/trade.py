@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from decoder import schema
 from decoder.findings.context import SECOND, duration_text, name_of
-from decoder.output.escape import quote
+from decoder.formatting.escape import quote
+from decoder.vocabulary import TRD_PLACE_COMBO_ORDER, TRD_PLACE_ORDER
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ORDER_LIST", "ORDER_PUSH", "PLACING", "Trade"]
 
-PLACING = frozenset((2202, 2227))
+PLACING = frozenset((TRD_PLACE_ORDER, TRD_PLACE_COMBO_ORDER))
 """Trd_PlaceOrder and Trd_PlaceComboOrder."""
 ORDER_LIST, ORDER_PUSH = 2201, 2208
 

@@ -1,0 +1,1 @@
+"""Renders messages: lines of text, trees, JSON Lines, CSV, comments in a capture."""

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from decoder.convert_values import is_number
+from decoder.body.scalars import is_number
 from decoder.errors import SchemaError
+from decoder.formatting.escape import escape, json_safe
 from decoder.message import Message
-from decoder.output.escape import escape, json_safe
-from decoder.paths import did_you_mean, places, unknown_path
+from decoder.schema.paths import did_you_mean, places, unknown_path
 
 if TYPE_CHECKING:
-    from decoder.message import EnumStyle, Gap
+    from decoder.message import Gap
+    from decoder.vocabulary import EnumStyle
 
 __all__ = ["COLUMNS", "CsvOutput", "cell", "guarded", "write_rows"]
 

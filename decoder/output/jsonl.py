@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from decoder.formatting.escape import json_safe
 from decoder.message import Message
-from decoder.output.escape import json_safe
-from decoder.output.parts import KnownBodies
+from decoder.output.json_cache import JsonFragmentCache
 
 if TYPE_CHECKING:
-    from decoder.message import EnumStyle, Gap
+    from decoder.message import Gap
+    from decoder.vocabulary import EnumStyle
 
 __all__ = ["JsonLinesOutput"]
 
@@ -24,7 +25,7 @@ class JsonLinesOutput:
     def __init__(self, enums: EnumStyle = "sdk", *, show_secrets: bool = False) -> None:
         self._enums: EnumStyle = enums
         self._show_secrets = show_secrets
-        self._known = KnownBodies(enums, show_secrets=show_secrets)
+        self._known = JsonFragmentCache(enums, show_secrets=show_secrets)
 
     def render(self, records: Iterable[Message | Gap]) -> bytes:
         """The lines of `records`."""

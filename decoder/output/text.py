@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import combining, east_asian_width
 
 from decoder import schema
+from decoder.body.parse_cost import always_safe_size
+from decoder.formatting.escape import escape, quote
 from decoder.message import Gap, Message
-from decoder.output.digest import Digests, Memo, Reader, latency_text, local_time
-from decoder.output.escape import escape, quote
-from decoder.survey import harmless_length
+from decoder.output.info import InfoColumn, Reader, TextCache, latency_text, local_time
 
 if TYPE_CHECKING:
-    from decoder.message import Direction, EnumStyle, Flow
+    from decoder.message import Flow
+    from decoder.vocabulary import Direction, EnumStyle
 
 __all__ = ["GAP_REASONS", "TextOutput"]
 
@@ -77,10 +78,10 @@ class TextOutput:
     ) -> None:
         self._width = width
         self._color = color
-        self._digests = Digests(enums, show_secrets=show_secrets, utc=utc)
+        self._digests = InfoColumn(enums, show_secrets=show_secrets, utc=utc)
         self._plain = not _can_encode("→←…µ", encoding)
         self._arrows = {"c2s": ">", "s2c": "<"} if self._plain else {"c2s": "→", "s2c": "←"}
-        self._stamps = Memo[str](lambda second: local_time(int(second) if second.isdecimal() else 0, utc))
+        self._stamps = TextCache[str](lambda second: local_time(int(second) if second.isdecimal() else 0, utc))
         self._zone = "Z" if utc else ""
         self._date = ""  # that was shown last, on a terminal
         self._protocols: dict[Direction, _Protocols] = {"c2s": {}, "s2c": {}}
@@ -115,7 +116,7 @@ class TextOutput:
         if len(self._flows) >= _MOST:
             self._flows.clear()
         place = f" {flow.connection:2} {self._arrows[flow.direction]} "
-        known = self._flows[flow] = place, self._protocols[flow.direction], harmless_length(flow.limits)
+        known = self._flows[flow] = place, self._protocols[flow.direction], always_safe_size(flow.limits)
         return known
 
     def _protocol(self, message: Message) -> tuple[str, Reader]:

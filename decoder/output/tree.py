@@ -6,21 +6,21 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from decoder import schema
-from decoder.convert_fields import Field, fields_by_name, split_bits
-from decoder.convert_values import plain_float
+from decoder.body.scalars import plain_float
+from decoder.body.wire import wire_view
+from decoder.formatting.escape import escape
 from decoder.limits import Limits
 from decoder.message import Gap, Message
-from decoder.output.digest import REDACTED, latency_text, local_time
-from decoder.output.escape import escape
+from decoder.output.info import REDACTED, latency_text, local_time
 from decoder.output.text import GAP_REASONS
 from decoder.schema.annotations import annotation
-from decoder.wire import wire_view
+from decoder.schema.fields import Field, fields_by_name, split_bits
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message as ProtobufMessage
 
-    from decoder.message import EnumStyle
+    from decoder.vocabulary import EnumStyle
 
 __all__ = ["TreeOutput"]
 

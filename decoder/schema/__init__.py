@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from decoder.schema.annotations import bits_enum, field_enum, has_secrets, is_secret
 from decoder.schema.enums import EnumStyle, bit_names, enum_names, enum_numbers
-from decoder.schema.outline import outline_class, part_class
 from decoder.schema.pool import enum_descriptor, message_class
 from decoder.schema.protocols import PUSH_IDS, Protocol, body_class, is_push, protocol, protocol_named, protocols
+from decoder.schema.shallow import outline_class, part_class
 
 __all__ = [
     "PUSH_IDS",

@@ -11,13 +11,15 @@ from typing import Any
 from google.protobuf.message import Message as ProtobufMessage
 
 from decoder import schema
-from decoder.body import Body
-from decoder.convert import from_dict, to_dict
-from decoder.convert_codegen import REDACTED
-from decoder.header import MAGIC, RESERVED
-from decoder.json_body import read_json
-from decoder.message import Direction, EnumStyle, Flow, Message
-from decoder.wire import text_view, wire_view
+from decoder.body.body import Body
+from decoder.body.codegen import REDACTED
+from decoder.body.from_dict import from_dict
+from decoder.body.from_json import read_json
+from decoder.body.to_dict import to_dict
+from decoder.body.wire import text_view, wire_view
+from decoder.framing.header import MAGIC, RESERVED
+from decoder.message import Flow, Message
+from decoder.vocabulary import Direction, EnumStyle
 
 from . import printed
 from .conversations import recorded

@@ -12,10 +12,10 @@ from Crypto.Cipher import PKCS1_v1_5
 from Crypto.PublicKey import RSA
 
 from decoder import Decoder, KeyRing, Message
-from decoder.body import Body
-from decoder.message import Direction
+from decoder.body.body import Body
+from decoder.vocabulary import Direction
+from tests.support.exchange import HEADER, cbc, ecb, ecb_zero_padded, ftaes
 
-from ..exchange import HEADER, cbc, ecb, ecb_zero_padded, ftaes
 from . import recordings
 
 MAX_STREAM = 5_000

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from hashlib import sha1
 
 from decoder import Decoder, Gap, KeyRing, Limits, Message
-from decoder.header import HEADER_LEN, MAGIC, plausible
-from decoder.message import Direction
+from decoder.framing.header import HEADER_LEN, MAGIC, plausible
+from decoder.vocabulary import Direction
+from tests.support.exchange import HEADER
+from tests.support.segments import PSH, SYN, Segment
 
-from ..exchange import HEADER
-from ..segments import PSH, SYN, Segment
 from .conversations import conversations
 from .held import check_memory, check_messages
 

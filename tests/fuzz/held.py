@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hashlib import sha1
 
 from decoder import Decoder, Gap, Message
-from decoder.message import HINTS
+from decoder.vocabulary import HINTS
 
 _VERDICTS = {"verified", "unverified", "failed"}
 _GAPS = {"lost", "snaplen", "limit", "resync", "mid-stream"}

@@ -6,7 +6,8 @@ import struct
 from collections.abc import Iterator
 
 from decoder import Decoder, Limits
-from decoder.packet import PacketReader, Segment, endpoints, ports, reverse_key
+from decoder.packet.dissector import PacketReader, Segment
+from decoder.packet.flow_key import endpoints, ports, reverse_key
 
 from . import recordings
 

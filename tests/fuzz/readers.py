@@ -7,10 +7,11 @@ import io
 import struct
 from collections.abc import Iterator
 
-from decoder.byte_source import CHUNK
-from decoder.capture import CaptureReader, RawPacket
+from decoder.capture.pcapng import MAX_PACKET, SECTION_HEADER
+from decoder.capture.pcapng_writer import interface_block, packet_block, with_comment, with_open_end
+from decoder.capture.reader import CaptureReader, RawPacket
+from decoder.capture.source import CHUNK
 from decoder.errors import CaptureError
-from decoder.pcapng import MAX_PACKET, SECTION_HEADER, interface_block, packet_block, with_comment, with_open_end
 
 from . import recordings
 

@@ -6,7 +6,7 @@ import io
 from functools import cache
 from pathlib import Path
 
-from decoder.capture import CaptureReader, RawPacket
+from decoder.capture.reader import CaptureReader, RawPacket
 
 CAPTURES = Path(__file__).resolve().parents[2] / "captures"
 DEMO_KEY = (CAPTURES / "demo_rsa_key.pem").read_bytes()

@@ -12,11 +12,13 @@ from math import gcd
 from Crypto.PublicKey import RSA
 from Crypto.PublicKey.RSA import RsaKey
 
-from decoder import Decoder, Gap, KeyRing, Limits, Message, cipher, verdict
-from decoder.cipher import SessionKey
-from decoder.message import Direction
+from decoder import Decoder, Gap, KeyRing, Limits, Message
+from decoder.crypto import ciphers as cipher
+from decoder.crypto import verifier as verdict
+from decoder.crypto.ciphers import SessionKey
+from decoder.vocabulary import Direction
+from tests.support.segments import ACK, FIN, START_NS, STEP_NS, SYN, Segment
 
-from ..segments import ACK, FIN, START_NS, STEP_NS, SYN, Segment
 from . import printed, recordings
 from .conversations import Conversation, conversations
 from .held import check_memory, check_messages

@@ -18,7 +18,8 @@ from typing import Any
 
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
-from schema_model import Annotations, File, Schema, from_descriptor, walk_enums, walk_messages
+
+from tests.tools.schema_model import Annotations, File, Schema, from_descriptor, walk_enums, walk_messages
 
 SCHEMA = Path(__file__).resolve().parents[2] / "decoder" / "schema"
 ANNOTATIONS = "opend.proto"

@@ -22,8 +22,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from decoder import stats
 from decoder.findings import MEANINGS
+from decoder.statistics import statistics as stats
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from compile_schema import quote
-from schema_model import INTEGER_TYPES, Enum, Field, File, Message, Schema, Value
+from tests.tools.compile_schema import quote
+from tests.tools.schema_model import INTEGER_TYPES, Enum, Field, File, Message, Schema, Value
 
 Action = Literal["new", "changed", "gone", "conflict"]
 
@@ -168,7 +168,7 @@ def same_type(ours: Field, theirs: Field) -> bool:
 
 def undecided(schema: Schema) -> list[str]:
     """The integer fields of which nobody has said what they hold."""
-    from schema_model import walk_messages
+    from tests.tools.schema_model import walk_messages
 
     return [
         f"{name}.{item.name}"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from compile_schema import quote
-from schema_model import INTEGER_TYPES, Field, Schema, walk_enums, walk_messages
-from vendor_constants import Constants
+from tests.tools.compile_schema import quote
+from tests.tools.schema_model import INTEGER_TYPES, Field, Schema, walk_enums, walk_messages
+from tests.tools.vendor_constants import Constants
 
 Decision = tuple[str, str]  # ("kind", "ID"), ("enum", full name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from schema_model import INTEGER_TYPES, Enum, Field, File, Message, Schema, Value, walk_enums, walk_messages
+from tests.tools.schema_model import INTEGER_TYPES, Enum, Field, File, Message, Schema, Value, walk_enums, walk_messages
 
 
 def counts(schema: Schema) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schema_model import Enum, Field, File, Message, Value, walk_messages
+from tests.tools.schema_model import Enum, Field, File, Message, Value, walk_messages
 
 HEAD = """\
 edition = "2023";

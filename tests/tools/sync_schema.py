@@ -19,14 +19,14 @@ import re
 import sys
 from pathlib import Path
 
-from compile_schema import SCHEMA, compiled, write_compiled
-from schema_merge import Change, Merge, undecided
-from schema_model import Schema
-from schema_proposals import Proposals, sdk_differences
-from schema_snapshot import counts, write_snapshot
-from schema_text import render
-from vendor_constants import Constants, read_constants
-from vendor_schema import installed_release, read_comments, read_release
+from tests.tools.compile_schema import SCHEMA, compiled, write_compiled
+from tests.tools.schema_merge import Change, Merge, undecided
+from tests.tools.schema_model import Schema
+from tests.tools.schema_proposals import Proposals, sdk_differences
+from tests.tools.schema_snapshot import counts, write_snapshot
+from tests.tools.schema_text import render
+from tests.tools.vendor_constants import Constants, read_constants
+from tests.tools.vendor_schema import installed_release, read_comments, read_release
 
 PROTOCOLS = "protocols.tsv"
 RELEASE = "release.tsv"

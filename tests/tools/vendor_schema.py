@@ -16,9 +16,10 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from compile_schema import run_protoc
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
-from schema_model import Schema, from_descriptor, walk_messages
+
+from tests.tools.compile_schema import run_protoc
+from tests.tools.schema_model import Schema, from_descriptor, walk_messages
 
 DESCRIPTOR_CALLS = ("AddSerializedFile", "FileDescriptor")
 

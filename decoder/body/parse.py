@@ -1,0 +1,135 @@
+"""Parses the bytes of a body as a protobuf message, and notes what the schema does not know in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from decoder.body import wire
+from decoder.body.from_dict import join, missing_fields
+from decoder.schema.fields import Field, fields_of
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message as ProtobufMessage
+
+    from decoder.schema.fields import Descriptor
+
+__all__ = ["SEARCHED", "note", "parse_body", "parse_known", "unknown_fields"]
+
+_NOTED_PLACES = 8
+"""Places that one note names; a hostile message could have millions."""
+
+
+SEARCHED = 1_000
+"""Fields or list items of one message that are searched for such places."""
+
+
+_SMALL = 256 * 1024
+"""Bytes of a body up to which all its missing fields may be named."""
+
+
+def parse_body(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage | None, str | None, bool]:
+    """Parse `data` as `cls`: the message, what is wrong with it as the text of a note, whether it has unknown fields.
+
+    ``(message, None, …)`` is a complete message.  ``(message, problem, …)`` parses but lacks required
+    fields, or holds none but unknown fields; ``(None, problem, False)`` does not parse.  That there are
+    unknown fields is only a suspicion where the bytes are not in protobuf's usual order; `unknown_fields` tells.
+
+    """
+    if len(data) <= _SMALL:
+        message = parse_known(cls, data)
+        if message is not None:
+            return message, None, False
+    try:
+        return _parse_carefully(cls, data)
+    except Exception as error:
+        from google.protobuf.message import DecodeError
+
+        if isinstance(error, DecodeError):
+            return None, "bad-body: not a protobuf message", False
+        raise
+
+
+def parse_known(cls: type[ProtobufMessage], data: bytes) -> ProtobufMessage | None:
+    """`data` as a complete message of fields that the schema knows; None if it is anything else.
+
+    The usual case takes one look: what is left without the unknown fields serialises to `data`, and
+    serialising has looked for required fields on its way, in half the time of IsInitialized().
+    """
+    try:
+        message = cls.FromString(data)
+        message.DiscardUnknownFields()
+        known = message.SerializeToString()
+        # (Of another length than `data` are bytes that are not in protobuf's usual form.)
+        if known == data or len(known) == len(cls.FromString(data).SerializeToString()):
+            return message
+    except Exception as error:
+        from google.protobuf.message import DecodeError, EncodeError
+
+        if not isinstance(error, (DecodeError, EncodeError)):
+            raise
+    return None
+
+
+def _parse_carefully(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage, str | None, bool]:
+    message = cls.FromString(data)
+    if not message.IsInitialized():
+        missing = missing_fields(message) if len(data) <= _SMALL else ()  # it names them all, and may find millions
+        return message, note("bad-body: required fields missing", missing), True
+    if data and not message.ListFields():
+        return message, "bad-body: none but unknown fields", True
+    return message, None, True
+
+
+def unknown_fields(message: ProtobufMessage, body: bytes) -> str | None:
+    """The note ``unknown-fields``, with the places, if `message`, which was parsed from `body`, has any.
+
+    The usual case is quick (3.6 µs): a message whose known fields serialise to `body` has no others.
+    """
+    known = message.__class__.FromString(body)
+    known.DiscardUnknownFields()
+    canonical = known.SerializePartialToString()
+    if canonical == body or len(canonical) == len(message.SerializePartialToString()):
+        return None
+    return note("unknown-fields", _unknown_places(body, message.DESCRIPTOR, "", iter(range(SEARCHED))))
+
+
+def note(kind: str, places: Iterable[str]) -> str:
+    """One note about several places in a message; it names the first few, each once."""
+    named: dict[str, None] = {}
+    for place in places:
+        named[place] = None
+        if len(named) > _NOTED_PLACES:
+            return f"{kind}: {', '.join(list(named)[:_NOTED_PLACES])}, …"
+    return f"{kind}: {', '.join(named)}" if named else kind
+
+
+def _unknown_places(data: bytes, descriptor: Descriptor, path: str, budget: Iterator[int]) -> Iterator[str]:
+    """Places, by number, of the fields in `data` that `descriptor` does not have, or not in this wire type.
+
+    Read from the bytes: protobuf's UnknownFieldSet would copy all of them, however many, at once.
+    """
+    known = {field.descriptor.number: field for field in fields_of(descriptor)}
+    try:
+        for (number, wire_type, _, value), _ in zip(wire.fields(data), budget, strict=False):
+            field = known.get(number)
+            if field is None or not _fits(field, wire_type):
+                yield join(path, str(number))
+            elif field.kind == "message":
+                yield from _unknown_places(value, field.message_type, join(path, field.name), budget)
+    except ValueError:  # in a type without fields protobuf takes what no message holds: the field number 0
+        yield path or "body"
+
+
+def _fits(field: Field, wire_type: int) -> bool:
+    expected = _WIRE_TYPES.get(field.kind, wire.VARINT)
+    return wire_type == expected or (field.repeated and wire_type == wire.LENGTH)
+
+
+_WIRE_TYPES = {
+    "double": wire.FIXED64,
+    "float": wire.FIXED32,
+    "string": wire.LENGTH,
+    "bytes": wire.LENGTH,
+    "message": wire.LENGTH,
+}

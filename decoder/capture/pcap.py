@@ -1,0 +1,82 @@
+"""Reads packets from pcap files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from struct import Struct
+from typing import Any
+
+from decoder.capture.pcapng import Interface, RawPacket
+from decoder.capture.source import ByteSource, CutShort, Damaged
+
+__all__ = ["HEADER_SIZE", "MAGICS", "packets"]
+
+#: The magic numbers of pcap: byte order, nanoseconds of a tick, bytes of a record header.
+MAGICS = {
+    b"\xd4\xc3\xb2\xa1": ("<", 1_000, 16),
+    b"\xa1\xb2\xc3\xd4": (">", 1_000, 16),
+    b"\x4d\x3c\xb2\xa1": ("<", 1, 16),
+    b"\xa1\xb2\x3c\x4d": (">", 1, 16),
+    # Alexey Kuznetzov's: interface, protocol and packet type follow the usual record header.
+    b"\x34\xcd\xb2\xa1": ("<", 1_000, 24),
+    b"\xa1\xb2\xcd\x34": (">", 1_000, 24),
+}
+
+
+HEADER_SIZE = 24
+
+
+def packets(source: ByteSource, interfaces: list[Interface], max_packet: int) -> Iterator[list[RawPacket]]:
+    """The packets of a pcap stream; a batch is yielded before more input is asked for."""
+    unpack, size = _pcap_header(source, interfaces)
+    while True:
+        # The hot loop: records that are whole in the buffer.
+        linktype, _, scale, _, _ = interfaces[0]
+        batch: list[RawPacket] = []
+        append = batch.append
+        buffer, position = source.buffer, source.start
+        end = len(buffer)
+        last = end - size
+        while position <= last:
+            seconds, fraction, captured, wire = unpack(buffer, position)
+            start = position + size
+            following = start + captured
+            if not start < following <= end:
+                break
+            append((seconds * 1_000_000_000 + fraction * scale, linktype, buffer[start:following], wire))
+            position = following
+        source.start = position
+        if batch:
+            yield batch
+        if not source.fill(size):
+            if left := len(source.buffer) - source.start:
+                raise CutShort(f"{left} bytes of a record header of {size} are there")
+            return
+        seconds, fraction, captured, wire = unpack(source.buffer, source.start)
+        if captured > max_packet:
+            raise Damaged(f"a packet claims {captured} bytes")
+        if not captured:
+            if source.fill(HEADER_SIZE) and _is_pcap_header(source):
+                # Files joined end to end (cat a.pcap b.pcap): what reads as an empty packet is the next header.
+                unpack, size = _pcap_header(source, interfaces)
+            else:
+                yield [(seconds * 1_000_000_000 + fraction * scale, linktype, b"", wire)]
+                source.start += size
+        elif not source.fill(size + captured):
+            there = len(source.buffer) - source.start - size
+            raise CutShort(f"{there} of the {captured} bytes of the next packet are there")
+
+
+def _is_pcap_header(source: ByteSource) -> bool:
+    start = source.buffer[source.start : source.start + 8]
+    return start[:4] in MAGICS and start[4:] in (b"\x02\x00\x04\x00", b"\x00\x02\x00\x04")
+
+
+def _pcap_header(source: ByteSource, interfaces: list[Interface]) -> tuple[Callable[..., tuple[Any, ...]], int]:
+    """Take the header of a pcap file: sets the interface, gives how to unpack the head of a record, and its size."""
+    endian, scale, size = MAGICS[source.buffer[source.start : source.start + 4]]
+    snaplen, network = Struct(endian + "II").unpack_from(source.buffer, source.start + 16)
+    source.start += HEADER_SIZE
+    # The upper half of the last field says how long the frame check sequence is, if there is any.
+    interfaces[:] = [Interface(network & 0xFFFF, snaplen, scale)]
+    return Struct(endian + "IIII").unpack_from, size

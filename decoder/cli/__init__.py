@@ -1,0 +1,1 @@
+"""The command `opendump`: one module a command, and what the commands share."""

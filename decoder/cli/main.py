@@ -1,0 +1,84 @@
+"""The command ``opendump``: a group that imports a command's module only when that command runs."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from importlib import import_module
+from typing import IO, Any, NoReturn
+
+import click
+
+from decoder.cli.options import EXIT_INTERRUPTED, version_option
+from decoder.errors import OpenDError
+
+__all__ = ["cli", "main"]
+
+_COMMANDS = {
+    "decode": "Print every message of a capture.",
+    "stats": "Count, time and judge what a capture holds.",
+    "annotate": "Copy a capture with the messages as packet comments.",
+    "keys": "Harvest a key log from a capture that has its handshakes.",
+    "schema": "Look up protocols, messages and enums.",
+}
+
+
+class _Failure(click.ClickException):
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"opendump: {self.message}", file=file, err=True)
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"decoder.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except OpenDError as error:
+            raise _Failure(str(error)) from None
+        except OSError as error:
+            # Windows reports a closed pipe as an invalid argument.
+            if not isinstance(error, BrokenPipeError) and (os.name != "nt" or error.errno != errno.EINVAL):
+                raise
+            # Whoever read the output had enough.  Nothing may be left that Python would flush into the pipe at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@version_option
+def cli() -> None:
+    """Examples:
+
+    \b
+      opendump decode day.pcapng                    every message on a line
+      opendump decode day.pcapng --rsa-key rsa.pem  encrypted traffic
+      opendump decode day.pcapng --where 'proto=Notify' -V
+      opendump stats day.pcapng                     who, how much, how fast, what went wrong
+
+    Decode the traffic between trading programs and a Futu/moomoo OpenD gateway (TCP port 11111).
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: 0 done, 1 failed, 2 usage, 3 not verified (--strict), 130 interrupted."""
+    try:
+        code = cli.main(prog_name="opendump", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        code = EXIT_INTERRUPTED
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,106 @@
+"""``opendump stats``: count, time and judge what a capture holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from decoder.cli.options import Options, captures_argument, common_options, use_color
+
+if TYPE_CHECKING:
+    from decoder.cli.output_file import OutputFile
+
+__all__ = ["stats"]
+
+_SHOWN_PER_CODE = 20
+"""Findings of one code in the text output; programs get more."""
+
+
+@click.command()
+@captures_argument
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json", "csv"]),
+    default="text",
+    help="text: tables for people; json: one object with everything; csv: one table.",
+)
+@click.option(
+    "--table",
+    type=click.Choice(["protocols", "connections", "findings"]),
+    default="protocols",
+    help="Which table --format csv gives.",
+)
+@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Write to FILE.")
+@common_options
+@click.pass_context
+def stats(
+    ctx: click.Context,
+    captures: tuple[str, ...],
+    options: Options,
+    output_format: str,
+    table: str,
+    output: str | None,
+) -> None:
+    """Examples:
+
+    \b
+      opendump stats day.pcapng --rsa-key rsa.pem     tables, and what went wrong
+      opendump stats day.pcapng --where 'proto=Trd_*' trade only
+      opendump stats day.pcapng --format json | jq '.findings[] | select(.severity=="error")'
+      opendump stats day.pcapng --format csv --table connections
+
+    Say who talked to the gateway, how much and how fast, and what is worth knowing about it. With --where only what
+    it holds for is counted and judged.
+    """
+    from decoder.cli.output_file import OutputFile
+    from decoder.cli.run import Run
+    from decoder.statistics.statistics import Statistics
+
+    if table != "protocols" and output_format != "csv":
+        raise click.UsageError("--table chooses the table of --format csv")
+    where = None if options.where is None else options.where.match
+    shown_per_code = _SHOWN_PER_CODE if output_format == "text" else 100
+    statistics = Statistics(where, max_per_code=shown_per_code)
+    run = Run(captures, dataclasses.replace(options, where=None), on_connection=statistics.connection_ended)
+    with OutputFile(output, captures, live=False) as sink:
+        for records in run.records():
+            statistics.add(records)
+        code = run.finish()
+        warnings = [warning for reader in run.readers for warning in reader.warnings]
+        figures = statistics.finish(run.summary, [reader.name for reader in run.readers], warnings)
+        if output_format == "json":
+            import orjson
+
+            from decoder.formatting.escape import json_safe
+
+            sink.write(json_safe(orjson.dumps(figures, option=orjson.OPT_INDENT_2)) + b"\n")
+        elif output_format == "csv":
+            sink.write(sink.encode(_csv(figures[table], table)))
+        else:
+            _write_text(figures, sink, options)
+    ctx.exit(code)
+
+
+def _csv(rows: list[dict[str, Any]], table: str) -> str:
+    from decoder.output.csv import write_rows
+    from decoder.statistics.statistics import CONNECTION_KEYS, FINDING_KEYS, PROTOCOL_KEYS
+
+    keys = {"connections": CONNECTION_KEYS, "protocols": PROTOCOL_KEYS, "findings": FINDING_KEYS}[table]
+    return write_rows([list(keys), *([row[key] for key in keys] for row in rows)])
+
+
+def _write_text(figures: dict[str, Any], sink: OutputFile, options: Options) -> None:
+    from decoder.formatting.table import plain_text, print_rich
+    from decoder.output.statistics import tables
+
+    if not sink.terminal:
+        sink.write(sink.encode(plain_text(tables(figures))))
+        return
+    from rich.console import Console
+
+    color = use_color(options.color, terminal=True)
+    print_rich(tables(figures), Console(file=sys.stdout, no_color=not color, highlight=False))

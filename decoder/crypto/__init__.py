@@ -1,0 +1,1 @@
+"""Decrypts message bodies and verifies them against the SHA-1 in the header."""

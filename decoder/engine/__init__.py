@@ -1,0 +1,1 @@
+"""Decodes packets: `Decoder` wires the stages, `read` adds the capture files."""

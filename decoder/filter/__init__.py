@@ -1,0 +1,1 @@
+"""Compiles `--where` expressions that select messages."""

@@ -1,0 +1,146 @@
+"""Who else can read the traffic?  Secrets and trade in clear, keys that protect nothing."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from decoder import schema
+from decoder.findings.context import name_of
+from decoder.schema.fields import fields_by_name
+from decoder.vocabulary import INIT_CONNECT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from google.protobuf.message import Message as ProtobufMessage
+
+    from decoder.conversation.summary import ConnectionInfo
+    from decoder.findings.context import Context
+    from decoder.findings.finding import Severity
+    from decoder.message import Message
+
+__all__ = ["Exposure"]
+
+_NO_ENCRYPTION = -1  # PacketEncAlgo_None
+_SESSION_MODES = frozenset(("FTAES_ECB", "AES_ECB", "AES_CBC"))
+_TURN_ON = "set rsa_private_key in OpenD, and the same key and encryption in the client"
+
+
+class Exposure:
+    """Watches how the messages of one connection are protected."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._announced: int | None = None
+        self._request_encrypted = False
+        self._clear_response: int | None = None
+        self._encrypted = False
+        self._sensitive = _sensitive_protocols()
+
+    def message(self, message: Message) -> None:
+        """A message whose body was opened."""
+        if message.encryption == "None":
+            if self._encrypted and message.body_len and message.proto_id != INIT_CONNECT:
+                self._context.report(
+                    "warning",
+                    "clear-on-encrypted",
+                    message,
+                    f"{name_of(message)} is in clear though the connection is encrypted: a client that ignores the "
+                    "encryption it agreed to; OpenD may drop the message",
+                    message.direction,
+                )
+            elif (kind := self._sensitive.get((message.proto_id, message.flow.direction))) is not None:
+                self._report_clear(message, kind)
+        elif message.encryption in _SESSION_MODES and not self._encrypted:
+            self._encrypted = True
+            if self._clear_response is not None:
+                self._context.report_at(
+                    self._severity("error"),
+                    "key-in-clear",
+                    self._clear_response,
+                    message.time_ns,
+                    "InitConnect handed out the key of this connection in clear: its encryption protects nothing; "
+                    + _TURN_ON,
+                )
+
+    def handshake(self, message: Message) -> None:
+        """An InitConnect message."""
+        encrypted = message.encryption == "RSA"
+        if message.kind == "request":
+            self._request_encrypted = encrypted
+            body = message.protobuf
+            self._announced = None if body is None else body.c2s.packetEncAlgo  # type: ignore[attr-defined]
+            return
+        if message.encryption == "None":
+            self._clear_response = message.number
+        elif encrypted and self._announced == _NO_ENCRYPTION and self._request_encrypted:
+            self._context.report(
+                "error",
+                "encryption-off",
+                message,
+                "the client encrypts InitConnect, for it has a key file, but its encryption is off, so it cannot read "
+                "this answer (the SDK says: check sha error); switch its encryption on or take the key file away",
+            )
+        self._encrypted = self._encrypted or (encrypted and self._announced != _NO_ENCRYPTION)
+
+    def end(self, info: ConnectionInfo) -> None:
+        """The end of the connection."""
+        if info.sample_key:
+            self._context.report_at(
+                "error",
+                "sample-key",
+                None,
+                info.first_ns,
+                "the key file is the sample that ships with the SDK: anyone can read this connection; make your own "
+                "(openssl genrsa -traditional 1024) for OpenD and client",
+            )
+
+    def _report_clear(self, message: Message, kind: str) -> None:
+        context = self._context
+        where = "in clear (it stays on this machine)" if context.local else "in clear over the network"
+        if kind == "trade":
+            context.report(
+                self._severity("warning"), "trade-in-clear", message, f"trade messages go {where}: {_TURN_ON}", "trade"
+            )
+        body = message.protobuf
+        names = [] if body is None else list(dict.fromkeys(_present_secrets(body)))
+        if names:
+            context.report(
+                self._severity("error"),
+                "secret-in-clear",
+                message,
+                f"{name_of(message)} sends {', '.join(names[:5])} {where}: whoever sees it can use it; {_TURN_ON}",
+                message.proto_id,
+                message.direction,
+            )
+
+    def _severity(self, severity: Severity) -> Severity:
+        return "note" if self._context.local else severity
+
+
+@cache
+def _sensitive_protocols() -> dict[tuple[int, str], str]:
+    found: dict[tuple[int, str], str] = {}
+    for known in schema.protocols():
+        for direction in ("c2s", "s2c"):
+            cls = schema.body_class(known.proto_id, direction)
+            if cls is None or known.proto_id == INIT_CONNECT:
+                continue  # InitConnect is judged by what its key is used for
+            if known.name.startswith("Trd_"):
+                found[known.proto_id, direction] = "trade"
+            elif schema.has_secrets(cls.DESCRIPTOR):  # type: ignore[arg-type]
+                found[known.proto_id, direction] = "secret"
+    return found
+
+
+def _present_secrets(message: ProtobufMessage) -> Iterator[str]:
+    """Names of the secret fields that are there and not empty."""
+    for descriptor, value in message.ListFields():
+        field = fields_by_name(message.DESCRIPTOR)[descriptor.name]
+        if field.secret:
+            if value:
+                yield field.name
+        elif field.kind == "message" and schema.has_secrets(field.message_type):
+            for item in list(value)[:100] if field.repeated else [value]:
+                yield from _present_secrets(item)

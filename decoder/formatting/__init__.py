@@ -1,0 +1,1 @@
+"""Formats text for people: safe text, units, times, tables."""

@@ -1,0 +1,1 @@
+"""Finds and cuts the messages in the ordered bytes of one direction."""

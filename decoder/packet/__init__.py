@@ -1,0 +1,1 @@
+"""Dissects captured packets down to their TCP segments."""

@@ -1,0 +1,1 @@
+"""Counts a capture as a whole, each connection and each protocol."""

@@ -1,0 +1,1 @@
+"""Reassembles the TCP stream of one direction."""

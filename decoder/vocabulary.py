@@ -1,0 +1,113 @@
+"""Defines the words that several stages share: directions, kinds, reasons, gap reasons, protocol ids.
+
+Each fact has its only home here.  Nothing in this module depends on another module of the package.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+__all__ = [
+    "DEFAULT_PORT",
+    "GAP_REASONS",
+    "GET_GLOBAL_STATE",
+    "HINTS",
+    "INIT_CONNECT",
+    "KEEP_ALIVE",
+    "NOTIFY",
+    "QOT_SUB",
+    "QOT_UPDATE_BASIC_QOT",
+    "QOT_UPDATE_BROKER",
+    "QOT_UPDATE_KL",
+    "QOT_UPDATE_ORDER_BOOK",
+    "QOT_UPDATE_RT",
+    "QOT_UPDATE_TICKER",
+    "TRD_GET_ACC_LIST",
+    "TRD_GET_ORDER_LIST",
+    "TRD_MODIFY_ORDER",
+    "TRD_PLACE_COMBO_ORDER",
+    "TRD_PLACE_ORDER",
+    "TRD_RECONFIRM_ORDER",
+    "TRD_SUB_ACC_PUSH",
+    "TRD_UNLOCK_TRADE",
+    "TRD_UPDATE_ORDER",
+    "TRD_UPDATE_ORDER_FILL",
+    "Arrival",
+    "Direction",
+    "Encryption",
+    "EnumStyle",
+    "GapReason",
+    "Kind",
+    "Opened",
+    "VerdictName",
+]
+
+DEFAULT_PORT: Final = 11111
+"""TCP port on which OpenD listens unless its `api_port` setting says otherwise (source: the official SDK's default)."""
+
+Direction = Literal["c2s", "s2c"]
+"""``c2s``: from the client to the gateway; ``s2c``: from the gateway to the client."""
+
+Kind = Literal["request", "response", "push"]
+"""Kind of a message, told by protocol id and direction."""
+
+EnumStyle = Literal["sdk", "proto", "number"]
+"""Display style of enum values: ``FILLED_ALL``, ``OrderStatus_Filled_All`` or ``11``."""
+
+Encryption = Literal["None", "RSA", "FTAES_ECB", "AES_ECB", "AES_CBC", "unknown"]
+"""Encryption of a body as it was on the wire."""
+
+VerdictName = Literal["verified", "unverified", "failed"]
+"""Result of comparing the body with the SHA-1 in its header."""
+
+HINTS: Final = {
+    "truncated": "the capture kept only the start of each packet; record with a larger snap length (tcpdump -s 0)",
+    "gap": "packets are missing from the capture; record closer to the client or with a larger buffer (tcpdump -B)",
+    "oversize": "the length in the header is over the limit; raise --max-memory if such a message is real",
+    "sha1-of-ciphertext": "the sender hashed the encrypted bytes, not the plain ones: a bug in its SDK",
+    "no-key": "the connection is encrypted; give OpenD's RSA private key (its rsa_private_key setting) with --rsa-key",
+    "wrong-key": "no given RSA key opens InitConnect; give the key file that OpenD's rsa_private_key setting names",
+    "handshake-missing": "InitConnect, which has the keys, is missing: give a key log with --keylog, or record it",
+    "sha1-mismatch": "the body does not have the SHA-1 in its header: damaged in transit, or hashed wrongly",
+}
+"""Reasons why a message is not verified, each with one line on what to do about it."""
+
+GapReason = Literal["lost", "snaplen", "limit", "resync", "mid-stream"]
+"""Why bytes of a stream did not come out in a message."""
+
+GAP_REASONS: Final[frozenset[str]] = frozenset(("lost", "snaplen", "limit", "resync", "mid-stream"))
+"""All values of `GapReason`."""
+
+# Protocol ids that code names; all others are known by the schema only (source: `schema/protocols.tsv`).
+INIT_CONNECT: Final = 1001
+GET_GLOBAL_STATE: Final = 1002
+NOTIFY: Final = 1003
+KEEP_ALIVE: Final = 1004
+TRD_GET_ACC_LIST: Final = 2001
+TRD_UNLOCK_TRADE: Final = 2005
+TRD_SUB_ACC_PUSH: Final = 2008
+TRD_GET_ORDER_LIST: Final = 2201
+TRD_PLACE_ORDER: Final = 2202
+TRD_MODIFY_ORDER: Final = 2205
+TRD_UPDATE_ORDER: Final = 2208
+TRD_RECONFIRM_ORDER: Final = 2209
+TRD_UPDATE_ORDER_FILL: Final = 2218
+TRD_PLACE_COMBO_ORDER: Final = 2227
+QOT_SUB: Final = 3001
+QOT_UPDATE_BASIC_QOT: Final = 3005
+QOT_UPDATE_KL: Final = 3007
+QOT_UPDATE_RT: Final = 3009
+QOT_UPDATE_TICKER: Final = 3011
+QOT_UPDATE_ORDER_BOOK: Final = 3013
+QOT_UPDATE_BROKER: Final = 3015
+
+
+class Arrival(NamedTuple):
+    """Records how bytes came: the numbers of the packets that brought them, and the time of the last of these."""
+
+    packets: tuple[int, ...]
+    time_ns: int
+
+
+Opened = tuple[bytes | None, str, str, str | None]
+"""Result of decrypting and verifying a body: plaintext, encryption, verdict, reason."""

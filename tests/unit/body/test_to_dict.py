@@ -1,0 +1,401 @@
+"""Messages as plain data: against protobuf's own JSON mapping of the vendor's own classes."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from decoder import schema
+from decoder.body.parse import note, parse_body, unknown_fields
+from decoder.body.to_dict import to_dict
+from tests.support.random_messages import random_message, vendor_classes
+
+# Facts of the vendor's documentation: the fields that hold keys, passwords and codes.
+SECRETS = {
+    "GetUserInfo.S2C": {"webKey", "webJumpUrlHead"},
+    "InitConnect.S2C": {"connAESKey", "aesCBCiv"},
+    "InitWebSocket.C2S": {"RSAPrivateKey", "websocketKey"},
+    "TestCmd.C2S": {"cmd", "paramStr", "paramBytes"},
+    "TestCmd.S2C": {"cmd", "resultStr", "resultBytes"},
+    "Trd_UnlockTrade.C2S": {"pwdMD5"},
+    "Verification.C2S": {"code"},
+}
+
+
+def instances(name: str, count: int = 3) -> list[Message]:
+    random = Random(name)
+    return [random_message(vendor_classes()[name], random, density) for density in (1.0, 0.5, 0.0)[:count]]
+
+
+def parsed(name: str, data: bytes) -> Message:
+    message, problem, _ = parse_body(schema.message_class(name), data)
+    assert message is not None
+    assert problem is None
+    return message
+
+
+def as_text(value: Any) -> str:
+    """Tells 1 from 1.0, 0.0 from -0.0 and one order of keys from another, which == does not."""
+    return json.dumps(value)
+
+
+@pytest.mark.parametrize("name", vendor_classes())
+def test_numbers_as_protobuf_maps_the_vendors_class(name: str) -> None:
+    for vendor in instances(name):
+        ours = parsed(name, vendor.SerializeToString())
+        expected = json_format.MessageToDict(vendor, preserving_proto_field_name=True, use_integers_for_enums=True)
+        notes: list[str] = []
+        plain = to_dict(ours, "number", redact=False, notes=notes)
+        assert as_text(plain) == as_text(expected)
+        assert as_text(to_dict(ours, "number", redact=False, complete=True)) == as_text(expected)
+        assert orjson.loads(orjson.dumps(plain)) == expected
+        assert not [text for text in notes if not text.startswith("unknown-enum-value: ")]
+
+
+def vendor_enum_values() -> dict[str, set[int]]:
+    values: dict[str, set[int]] = {}
+    for cls in vendor_classes().values():
+        for enum in cls.DESCRIPTOR.file.enum_types_by_name.values():
+            for value in enum.values:
+                values.setdefault(value.name, set()).add(value.number)
+    return values
+
+
+@pytest.mark.parametrize("style", ["proto", "sdk"])
+def test_names_stand_where_enums_do_and_nothing_else_changes(style: Any) -> None:
+    known = vendor_enum_values()
+    named = checked = 0
+
+    def compare(plain: Any, number: Any) -> None:
+        nonlocal named, checked
+        if isinstance(number, dict):
+            assert plain.keys() == number.keys()
+            for key in number:
+                compare(plain[key], number[key])
+        elif isinstance(number, list):
+            assert len(plain) == len(number)
+            for left, right in zip(plain, number, strict=True):
+                compare(left, right)
+        elif as_text(plain) != as_text(number):
+            assert isinstance(plain, str)
+            named += 1
+            if plain in known:
+                checked += 1
+                assert int(number) in known[plain]
+
+    for name in vendor_classes():
+        for vendor in instances(name, 2):
+            message = parsed(name, vendor.SerializeToString())
+            compare(to_dict(message, style, redact=False), to_dict(message, "number", redact=False))
+    assert named > 1_000
+    assert checked > 500 or style == "sdk"
+
+
+def test_declared_enums_print_the_vendors_names() -> None:
+    cls = vendor_classes()["Common.ProgramStatus"]
+    for value in cls.DESCRIPTOR.fields_by_name["type"].enum_type.values:
+        vendor = cls(type=value.number)  # type: ignore[call-arg]
+        ours = parsed("Common.ProgramStatus", vendor.SerializeToString())
+        assert to_dict(ours, "proto") == json_format.MessageToDict(vendor)
+
+
+def order(**fields: Any) -> Message:
+    vendor = vendor_classes()["Trd_UpdateOrder.Response"](retType=0, errCode=0)
+    header = vendor.s2c.header
+    header.trdEnv, header.accID, header.trdMarket = 1, 2**63, 1
+    values = {"trdSide": 1, "orderType": 1, "orderStatus": 11, "orderID": 7, "orderIDEx": "x", "code": "00700"}
+    values |= {"name": "", "qty": 100.0, "createTime": "", "updateTime": ""} | fields
+    for key, value in values.items():
+        setattr(vendor.s2c.order, key, value)
+    return parsed("Trd_UpdateOrder.Response", vendor.SerializeToString())
+
+
+def test_sdk_names() -> None:
+    plain = to_dict(order())
+    assert plain["retType"] == "RET_OK"
+    assert plain["errCode"] == 0
+    assert plain["s2c"]["header"] == {"trdEnv": "REAL", "accID": str(2**63), "trdMarket": "HK"}
+    assert plain["s2c"]["order"]["orderStatus"] == "FILLED_ALL"
+    assert plain["s2c"]["order"]["trdSide"] == "BUY"
+
+
+def test_unknown_enum_values_stay_numbers_and_are_noted_once() -> None:
+    notes: list[str] = []
+    plain = to_dict(order(orderStatus=99, trdSide=-5), notes=notes)
+    assert plain["s2c"]["order"]["orderStatus"] == 99
+    assert plain["s2c"]["order"]["trdSide"] == -5
+    assert notes == ["unknown-enum-value: s2c.order.trdSide = -5, s2c.order.orderStatus = 99"]
+    assert to_dict(order(orderStatus=99))["s2c"]["order"]["orderStatus"] == 99
+
+
+def test_zero_of_an_enum_that_has_none_is_no_finding() -> None:
+    assert 0 not in {value.number for value in vendor_enum("Qot_GetIndustrialChainList", "IndustrialChainType")}
+    notes: list[str] = []
+    cls = schema.message_class("Qot_GetIndustrialChainList.IndustrialChainInfo")
+    assert to_dict(cls(chainType=0), notes=notes) == {"chainType": 0}
+    assert notes == []
+
+
+def test_unknown_value_of_a_vendors_closed_enum_survives() -> None:
+    notes: list[str] = []
+    message = parsed("Common.ProgramStatus", b"\x08\x63")
+    assert to_dict(message, notes=notes) == {"type": 99}
+    assert notes == ["unknown-enum-value: type = 99"]
+    assert vendor_classes()["Common.ProgramStatus"].FromString(b"\x08\x63").ListFields() == []
+
+
+def test_enums_declared_wider_than_an_enum_print_names_and_keep_every_value() -> None:
+    vendor = vendor_classes()["Qot_StockScreen.QueryKlineShape"]()
+    assert "valueSet" in vendor.DESCRIPTOR.fields_by_name
+    known = schema.field_enum(
+        schema.message_class("Qot_StockScreen.QueryKlineShape").DESCRIPTOR.fields_by_name["valueSet"]
+    ).values[1]
+    vendor.valueSet.extend([known.number, 2**40])
+    message, *_ = parse_body(schema.message_class("Qot_StockScreen.QueryKlineShape"), vendor.SerializePartialToString())
+    notes: list[str] = []
+    assert to_dict(message, "proto", notes=notes)["valueSet"] == [known.name, str(2**40)]
+    assert notes == [f"unknown-enum-value: valueSet = {2**40}"]
+    assert to_dict(message, "number")["valueSet"] == [str(known.number), str(2**40)]
+
+
+def test_bit_sets() -> None:
+    fields = {value.name: value.number for value in vendor_enum("Qot_Common", "KLFields") if value.number}
+    names = list(fields)[:2]
+    flag = fields[names[0]] | fields[names[1]]
+
+    def shown(value: int, style: Any) -> tuple[Any, list[str]]:
+        cls = schema.message_class("Qot_RequestHistoryKL.C2S")
+        notes: list[str] = []
+        return to_dict(cls(needKLFieldsFlag=value), style, notes=notes)["needKLFieldsFlag"], notes
+
+    assert shown(flag, "proto") == ("|".join(names), [])
+    assert shown(flag, "number") == (str(flag), [])
+    assert shown(0, "sdk") == ("0", [])
+    note_of_rest = ["unknown-enum-value: needKLFieldsFlag = 1152921504606846976"]
+    assert shown(flag | 1 << 60, "proto") == ("|".join([*names, str(1 << 60)]), note_of_rest)
+    assert shown(flag | 1 << 60, "number") == (str(flag | 1 << 60), note_of_rest)
+
+
+def vendor_enum(package: str, name: str) -> Any:
+    cls = next(cls for full_name, cls in vendor_classes().items() if full_name.startswith(f"{package}."))
+    return cls.DESCRIPTOR.file.enum_types_by_name[name].values
+
+
+def length_delimited(number: int, data: bytes) -> bytes:
+    assert len(data) < 128
+    assert number < 16
+    return bytes((number << 3 | 2, len(data))) + data
+
+
+def test_broken_utf8_becomes_replacement_characters_and_a_note() -> None:
+    body = b"\x08\x00" + length_delimited(2, b"a\xff\xed\xa0\x80b")
+    message = parsed("Trd_UpdateOrder.Response", body)
+    notes: list[str] = []
+    plain = to_dict(message, notes=notes)
+    assert plain == {"retType": "RET_OK", "retMsg": b"a\xff\xed\xa0\x80b".decode("utf-8", "replace")}
+    assert notes == ["bad-utf8: retMsg"]
+    assert json.loads(orjson.dumps(plain)) == plain
+
+
+def test_special_numbers_are_strings() -> None:
+    cls = schema.message_class("Trd_Common.Order")
+    assert to_dict(cls(qty=math.nan, price=math.inf, fillQty=-math.inf, fillAvgPrice=-0.0)) == {
+        "qty": "NaN",
+        "price": "Infinity",
+        "fillQty": "-Infinity",
+        "fillAvgPrice": -0.0,
+    }
+
+
+def test_only_what_is_present_also_where_the_default_is_not_zero() -> None:
+    cls = schema.message_class("Trd_UpdateOrder.Response")
+    assert to_dict(cls()) == {}
+    assert to_dict(cls(retType=-400), "number") == {"retType": -400}
+    assert to_dict(cls(retType=0), "number") == {"retType": 0}
+    message = cls()
+    message.s2c.SetInParent()
+    assert to_dict(message) == {"s2c": {}}
+
+
+def test_no_such_style() -> None:
+    with pytest.raises(ValueError, match="style"):
+        to_dict(order(), "colour")  # type: ignore[arg-type]
+
+
+# Secrets.
+
+
+def test_every_secret_of_every_message_is_redacted() -> None:
+    redacted: dict[str, set[str]] = {}
+
+    def walk(message: Message, plain: dict[str, Any]) -> None:
+        for field, value in message.ListFields():
+            shown = plain[field.name]
+            if shown == "[redacted]":
+                redacted.setdefault(message.DESCRIPTOR.full_name, set()).add(field.name)
+            elif field.message_type is not None:
+                repeated = isinstance(shown, list)
+                for item, inner in zip(value if repeated else [value], shown if repeated else [shown], strict=True):
+                    walk(item, inner)
+
+    for name in vendor_classes().keys() | SECRETS.keys():
+        message = random_message(schema.message_class(name), Random(name), density=1.0)
+        walk(message, to_dict(message))
+        assert "[redacted]" not in json.dumps(to_dict(message, redact=False))
+    assert redacted == SECRETS
+
+
+def test_a_nested_secret_leaves_no_trace() -> None:
+    cls = schema.message_class("InitConnect.Response")
+    message = cls(retType=0)
+    message.s2c.connAESKey, message.s2c.aesCBCiv, message.s2c.connID = "0123456789abcdef", "fedcba", 5
+    shown = json.dumps(to_dict(message, notes=[]))
+    assert "0123456789abcdef" not in shown
+    assert "fedcba" not in shown
+    assert to_dict(message)["s2c"] == {"connID": "5", "connAESKey": "[redacted]", "aesCBCiv": "[redacted]"}
+    assert to_dict(message, redact=False)["s2c"]["connAESKey"] == "0123456789abcdef"
+
+
+# Parsing, and what a body holds beyond the schema.
+
+
+def test_parse_body_tells_the_cases_apart() -> None:
+    response = schema.message_class("Trd_UpdateOrder.Response")
+    message, problem, _ = parse_body(response, b"\x08\x00")
+    assert (message, problem) == (response(retType=0), None)
+    message, problem, _ = parse_body(response, b"\xff\xff")
+    assert (message, problem) == (None, "bad-body: not a protobuf message")
+    message, problem, _ = parse_body(response, b"\x08\x00\x22\x00")
+    assert message is not None
+    assert problem == "bad-body: required fields missing: s2c.header, s2c.order"
+    message, problem, _ = parse_body(response, b"")
+    assert problem == "bad-body: required fields missing: retType"
+
+
+def test_parse_body_wants_a_known_field_where_none_is_required() -> None:
+    cls = schema.message_class("Qot_GetSearchNews.SearchNews")
+    assert cls().IsInitialized()
+    assert parse_body(cls, b"")[1] is None
+    assert parse_body(cls, b"\xf8\x7f\x05")[1] == "bad-body: none but unknown fields"
+    field = next(field for field in cls.DESCRIPTOR.fields if field.type == field.TYPE_STRING and field.number < 16)
+    assert parse_body(cls, length_delimited(field.number, b""))[1] is None
+
+
+def test_a_large_incomplete_body_is_not_listed_field_by_field() -> None:
+    cls = schema.message_class("Qot_GetKL.S2C")
+    number = cls.DESCRIPTOR.fields_by_name["klList"].number
+    message, problem, _ = parse_body(cls, length_delimited(number, b"") * 200_000)
+    assert message is not None
+    assert problem == "bad-body: required fields missing"
+    assert len(parse_body(cls, length_delimited(number, b"") * 1_000)[1] or "") < 500
+
+
+def varint_field(number: int, value: int = 1) -> bytes:
+    tag = number << 3
+    return bytes((tag & 0x7F | 0x80, tag >> 7, value))
+
+
+@pytest.mark.parametrize("name", vendor_classes())
+def test_unknown_fields_are_kept_and_noted(name: str) -> None:
+    vendor = instances(name, 1)[0]
+    body = vendor.SerializeToString()
+    message = parsed(name, body)
+    assert unknown_fields(message, body) is None
+    body += varint_field(1_900)
+    message = parse_body(schema.message_class(name), body)[0]
+    assert message is not None
+    assert unknown_fields(message, body) == "unknown-fields: 1900"
+    assert message.SerializeToString() == body
+    assert to_dict(message, "number", redact=False) == json_format.MessageToDict(
+        vendor, preserving_proto_field_name=True, use_integers_for_enums=True
+    )
+
+
+def test_unknown_fields_by_place() -> None:
+    security = b"\x08\x01" + length_delimited(2, b"00700")
+    cls = schema.message_class("Qot_GetBasicQot.C2S")
+    number = cls.DESCRIPTOR.fields_by_name["securityList"].number
+
+    def place_of(*items: bytes) -> str | None:
+        body = b"".join(length_delimited(number, item) for item in items)
+        return unknown_fields(parsed("Qot_GetBasicQot.C2S", body), body)
+
+    assert place_of(security, security) is None
+    assert place_of(security, security + varint_field(77), security + varint_field(77)) == (
+        "unknown-fields: securityList.77"
+    )
+    assert place_of(security + b"\x0d\x01\x00\x00\x00") == "unknown-fields: securityList.1"  # market as fixed32
+    assert place_of(security + b"\x5b\x08\x01\x5c") == "unknown-fields: securityList.11"  # a group
+    many = b"".join(varint_field(number) for number in range(100, 120))
+    assert place_of(security + many) == (
+        "unknown-fields: " + ", ".join(f"securityList.{number}" for number in range(100, 108)) + ", …"
+    )
+
+
+def test_what_protobuf_takes_in_a_type_without_fields_and_no_message_holds() -> None:
+    cls = schema.message_class("UsedQuota.Request")
+    assert not cls.DESCRIPTOR.fields_by_name["c2s"].message_type.fields
+    body = length_delimited(1, b"\x08\x01\x00\x00")  # field 1, then field 0
+    try:
+        message = cls.FromString(body)
+    except DecodeError:
+        pytest.skip("this version of protobuf refuses it")
+    assert unknown_fields(message, body) == "unknown-fields: c2s.1, c2s"
+
+
+def test_odd_encodings_of_known_fields_are_no_unknown_fields() -> None:
+    body = b"\x08\x80\x00\x08\x00"  # retType twice, once in two bytes
+    assert unknown_fields(parsed("Trd_UpdateOrder.Response", body), body) is None
+    packed = length_delimited(1, b"\x01\x02\x03")
+    message = parsed("GetDelayStatistics.C2S", packed)
+    assert to_dict(message, "number") == {"typeList": [1, 2, 3]}
+    assert unknown_fields(message, packed) is None
+
+
+def test_a_place_out_of_sight_is_still_noted() -> None:
+    cls = schema.message_class("GetDelayStatistics.C2S")
+    notes: list[str] = []
+    to_dict(cls(typeList=[1] * 2_000 + [99]), notes=notes)
+    assert notes == ["unknown-enum-value"]
+
+
+def test_note() -> None:
+    assert note("kind", []) == "kind"
+    assert note("kind", ["a", "b", "a"]) == "kind: a, b"
+    assert note("kind", map(str, range(9))) == "kind: 0, 1, 2, 3, 4, 5, 6, 7, …"
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    name=st.sampled_from(["Trd_UpdateOrder.Response", "Qot_UpdateKL.Response", "InitConnect.Request", "TestCmd.C2S"]),
+    data=st.data(),
+)
+def test_no_bytes_make_it_raise(name: str, data: st.DataObject) -> None:
+    body = bytearray(random_message(vendor_classes()[name], Random(data.draw(st.integers(0, 50)))).SerializeToString())
+    for _ in range(data.draw(st.integers(0, 4))):
+        position = data.draw(st.integers(0, len(body) - 1))
+        body[position : position + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=4))
+        if not body:
+            break
+    message, *_ = parse_body(schema.message_class(name), bytes(body))
+    if message is not None:
+        unknown_fields(message, bytes(body))
+        for style in ("sdk", "proto", "number"):
+            orjson.dumps(to_dict(message, style, notes=[]))  # type: ignore[arg-type]
+
+
+def test_importing_costs_no_protobuf() -> None:
+    modules = "decoder.body.to_dict, decoder.body.from_json, decoder.body.wire"
+    code = f"import sys, {modules}; print('google.protobuf' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"

@@ -1,0 +1,90 @@
+"""Other traffic on the gateway's port, and the gateway on other ports, through the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.support.command import PCAP_HEADER, in_clear, opendump, pcap, record, write
+from tests.support.exchange import HEADER, Exchange
+from tests.support.session import SECOND
+
+HTTP = b"GET /FT HTTP/1.1\r\nHost: example.org\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nFT"
+TLS = bytes.fromhex("1603010200010001fc0303") + bytes(512), bytes.fromhex("160303007a0200007603") + bytes(122)
+NOISE = Random(1).randbytes(5000), Random(2).randbytes(5000)
+LIE = HEADER.pack(b"FT", 3004, 0, 0, 1, 100, bytes(20), bytes(8))
+FOREIGN = {
+    "HTTP": HTTP,
+    "TLS": TLS,
+    "noise": NOISE,
+    "FT all over": (b"FT" * 3000, b"FT" * 3000),
+    "a fake header": (LIE + b"x" * 300, b""),
+    "a fake header and nothing": (LIE, b""),
+    "fake headers that claim gigabytes": (LIE[:12] + b"\xff\xff\xff\x7f" + LIE[16:], LIE[:12] + b"\xff" * 4 + LIE[16:]),
+}
+
+
+def foreign(name: str, **options: int) -> Exchange:
+    sent, answered = FOREIGN[name]
+    return Exchange(client_port=40000, **options).c2s(sent, mss=1000).s2c(answered, mss=1000).fin()
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_no_phantom_and_one_line(name: str, tmp_path: Path) -> None:
+    later = foreign(name)
+    later.packets = [(data, time_ns + SECOND) for data, time_ns in later.packets]
+    alone = opendump("decode", write(tmp_path / "alone.pcap", pcap(in_clear())), "--format", "jsonl")
+    mixed = opendump("decode", write(tmp_path / "mixed.pcap", pcap(in_clear(), later)), "--format", "jsonl")
+    assert mixed.code == 0
+    assert mixed.lines == alone.lines
+    told = [line for line in mixed.err.splitlines() if "40000" in line]
+    assert told == [
+        "opendump: 192.0.2.1:40000 > 192.0.2.2:11111: no message header found, so this is not a gateway's traffic"
+    ]
+
+
+def test_a_connection_without_a_byte_is_nothing_to_tell(tmp_path: Path) -> None:
+    empty = Exchange(client_port=40000).fin()
+    result = opendump("decode", write(tmp_path / "empty.pcap", pcap(in_clear(), empty)))
+    assert (result.code, result.err) == (0, "opendump: 6 messages on 1 connection, all verified\n")
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_alone_it_is_no_gateway_traffic(name: str, tmp_path: Path) -> None:
+    result = opendump("decode", write(tmp_path / "foreign.pcap", pcap(foreign(name))))
+    assert (result.code, result.out) == (1, "")
+    assert "no gateway traffic on port 11111" in result.err
+    assert result.err.count("no message header found") == 1
+    assert "--port auto" not in result.err
+
+
+def test_many_of_them_are_counted(tmp_path: Path) -> None:
+    many = [Exchange(client_port=40000 + number).c2s(HTTP[0]).s2c(HTTP[1]).fin() for number in range(9)]
+    result = opendump("decode", write(tmp_path / "many.pcap", pcap(in_clear(), *many)))
+    assert result.err.count("no message header found") == 5
+    assert "opendump: ... and 4 more like this\n" in result.err
+
+
+def test_several_ports_and_all_that_are_left_out_are_named(tmp_path: Path) -> None:
+    gateways = [in_clear(number, port=port) for number, port in ((1, 11111), (2, 22222), (3, 33333))]
+    capture = write(tmp_path / "three.pcap", pcap(*gateways, foreign("HTTP", port=80)))
+    one = opendump("decode", capture)
+    assert len(one.lines) == 4
+    assert "message headers (FT) were seen on port 22222 (6 segments): give --port 22222" in one.err
+    assert "message headers (FT) were seen on port 33333 (8 segments): give --port 33333" in one.err
+    assert "port 80" not in one.err
+    two = opendump("decode", capture, "--port", "22222", "--port", "33333")
+    assert len(two.lines) == 14
+    assert "give --port 11111" in two.err
+    every = opendump("decode", capture, "--port", "auto")
+    assert (len(every.lines), every.err) == (18, "opendump: 18 messages on 3 connections, all verified\n")
+
+
+def test_a_capture_of_nothing_but_headers_is_not_called_foreign(tmp_path: Path) -> None:
+    packets = b"".join(record(data[:54], time_ns, len(data)) for data, time_ns in in_clear().packets)
+    result = opendump("decode", write(tmp_path / "headers.pcap", PCAP_HEADER + packets))
+    assert result.code == 1
+    assert "record with a larger snap length" in result.err
+    assert "no message header found" not in result.err

@@ -1,0 +1,295 @@
+"""The fields that matter, against the names and codes that the official SDK gives the same numbers."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import pytest
+
+import decoder
+from decoder import Message, schema
+from decoder.output.info import REDACTED, InfoColumn, TextCache, latency_text, local_time
+from decoder.output.info_templates import TEMPLATES
+from decoder.schema.fields import fields_of
+from tests.support.exchange import vendor
+from tests.support.random_messages import random_message, vendor_classes
+from tests.support.recorded import Recording
+
+PLAIN = Recording("plain.pcap")
+BODIES = [
+    (protocol.proto_id, direction, cls)
+    for protocol in schema.protocols()
+    for direction in ("c2s", "s2c")
+    if (cls := schema.body_class(protocol.proto_id, direction)) is not None
+]
+every_body = pytest.mark.parametrize(
+    ("proto_id", "direction", "cls"), BODIES, ids=[f"{cls.DESCRIPTOR.full_name}" for _, _, cls in BODIES]
+)
+
+
+def recorded(proto: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The digest of each recorded message of a protocol, and the body that the ends logged (enums as numbers)."""
+    digests = InfoColumn(utc=True)
+    logged = {(entry["proto_id"], entry["sha1"]): entry["body"] for entry in PLAIN.expected}
+    found = [item for item in decoder.read(PLAIN.path) if isinstance(item, Message) and item.proto == proto]
+    assert found
+    for message in found:
+        assert message.protobuf is not None
+        yield digests.of(message.protobuf), logged[message.proto_id, message.sha1]
+
+
+def digest(message: Any, **options: Any) -> str:
+    """The digest of a message of the vendor's class."""
+    cls = schema.message_class(message.DESCRIPTOR.full_name)
+    return InfoColumn(utc=True, **options).of(cls.FromString(message.SerializeToString()))
+
+
+def digest_partial(message: Any) -> str:
+    """As `digest`, of a message that lacks required fields."""
+    cls = schema.message_class(message.DESCRIPTOR.full_name)
+    return InfoColumn().of(cls.FromString(message.SerializePartialToString()))
+
+
+def test_notifications_are_named_as_the_sdk_names_them() -> None:
+    from futu.common import constant as sdk
+
+    names = set()
+    for shown, body in recorded("Notify"):
+        kind, event, status = (body["s2c"].get(key) for key in ("type", "event", "programStatus"))
+        expected = [sdk.SysNotifyType.to_string2(kind)]
+        if event:
+            expected.append(sdk.GtwEventType.to_string2(event["eventType"]))
+        if status and (name := sdk.ProgramStatusType.to_string2(status["programStatus"]["type"])) != "N/A":
+            expected.append(name)
+        assert shown.split()[: len(expected)] == expected
+        names.update(expected)
+    assert {"NEED_PHONE_VERIFY_CODE", "KickedOut", "CONN_STATUS", "QOT_RIGHT"} <= names
+
+
+def test_orders_are_shown_as_the_sdk_shows_them() -> None:
+    from futu.common import constant as sdk
+    from futu.common.utils import merge_trd_mkt_stock_str
+
+    statuses = set()
+    for shown, body in recorded("Trd_UpdateOrder"):
+        order, header = body["s2c"]["order"], body["s2c"]["header"]
+        status = sdk.OrderStatus.to_string2(order["orderStatus"])
+        code = merge_trd_mkt_stock_str(order["secMarket"], order["code"])
+        words = shown.split()
+        assert words[:3] == [status, sdk.TrdSide.to_string2(order["trdSide"]), code]
+        assert {f"qty={order['qty']:g}", f"price={order['price']:g}", f"orderID={order['orderID']}"} <= set(words)
+        assert (f"filled={order['fillQty']:g}@{order['fillAvgPrice']:g}" in words) == (order["fillQty"] > 0)
+        assert words[-3:] == [
+            sdk.TrdEnv.to_string2(header["trdEnv"]),
+            sdk.TrdMarket.to_string2(header["trdMarket"]),
+            f"accID={header['accID']}",
+        ]
+        statuses.add(status)
+    assert {"FILLED_ALL", "FILLED_PART", "CANCELLED_ALL", "FAILED"} <= statuses
+
+
+def test_codes_are_those_of_the_sdk() -> None:
+    from futu.common.utils import merge_qot_mkt_stock_str
+
+    for shown, body in recorded("Qot_UpdateBasicQot"):
+        first = body["s2c"]["basicQotList"][0]
+        code = merge_qot_mkt_stock_str(first["security"]["market"], first["security"]["code"])
+        assert shown == (
+            f" {code} curPrice={first['curPrice']:.15g} volume={first['volume']} turnover={first['turnover']:.15g}"
+        )
+
+
+def test_subscriptions() -> None:
+    from futu.common import constant as sdk
+
+    for shown, body in recorded("Qot_Sub"):
+        c2s = body.get("c2s")
+        if c2s is None:
+            assert shown == ""
+        elif not c2s.get("isUnsubAll"):
+            words = shown.split()
+            assert words[0] == ("sub" if c2s["isSubOrUnSub"] else "unsub")
+            first = [sdk.SubType.to_string2(number) for number in c2s["subTypeList"][:3]]
+            assert ",".join(first) in words
+
+
+def test_pushes_of_quotes() -> None:
+    for shown, body in recorded("Qot_UpdateOrderBook"):
+        ask, bid = (body["s2c"][key][0] for key in ("orderBookAskList", "orderBookBidList"))
+        assert shown.endswith(f" bid {bid['volume']}@{bid['price']:g} ask {ask['volume']}@{ask['price']:g}")
+    for shown, body in recorded("Qot_UpdateTicker"):
+        tickers = body["s2c"]["tickerList"]
+        more = f" (+{len(tickers) - 1} more)" if len(tickers) > 1 else ""
+        assert shown.endswith(f" {tickers[0]['volume']}@{tickers[0]['price']:.15g}{more}")
+    for shown, body in recorded("Qot_UpdateKL"):
+        bar = body["s2c"]["klList"][0]
+        assert f" {bar['time']} " in shown
+        assert f" C={bar['closePrice']:.15g} " in shown
+
+
+def test_trade_requests() -> None:
+    request = vendor("Trd_PlaceOrder").Request()
+    order = request.c2s
+    order.packetID.connID, order.packetID.serialNo = 1, 2
+    order.header.trdEnv, order.header.accID, order.header.trdMarket = 0, 7, 2
+    order.trdSide, order.orderType, order.code, order.qty, order.secMarket = 2, 2, "AAPL", 0.5, 2
+    assert digest(request) == " SELL US.AAPL qty=0.5 MARKET SIMULATE US accID=7"
+    assert digest(request, enums="number") == " 2 US.AAPL qty=0.5 2 0 2 accID=7"
+    assert digest(request, enums="proto") == (
+        " TrdSide_Sell US.AAPL qty=0.5 OrderType_Market TrdEnv_Simulate TrdMarket_US accID=7"
+    )
+    order.ClearField("secMarket")
+    order.price = 230.0
+    order.remark = "a b"
+    assert digest(request) == ' SELL AAPL qty=0.5 price=230 MARKET remark="a b" SIMULATE US accID=7'
+
+
+def test_times_are_shown_as_times() -> None:
+    request = vendor("KeepAlive").Request()
+    request.c2s.time = 1_700_000_000
+    assert digest(request) == " time=2023-11-14 22:13:20"
+
+
+def test_a_list_shows_its_first_items_and_how_many_more_there_are() -> None:
+    request = vendor("Qot_GetBasicQot").Request()
+    for market, code in ((1, "00700"), (11, "AAPL"), (21, "600519"), (22, "000001"), (99, "X")):
+        request.c2s.securityList.add(market=market, code=code)
+    assert digest(request) == " HK.00700,US.AAPL,SH.600519 (+2 more)"
+    del request.c2s.securityList[:4]
+    assert digest(request) == " 99.X"
+
+
+def test_every_market_as_the_sdk_writes_it() -> None:
+    from futu.common.utils import merge_qot_mkt_stock_str, merge_trd_mkt_stock_str
+
+    qot, trd = vendor("Qot_Common"), vendor("Trd_Common")
+    for market in qot.QotMarket.values():
+        request = vendor("Qot_GetRT").Request()
+        request.c2s.security.market, request.c2s.security.code = market, "X"
+        assert digest(request) == " " + (merge_qot_mkt_stock_str(market, "X") if market else "X")
+    for market in trd.TrdSecMarket.values():
+        push = vendor("Trd_UpdateOrderFill").Response(retType=0)
+        push.s2c.orderFill.code, push.s2c.orderFill.secMarket = "X", market
+        shown = digest_partial(push).split()[1]
+        assert shown == (merge_trd_mkt_stock_str(market, "X") if market else "X")
+
+
+def test_what_is_unset_is_left_out_and_what_is_zero_is_not() -> None:
+    request = vendor("Qot_GetWarrant").Request()
+    request.c2s.begin, request.c2s.num, request.c2s.sortField, request.c2s.ascend = 0, 5, 0, False
+    assert digest(request) == " begin=0 num=5 sortField=NONE ascend=false"
+    request.c2s.curPriceMin = 0.0
+    assert digest(request) == " begin=0 num=5 sortField=NONE ascend=false curPriceMin=0"
+
+
+def test_text_in_a_message_cannot_pass_for_the_line() -> None:
+    push = vendor("Qot_UpdateTicker").Response(retType=0)
+    push.s2c.security.market, push.s2c.security.code = 1, "00700 BUY 1@1\n\x1b[2J"
+    assert digest(push) == r' HK."00700 BUY 1@1\n\x1b[2J"'
+
+
+SECRET = "51a1e8c0ffee"
+
+
+@every_body
+def test_every_protocol(proto_id: int, direction: str, cls: Any) -> None:
+    """Random bodies of every protocol: printable, bounded, and without a secret unless asked for."""
+    random = Random(f"{proto_id} {direction}")
+    twin = vendor_classes().get(cls.DESCRIPTOR.full_name)
+    digests = [InfoColumn(style, utc=True) for style in ("sdk", "proto", "number")]
+    open_digests = InfoColumn(show_secrets=True, utc=True)
+    for density in (0.0, 0.3, 1.0):
+        if twin is None:  # of an older SDK
+            body = cls()
+        else:
+            body = cls.FromString(random_message(twin, random, density).SerializePartialToString())
+        hidden = plant(body)
+        for each in digests:
+            shown = each.of(body)
+            assert SECRET not in shown
+            assert (REDACTED in shown) or not hidden or density == 0.0
+            assert not [c for c in shown if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
+            assert len(shown) < 12_000
+            assert shown == "" or shown[0] == " " != shown[1:2]
+        if hidden and density == 1.0:
+            assert SECRET in open_digests.of(body)
+
+
+def plant(body: Any) -> int:
+    """Put `SECRET` into every secret field that is set; gives how many there are."""
+    planted = 0
+    for descriptor, value in body.ListFields():
+        field = next(field for field in fields_of(body.DESCRIPTOR) if field.name == descriptor.name)
+        if field.kind == "message":
+            planted += sum(map(plant, value if field.repeated else (value,)))
+        elif field.secret:
+            setattr(body, field.name, SECRET if field.kind == "string" else SECRET.encode())
+            planted += 1
+    return planted
+
+
+def test_every_template_is_of_a_message_type_and_works() -> None:
+    for full_name in TEMPLATES:
+        cls = schema.message_class(full_name)
+        twin = vendor_classes()[full_name]
+        body = cls.FromString(random_message(twin, Random(full_name), 1.0).SerializeToString())
+        assert InfoColumn().of(body).startswith(" ")
+
+
+def test_a_type_without_template_shows_every_scalar_field_by_name() -> None:
+    assert "Qot_GetCapitalDistribution.S2C" not in TEMPLATES
+    push = vendor("Qot_GetCapitalDistribution").Response(retType=0)
+    fields = sorted(push.s2c.DESCRIPTOR.fields, key=lambda field: field.number)
+    names = [field.name for field in fields if field.name.startswith("capital")]
+    for number, name in enumerate(names):
+        setattr(push.s2c, name, number + 0.5)
+    assert digest(push) == "".join(f" {name}={number + 0.5}" for number, name in enumerate(names))
+
+
+def test_a_message_within_is_enclosed_unless_it_is_empty() -> None:
+    request = vendor("Trd_GetOrderList").Request()
+    request.c2s.header.trdEnv, request.c2s.header.accID, request.c2s.header.trdMarket = 1, 5, 1
+    request.c2s.filterConditions.SetInParent()
+    assert digest(request) == " REAL HK accID=5"
+    request.c2s.filterConditions.beginTime = "2026-11-20"
+    assert digest(request) == " filterConditions(beginTime=2026-11-20) REAL HK accID=5"
+
+
+def test_memory_of_the_tables_is_bounded() -> None:
+    memo = TextCache[int](str)
+    for number in range(100_000):
+        assert memo[number] == str(number)
+    assert len(memo) <= 16_384
+    texts = TextCache[str](lambda text: text)
+    assert texts["x" * 1_000_000]
+    assert not texts
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        (0, "0 ns"),
+        (999, "999 ns"),
+        (1_000, "1.00 µs"),
+        (545_000, "545 µs"),
+        (999_499, "999 µs"),
+        (999_600, "1.00 ms"),
+        (1_234_567, "1.23 ms"),
+        (12_345_678, "12.3 ms"),
+        (12_000_000_000, "12.0 s"),
+        (3_600_000_000_000, "3600 s"),
+        (-2_000_000, "-2.00 ms"),
+    ],
+)
+def test_latency(nanoseconds: int, text: str) -> None:
+    assert latency_text(nanoseconds) == text
+
+
+def test_times_that_no_calendar_has() -> None:
+    assert local_time(0, True) == "1970-01-01 00:00:00"
+    for seconds in (1e300, float("nan"), float("inf"), 2.0**63):
+        assert local_time(seconds, True) == f"{seconds:.15g}"
+        assert local_time(seconds, False) == f"{seconds:.15g}"

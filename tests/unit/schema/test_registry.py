@@ -1,0 +1,155 @@
+"""Protocols by id and name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from decoder.errors import SchemaError
+from decoder.schema import (
+    body_class,
+    has_secrets,
+    is_push,
+    is_secret,
+    message_class,
+    protocol,
+    protocol_named,
+    protocols,
+)
+from decoder.schema.describe import all_messages
+from decoder.schema.pool import files
+from decoder.schema.protocols import _BODIES
+from tests.tools.vendor_constants import Constants, read_constants
+
+PUSHES = {1003, 2208, 2218, 3005, 3007, 3009, 3011, 3013, 3015, 3019, 3261, 3310, 3450, 3451, 3452}
+SECRETS = {
+    "GetUserInfo.S2C": {"webKey", "webJumpUrlHead"},
+    "InitConnect.S2C": {"connAESKey", "aesCBCiv"},
+    "InitWebSocket.C2S": {"RSAPrivateKey", "websocketKey"},
+    "TestCmd.C2S": {"cmd", "paramStr", "paramBytes"},
+    "TestCmd.S2C": {"cmd", "resultStr", "resultBytes"},
+    "Trd_UnlockTrade.C2S": {"pwdMD5"},
+    "Verification.C2S": {"code"},
+}
+
+
+@pytest.fixture(scope="module")
+def constants(vendor: Any) -> Constants:
+    return read_constants(vendor.folder.parent.parent)
+
+
+def test_every_id_of_the_sdk_is_known_by_its_name(constants: Constants) -> None:
+    assert len(constants.protocol_ids) > 170
+    for name, number in constants.protocol_ids.items():
+        found = protocol(number)
+        assert found is not None, number
+        assert found.name == name
+        assert found.state == "current"
+        assert protocol_named(name) is found
+
+
+def test_the_pushes_of_the_sdk_are_pushes_and_its_requests_are_not(constants: Constants) -> None:
+    assert {constants.protocol_ids[name] for name in constants.pushes} == PUSHES
+    for number in constants.protocol_ids.values():
+        assert is_push(number) == (number in PUSHES), number
+
+
+def test_old_and_unconfirmed_pushes_are_pushes_too() -> None:
+    assert {p.proto_id for p in protocols() if p.kind == "push"} - PUSHES == {2, 2207, 3017}
+    assert not is_push(0xFFFFFFFF)
+
+
+def test_protocols_come_in_the_order_of_their_ids() -> None:
+    numbers = [known.proto_id for known in protocols()]
+    assert numbers == sorted(set(numbers))
+
+
+def test_every_protocol_has_its_messages(constants: Constants, vendor: Any) -> None:
+    for name, number in constants.protocol_ids.items():
+        if f"{name}.Response" in vendor.messages:
+            answer = body_class(number, "s2c")
+            assert answer is message_class(f"{name}.Response")
+            request = body_class(number, "c2s")
+            assert request is (None if number in PUSHES else message_class(f"{name}.Request"))
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(3801, "TechnicalUnusual"), (3802, "FinancialUnusual"), (3803, "DerivativeUnusual")]
+)
+def test_three_protocols_have_messages_without_the_usual_wrappers(number: int, name: str) -> None:
+    assert body_class(number, "c2s") is message_class(f"SkillWrapAPI.{name}Req")
+    assert body_class(number, "s2c") is message_class(f"SkillWrapAPI.{name}Rsp")
+
+
+def test_retired_protocols_still_decode() -> None:
+    for number in (3016, 3017, 3100, 3101, 3102, 3200):
+        known = protocol(number)
+        assert known is not None
+        assert known.state.startswith("removed")
+        assert body_class(number, "s2c") is not None
+
+
+def test_what_has_no_body_over_tcp_has_no_class() -> None:
+    for number in (1, 2, 1009, 0, 4, 0xFFFFFFFF):
+        assert body_class(number, "c2s") is None
+        assert body_class(number, "s2c") is None
+    assert message_class("InitWebSocket.Request") is not None  # in the schema all the same
+
+
+def test_unknown_ids_are_not_remembered() -> None:
+    before = len(_BODIES)
+    for number in range(50_000, 60_000):
+        body_class(number, "c2s")
+    assert len(_BODIES) == before
+
+
+def test_an_unknown_message_is_an_error_of_ours() -> None:
+    with pytest.raises(SchemaError, match=r"Trd_PlaceOrdr\.Request"):
+        message_class("Trd_PlaceOrdr.Request")
+
+
+def test_the_secrets_are_these_and_no_others() -> None:
+    found = {
+        message.full_name: {field.name for field in message.fields if is_secret(field)}
+        for file in files()
+        for message in all_messages(file)
+    }
+    assert {name: names for name, names in found.items() if names} == SECRETS
+
+
+def test_a_message_with_secrets_anywhere_inside_says_so() -> None:
+    assert has_secrets(message_class("InitConnect.Response").DESCRIPTOR)
+    assert has_secrets(message_class("Trd_UnlockTrade.Request").DESCRIPTOR)
+    assert not has_secrets(message_class("InitConnect.Request").DESCRIPTOR)
+    assert not has_secrets(message_class("Trd_PlaceOrder.Request").DESCRIPTOR)
+
+
+def test_secrets_are_found_in_a_message_that_holds_itself() -> None:
+    from google.protobuf.descriptor_pb2 import FileDescriptorProto
+    from google.protobuf.descriptor_pool import DescriptorPool
+
+    proto = FileDescriptorProto(name="ring.proto", package="ring", syntax="proto2")
+    for name, other in (("A", "B"), ("B", "A")):
+        message = proto.message_type.add(name=name)
+        message.field.add(name="next", number=1, type=11, label=1, type_name=f".ring.{other}")
+    proto.message_type[1].field.add(name="key", number=2, type=9, label=1).options.debug_redact = True
+    pool = DescriptorPool()
+    pool.AddSerializedFile(proto.SerializeToString())
+    assert has_secrets(pool.FindMessageTypeByName("ring.A"))
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_ids_and_kinds_need_no_protobuf() -> None:
+    code = """
+import sys, decoder.schema as schema
+assert schema.is_push(1003) and not schema.is_push(3004)
+assert schema.protocol(2202).name == "Trd_PlaceOrder"
+print([name for name in sys.modules if name.startswith(("google", "scapy", "rich", "click"))])
+"""
+    assert run(code).strip() == "[]"
