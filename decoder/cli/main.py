@@ -17,6 +17,7 @@ __all__ = ["cli", "main"]
 
 _COMMANDS = {
     "decode": "Print every message of a capture.",
+    "orders": "Tell what became of every order.",
     "stats": "Count, time and judge what a capture holds.",
     "annotate": "Copy a capture with the messages as packet comments.",
     "keys": "Harvest a key log from a capture that has its handshakes.",
