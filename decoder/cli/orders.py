@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from decoder.cli.options import EXIT_FAILED, Options, captures_argument, common_options, use_color
+from decoder.cli.options import EXIT_FAILED, Options, captures_argument, common_options, output_options
 
 if TYPE_CHECKING:
     from decoder.cli.output_file import OutputFile
     from decoder.findings.order_rows import Order
-    from decoder.formatting.table import Table
+    from decoder.message import Message
 
 __all__ = ["orders"]
 
@@ -37,8 +37,8 @@ _MAX_LINES = 100_000
     metavar="ID",
     help="The whole story of this order (orderID or orderIDEx), as the last argument ORDER_ID does.",
 )
-@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Write to FILE.")
 @click.option("--utc", is_flag=True, help="Text shows times in UTC instead of local time.")
+@output_options
 @common_options
 @click.pass_context
 def orders(
@@ -47,8 +47,9 @@ def orders(
     options: Options,
     output_format: str,
     order_id: str | None,
-    output: str | None,
     utc: bool,
+    output: str | None,
+    force: bool,
 ) -> None:
     """Examples:
 
@@ -71,8 +72,8 @@ def orders(
     lines: dict[int, str] = {}
     wanted: set[int] = set()
     where = None if options.where is None else options.where.match
-    with OutputFile(output, captures, live=False) as sink:
-        render = None if order_id is None else _line_renderer(options, sink, utc)
+    with OutputFile(output, options.inputs(captures), private=options.show_secrets, force=force) as file:
+        render = None if order_id is None else _line_renderer(options, file.encoding, utc)
         for records in run.records():
             for item in records:
                 if not ledger.add(item) or not isinstance(item, Message):
@@ -84,38 +85,34 @@ def orders(
         code = run.finish()
         found = [order for order in ledger.finish() if where is None or not wanted.isdisjoint(order.messages)]
         if ledger.dropped:
-            say(
-                f"{ledger.dropped:,} more orders are not followed: cut the capture by time, or narrow it to a connection"
-            )
+            say(f"{ledger.dropped:,} orders beyond the first {len(found):,} are not followed: cut the capture by time")
         if order_id is not None:
             found = [order for order in found if order_id in (order.order_id, order.order_id_ex)]
             if not found:
                 say(f"no order {order_id}: `opendump orders` without it lists those that the capture shows")
                 code = code or EXIT_FAILED
-        _write(found, sink, options, output_format, None if order_id is None else lines, utc)
+        _write(found, file, options, output_format, None if order_id is None else lines, utc)
     ctx.exit(code)
 
 
 def _apart(captures: tuple[str, ...], order_id: str | None) -> tuple[tuple[str, ...], str | None]:
-    """Takes the last argument for an ORDER_ID if there is no such file."""
-    from pathlib import Path
-
+    """Takes the last of several arguments for an ORDER_ID if there is no such file."""
     last = captures[-1]
     if order_id is None and len(captures) > 1 and last != "-" and not Path(last).exists() and "." not in last:
         return captures[:-1], last
     return captures, order_id
 
 
-def _line_renderer(options: Options, sink: OutputFile, utc: bool):  # type: ignore[no-untyped-def]
+def _line_renderer(options: Options, encoding: str, utc: bool) -> Callable[[Message], str]:
     from decoder.output.text import TextOutput
 
-    text = TextOutput("sdk", show_secrets=options.show_secrets, utc=utc, color=False, encoding=sink.encoding)
-    return lambda item: str(text.render((item,))).rstrip("\n")
+    text = TextOutput("sdk", show_secrets=options.show_secrets, utc=utc, color=False, encoding=encoding)
+    return lambda message: str(text.render((message,))).rstrip("\n")
 
 
 def _write(
     found: Sequence[Order],
-    sink: OutputFile,
+    file: OutputFile,
     options: Options,
     output_format: str,
     lines: dict[int, str] | None,
@@ -124,24 +121,12 @@ def _write(
     from decoder.output.orders import csv_rows, json_lines, order_table, story
 
     if output_format == "jsonl":
-        sink.write(json_lines(found))
+        file.write(json_lines(found))
     elif output_format == "csv":
-        sink.write(sink.encode(csv_rows(found)))
+        file.write(file.encode(csv_rows(found)))
     elif lines is None:
-        _print([order_table(found, utc=utc)], sink, options)
+        file.write_tables([order_table(found, utc=utc)], options.color)
     else:
         for order in found:
             own = [lines[number] for number in order.messages if number in lines]
-            _print(list(story(order, own, utc=utc)), sink, options)
-
-
-def _print(tables: list[Table], sink: OutputFile, options: Options) -> None:
-    from decoder.formatting.table import plain_text, print_rich
-
-    if not sink.terminal:
-        sink.write(sink.encode(plain_text(tables)))
-        return
-    from rich.console import Console
-
-    color = use_color(options.color, terminal=True)
-    print_rich(tables, Console(file=sys.stdout, no_color=not color, highlight=False))
+            file.write_tables(story(order, own, utc=utc), options.color)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from decoder import schema
 from decoder.body.body import ret_type_of
 from decoder.body.scalars import plain_text
+from decoder.bounded import BoundedDict
 from decoder.findings.order_rows import (
     CANCELLED_ALL,
     CANCELLED_PART,
@@ -139,11 +140,13 @@ class OrderLedger:
         self._by_key: dict[_Key, Order] = {}
         self._merged: dict[int, tuple[Order, Order]] = {}  # entries that turned out to be another one
         self._positions: dict[int, dict[int, int]] = {}  # of an order: which of its states each connection told last
-        self._asked: dict[int, list[tuple[Order, Placed | Change]]] = {}  # by the number of the request
+        self._asked: BoundedDict[int, list[tuple[Order, Placed | Change]]] = BoundedDict(
+            _MAX_PENDING
+        )  # by the number of the request
         self._open_orders: dict[tuple[str, str], dict[int, Order]] = {}  # by environment and account: not over yet
-        self._early: dict[tuple[int, int, int], _Response] = {}
-        self._by_packet_id: dict[tuple[int, int], Order] = {}
-        self._connections: dict[int, _Connection] = {}
+        self._early: BoundedDict[tuple[int, int, int], _Response] = BoundedDict(_MAX_EARLY)
+        self._by_packet_id: BoundedDict[tuple[int, int], Order] = BoundedDict(_MAX_PACKET_IDS)
+        self._connections: BoundedDict[int, _Connection] = BoundedDict(_MAX_CONNECTIONS)
         self._pushed_accounts: set[str] = set()
         self._first_ns: int | None = None
         self.dropped = 0
@@ -177,8 +180,6 @@ class OrderLedger:
     def _open(self, ordinal: int, time_ns: int) -> _Connection:
         if self._first_ns is None:
             self._first_ns = time_ns
-        if len(self._connections) >= _MAX_CONNECTIONS:
-            del self._connections[next(iter(self._connections))]
         connection = self._connections[ordinal] = _Connection(time_ns)
         return connection
 
@@ -223,7 +224,7 @@ class OrderLedger:
             order.time_in_force = enum_name("TimeInForce", c2s.timeInForce)
         if message.proto_id == TRD_PLACE_ORDER and c2s.HasField("session"):
             order.session = _session(c2s.session)
-        _remember(self._by_packet_id, packet_id, order, _MAX_PACKET_IDS)
+        self._by_packet_id[packet_id] = order
         self._touch(order, message)
         self._expect(message, [(order, placed)])
 
@@ -268,7 +269,7 @@ class OrderLedger:
                 self._answered(asked, early, None)
                 return
         if asked:
-            _remember(self._asked, message.number, asked, _MAX_PENDING)
+            self._asked[message.number] = asked
 
     # Responses
 
@@ -287,7 +288,7 @@ class OrderLedger:
             if asked is not None:
                 self._answered(asked, response, message.latency_ns)
             elif message.request is None:
-                _remember(self._early, (flow.connection, proto_id, message.serial_no), response, _MAX_EARLY)
+                self._early[flow.connection, proto_id, message.serial_no] = response
             return True
         if body.retType != 0 or not body.HasField("s2c"):
             return False
@@ -722,10 +723,3 @@ def enum_name(enum: str, number: int) -> str:
 def _names(enum: str) -> dict[int, str]:
     names = schema.enum_names(schema.enum_descriptor(f"Trd_Common.{enum}"), "sdk")
     return {number: str(name) for number, name in names.items()}
-
-
-def _remember(table: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
-    """Puts into a table that keeps the `limit` newest entries."""
-    table[key] = value
-    if len(table) > limit:
-        del table[next(iter(table))]
