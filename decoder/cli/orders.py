@@ -37,7 +37,6 @@ _MAX_LINES = 100_000
     metavar="ID",
     help="The whole story of this order (orderID or orderIDEx), as the last argument ORDER_ID does.",
 )
-@click.option("--utc", is_flag=True, help="Text shows times in UTC instead of local time.")
 @output_options
 @common_options
 @click.pass_context
@@ -47,7 +46,6 @@ def orders(
     options: Options,
     output_format: str,
     order_id: str | None,
-    utc: bool,
     output: str | None,
     force: bool,
 ) -> None:
@@ -73,7 +71,7 @@ def orders(
     wanted: set[int] = set()
     where = None if options.where is None else options.where.match
     with OutputFile(output, options.inputs(captures), private=options.show_secrets, force=force) as file:
-        render = None if order_id is None else _line_renderer(options, file.encoding, utc)
+        render = None if order_id is None else _line_renderer(options, file.encoding)
         for records in run.records():
             for item in records:
                 if not ledger.add(item) or not isinstance(item, Message):
@@ -91,7 +89,7 @@ def orders(
             if not found:
                 say(f"no order {order_id}: `opendump orders` without it lists those that the capture shows")
                 code = code or EXIT_FAILED
-        _write(found, file, options, output_format, None if order_id is None else lines, utc)
+        _write(found, file, options, output_format, None if order_id is None else lines)
     ctx.exit(code)
 
 
@@ -103,10 +101,10 @@ def _apart(captures: tuple[str, ...], order_id: str | None) -> tuple[tuple[str, 
     return captures, order_id
 
 
-def _line_renderer(options: Options, encoding: str, utc: bool) -> Callable[[Message], str]:
+def _line_renderer(options: Options, encoding: str) -> Callable[[Message], str]:
     from decoder.output.text import TextOutput
 
-    text = TextOutput("sdk", show_secrets=options.show_secrets, utc=utc, color=False, encoding=encoding)
+    text = TextOutput("sdk", show_secrets=options.show_secrets, utc=options.utc, color=False, encoding=encoding)
     return lambda message: str(text.render((message,))).rstrip("\n")
 
 
@@ -116,7 +114,6 @@ def _write(
     options: Options,
     output_format: str,
     lines: dict[int, str] | None,
-    utc: bool,
 ) -> None:
     from decoder.output.orders import csv_rows, json_lines, order_table, story
 
@@ -125,8 +122,8 @@ def _write(
     elif output_format == "csv":
         file.write(file.encode(csv_rows(found)))
     elif lines is None:
-        file.write_tables([order_table(found, utc=utc)], options.color)
+        file.write_tables([order_table(found, utc=options.utc)], options.color)
     else:
         for order in found:
             own = [lines[number] for number in order.messages if number in lines]
-            file.write_tables(story(order, own, utc=utc), options.color)
+            file.write_tables(story(order, own, utc=options.utc), options.color)
