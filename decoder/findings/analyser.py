@@ -258,7 +258,8 @@ class _Connection:
                 "note",
                 "orders-too-close",
                 message,
-                f"{name_of(message)} comes {duration_text(too_close_ns)} after the one before it: the gateway wants 20 ms "
+                f"{name_of(message)} comes {duration_text(too_close_ns)} after the one before it: the gateway "
+                "wants 20 ms "
                 "between orders and 40 ms between changes of an account, and may refuse",
                 proto_id,
             )
@@ -370,7 +371,8 @@ class _Connection:
                 "note",
                 "opend-link-lost",
                 message,
-                "ticks were filled in afterwards (pushDataType BYDISCONN): OpenD had lost its link to the servers; these "
+                "ticks were filled in afterwards (pushDataType BYDISCONN): OpenD had lost its link to the servers; "
+                "these "
                 "ticks are late, and were not lost",
                 "back-fill",
             )

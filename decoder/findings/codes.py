@@ -116,7 +116,8 @@ SUBJECTS: dict[str, dict[str, Code]] = {
         ),
         "gateway-timeout": Code("the gateway itself got no answer in time", "ask again; look at the network of OpenD"),
         "opend-link-lost": Code(
-            "an answer says that OpenD's own link to the servers failed (NN_ProtoRet_…), or ticks were filled in after it",
+            "an answer says that OpenD's own link to the servers failed (NN_ProtoRet_…), or ticks were filled in "
+            "after it",
             "wait until the link is back, look at OpenD's network",
         ),
         "batch-refused": Code(

@@ -66,7 +66,8 @@ def report_login(context: Context, info: ConnectionInfo, first: First) -> None:
         "no-login",
         number,
         time_ns,
-        "the first message of the connection is not InitConnect: OpenD answers nothing else before it; send it first, and "
+        "the first message of the connection is not InitConnect: OpenD answers nothing else before it; send it "
+        "first, and "
         "wait for its answer",
     )
 

@@ -94,7 +94,7 @@ class Findings:
         return {severity: self._counts[severity] for severity in SEVERITIES}
 
     def listed(self) -> list[Finding]:
-        """Returns the findings in the order of time; at the end, for each code with too many, how many were left out."""
+        """Returns the findings in the order of time; at the end, for each code with too many, the number left out."""
         rest = [
             Finding(severity, code, None, None, self._last_ns, f"{count:,} more of these are not listed", count)
             for (code, severity), count in self._left_out.items()

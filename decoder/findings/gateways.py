@@ -140,7 +140,8 @@ class Gateways:
                 connection, time_ns = gateway.near
                 over = ": further ones are refused" if gateway.peak >= CONNECTION_LIMIT else ""
                 text = (
-                    f"{gateway.peak} connections to {name} are open at once, OpenD takes {CONNECTION_LIMIT}{over}; close "
+                    f"{gateway.peak} connections to {name} are open at once, OpenD takes {CONNECTION_LIMIT}{over}; "
+                    "close "
                     "contexts that are not used any more, share one between queries"
                 )
                 self._add("warning", "connections-near-limit", connection, time_ns, text)

@@ -244,7 +244,8 @@ class Lifetime:
             return ", right after InitConnect: compare the RSA keys and encryption settings of client and OpenD"
         if last_id == INIT_CONNECT:
             return (
-                ", right after InitConnect in clear: OpenD wants encryption (rsa_private_key is set there), has too many "
+                ", right after InitConnect in clear: OpenD wants encryption (rsa_private_key is set there), has "
+                "too many "
                 "connections (128), or does not take this client's version; look into its log"
             )
         return " without saying why: look into OpenD's log; was it stopped?"

@@ -60,7 +60,8 @@ class OrderFindings:
             placed = order.placed
             if placed is not None and "trade-push-not-subscribed" in order.notes:
                 text = (
-                    f"nobody subscribed to the pushes of account {order.account} ({order.env}), and none came for order "
+                    f"nobody subscribed to the pushes of account {order.account} ({order.env}), and none came for "
+                    "order "
                     f"{_id(order)}: the program hears of its fills only by asking; call Trd_SubAccPush after every "
                     "(re)connect"
                 )

@@ -64,7 +64,8 @@ _CAUSES: tuple[_Cause, ...] = (
     _cause(
         "quota-used-up",
         r"quota|额度|額度|配额|配額",
-        "unsubscribe what is not needed on every connection (possible a minute after subscribing), or wait for the quota "
+        "unsubscribe what is not needed on every connection (possible a minute after subscribing), or wait for the "
+        "quota "
         "to renew",
     ),
     _cause(

@@ -106,7 +106,8 @@ class RequestTracking:
                 "note",
                 "serial-not-growing",
                 message,
-                f"{name_of(message)} has serial number {serial_no} after {before[0]} (message {before[1]}): serial numbers "
+                f"{name_of(message)} has serial number {serial_no} after {before[0]} (message {before[1]}): serial "
+                "numbers "
                 "of a connection grow; count them up, under a lock if several threads send",
                 "serial",
             )

@@ -44,7 +44,8 @@ SUBSCRIPTION_KEYS = {
     "last_push": "time of the last push",
     "longest_silence_s": "longest time between two pushes, or from the last push to the end",
     "requested_by": "number of the request; null if nobody asked",
-    "renewed": "of a subscription that ended with its connection: whether the next connection of the program renewed it; "
+    "renewed": "of a subscription that ended with its connection: whether the next connection of the program "
+    "renewed it; "
     "null if there is none",
     "quota_slots": "quota slots in use at the gateway once this was granted",
 }
@@ -318,7 +319,8 @@ class SubscriptionLedger:
         names = ", ".join(key_text(row.key) for row in missing[:_NAMED])
         names += f" and {len(missing) - _NAMED} more" * (len(missing) > _NAMED)
         text = (
-            f"the program of connection {program.ordinal} came back on this one and did not subscribe again to {names}: "
+            f"the program of connection {program.ordinal} came back on this one and did not subscribe again to "
+            f"{names}: "
             "OpenD keeps no subscription over a reconnect; renew them after each InitConnect"
         )
         self._findings.add(

@@ -195,13 +195,15 @@ class Subscriptions:
             passed = duration_text(time_ns - asked_ns)
             if first:
                 text = (
-                    f"no push in {passed} for {_names(first)}: the market is closed, the quote right is missing, or nothing "
+                    f"no push in {passed} for {_names(first)}: the market is closed, the quote right is missing, "
+                    "or nothing "
                     "happened"
                 )
                 self._context.report_at("note", "subscription-silent", number, time_ns, text)
             if again and not self._silence.reported:
                 text = (
-                    f"no push in {passed} for {_names(again)} after it was subscribed again, though pushes had come before: "
+                    f"no push in {passed} for {_names(again)} after it was subscribed again, though pushes had "
+                    "come before: "
                     "the market closed, or the quote right was lost"
                 )
                 self._context.report_at("note", "pushes-stopped", number, time_ns, text)

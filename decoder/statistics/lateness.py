@@ -71,7 +71,10 @@ class LatenessRow:
 
     def record(self) -> dict[str, Any]:
         """Returns the object with the keys of `LATENESS_KEYS`."""
-        return {key: getattr(self, key) for key in LATENESS_KEYS}
+        keys = list(LATENESS_KEYS)
+        if self.symbol is not None:
+            keys.insert(keys.index("market") + 1, "symbol")
+        return {key: getattr(self, key) for key in keys}
 
 
 class _Group:
