@@ -385,6 +385,7 @@ class _Connection:
                 report_login(context, info, self._first)
             self._exposure.end(info)
             self._shared.gateways.closed(context, info)
+        self._shared.orders.connection_ended(context.ordinal, context.last_ns)
         silent_ns = time_ns - self._lifetime.received_ns
         self._tracking.end(info, time_ns)
         self._silence.end(time_ns)

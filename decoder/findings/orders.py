@@ -183,6 +183,12 @@ class OrderLedger:
         connection = self._connections[ordinal] = _Connection(time_ns)
         return connection
 
+    def connection_ended(self, ordinal: int, last_ns: int) -> None:
+        """Takes the end of a connection, or of what was seen of it, for a caller that adds only some messages."""
+        connection = self._connections.get(ordinal)
+        if connection is not None:
+            connection.last_ns = max(connection.last_ns, last_ns)
+
     # Requests
 
     def _request(self, message: Message, body: ProtobufMessage, connection: _Connection) -> bool:
