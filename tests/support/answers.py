@@ -171,7 +171,9 @@ pair(
 )
 pair(
     "orders-too-close",
-    lambda: [told(hello()).talk(2202, order(5), response("Trd_PlaceOrder")).talk(2202, order(6), response("Trd_PlaceOrder"))],
+    lambda: [
+        told(hello()).talk(2202, order(5), response("Trd_PlaceOrder")).talk(2202, order(6), response("Trd_PlaceOrder"))
+    ],
     lambda: [placed(placed(told(hello())), 6, 8)],
 )
 

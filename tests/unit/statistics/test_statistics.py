@@ -152,7 +152,11 @@ def test_where_counts_what_it_holds_for() -> None:
     assert about <= numbers
     assert {f["code"] for f in found["findings"]} >= {"unanswered", "rate-limited", "request-failed"}
     requests = figures(recording, "proto=Trd_PlaceOrder and kind=request")["protocols"][0]
-    assert (requests["requests"], requests["responses"], requests["unanswered"]) == (7, 0, 1)  # answers count, though they are left out
+    assert (requests["requests"], requests["responses"], requests["unanswered"]) == (
+        7,
+        0,
+        1,
+    )  # answers count, though they are left out
 
 
 def test_latency_and_push_rate() -> None:
