@@ -409,10 +409,8 @@ def _row(
     final = shown[-1] if shown and shown[-1][0].status in FINAL else None
     outcome = OUTCOMES[shown[-1][0].status] if shown else None
     if outcome is None:
-        if asked is not None and answer is None:
-            outcome = "unanswered"
-        else:
-            outcome = "unknown" if order.accepted else "refused"
+        waits = asked is not None and answer is None
+        outcome = "unanswered" if waits else "unknown" if order.accepted else "refused"
     refused = answer is not None and not order.accepted
     return {
         "order_id": None if refused or (not shown and not fills and answer is None) else str(order.order_id),
