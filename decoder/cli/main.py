@@ -18,6 +18,7 @@ _COMMANDS = {
     "decode": "Print every message of a capture.",
     "orders": "Tell what became of every order.",
     "stats": "Count, time and judge what a capture holds.",
+    "report": "Write one HTML file that shows a session.",
     "annotate": "Copy a capture with the messages as packet comments.",
     "keys": "Harvest a key log from a capture that has its handshakes.",
     "schema": "Look up protocols, messages and enums.",

@@ -53,6 +53,10 @@ class Analyser:
         self._drift = SchemaDrift()
         self._last_ns = 0
 
+    def on_finding(self, call: Callable[[Finding], None]) -> None:
+        """Calls `call` with each finding that is listed, when it shows."""
+        self._findings.on_listed = call
+
     def connection_ended(self, info: ConnectionInfo) -> None:
         """A connection ended; the messages that its end still gave may be added after this, with the next `add`."""
         self._ended.append(info)

@@ -31,6 +31,7 @@ from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
+    from decoder.findings import Finding
 
 __all__ = ["CONNECTION_KEYS", "FINDING_KEYS", "PROTOCOL_KEYS", "Statistics"]
 
@@ -72,6 +73,10 @@ class Statistics:
         self._gaps = 0
         self._reasons: dict[str, int] = {}
         self._ended: list[ConnectionInfo] = []
+
+    def on_finding(self, call: Callable[[Finding], None]) -> None:
+        """Calls `call` with each finding that is listed, when it shows."""
+        self._analyser.on_finding(call)
 
     def connection_ended(self, info: ConnectionInfo) -> None:
         """A connection ended; its last messages may come with the next `add`."""
