@@ -20,7 +20,8 @@ _STEPS = tuple(
         *(60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 2_419_200),
     )
 )
-_MAX_TICKS = 6
+_ROUND = (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10)
+_MAX_TICKS = 8
 _DURATIONS = (
     *(10**exponent for exponent in range(11)),  # to 10 s
     *(seconds * _SECOND for seconds in (60, 600, 3_600, 36_000, 86_400, 864_000, 8_640_000, 86_400_000)),
@@ -97,7 +98,7 @@ class TimeScale:
         return min(max((time_ns - self.first_ns) / self.span_ns, 0.0), 1.0) * 100
 
     def ticks(self) -> Iterator[Tick]:
-        """Yields at most seven ticks at round times; where a day begins its date is written."""
+        """Yields at most nine ticks at round times; where a day begins its date is written."""
         step = next((step for step in _STEPS if self.span_ns / step <= _MAX_TICKS), self.span_ns)
         offset = self._clock.offset_ns(self.first_ns)
         at = -((self.first_ns + offset) // -step) * step - offset

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from heapq import heappush, heapreplace
-from itertools import chain
+from heapq import heapify, heappush, heapreplace
 from typing import TYPE_CHECKING, Any
 
 from decoder.body.lag import TIMED_PUSHES, lag_ms
+from decoder.bounded import BoundedDict
 from decoder.findings.orders import OrderLedger
 from decoder.message import Gap, Message
 from decoder.output.report.lines import LineBook
@@ -28,22 +27,26 @@ if TYPE_CHECKING:
 __all__ = ["FAMILIES", "Collector", "Lane", "Outlier", "ReportData"]
 
 FAMILIES = ("quote pushes", "quote requests and responses", "trade", "connection and gateway", "unknown protocols")
-"""Series of the picture of messages; a message counts in the one at the index that `_family` returns."""
+"""Series of the picture of messages in this order, the first one lowest."""
 
+# By the thousands of the protocol id: index in `FAMILIES`.
+_PUSHES = {1: 3, 2: 2, 3: 0}
+_OTHERS = {1: 3, 2: 2, 3: 1}
+_UNKNOWN = 4
 _MAX_OUTLIERS = 500
 """Dots of a picture: the slowest responses, the latest pushes."""
 _MAX_LANES = 1_000
 """Connections of which marks are kept."""
 _MAX_MARKS = 64
 """Marks of one sort that are kept of one connection."""
-_WINDOW = 1_024
-"""Messages kept for a finding that names one of them later."""
-_MAX_KEPT_BODY = 16 * 1024
-"""Bytes of the body of such a message: 16 MB in all."""
-_ALL_TIMED = 20_000
-"""Pushes with a time field that are all measured; then every `_EVERY`-th, which keeps the report nearly as fast as
-the statistics."""
-_EVERY = 16
+_MAX_REQUESTS = 1_024
+"""Requests kept for a finding that names one of them later, because nobody answered it."""
+_MAX_REQUEST = 4 * 1024
+"""Bytes of the body of such a request."""
+_ALL_TIMED = 5_000
+"""Pushes with a time field that are all measured; then those of which `_EVERY` divides the number, which keeps the
+report nearly as fast as the statistics."""
+_EVERY = 32
 
 
 @dataclass(order=True)
@@ -62,7 +65,7 @@ class Lane:
     """What the picture of connections shows of one."""
 
     first_ns: int
-    last_ns: int
+    """Time of what was seen first of it, until `info` tells."""
     logins: list[int] = field(default_factory=list)
     """Times of InitConnect responses."""
     gaps: list[int] = field(default_factory=list)
@@ -111,17 +114,16 @@ class Collector:
         self._latest: list[Outlier] = []
         self._lanes: dict[int, Lane] = {}
         self._book = LineBook(utc=utc)
-        self._recent: deque[Message] = deque(maxlen=_WINDOW)
+        self._requests: BoundedDict[int, Message] = BoundedDict(_MAX_REQUESTS)
         self._named: list[int] = []
         self._order_messages: set[int] = set()
         self._timed = self._measured = 0
+        self._samples = False
 
     def connection_ended(self, info: ConnectionInfo) -> None:
         """Takes note of the end of a connection; its last messages may come with the next `add`."""
         self._statistics.connection_ended(info)
-        lane = self._lanes.get(info.ordinal)
-        if lane is None and len(self._lanes) < _MAX_LANES:
-            lane = self._lanes[info.ordinal] = Lane(info.first_ns, info.last_ns)
+        lane = self._lane(info.ordinal, info.first_ns)
         if lane is not None:
             lane.info = info
 
@@ -148,30 +150,44 @@ class Collector:
 
     def _message(self, message: Message) -> None:
         proto_id, time_ns = message.header[1], message.time_ns
-        self._rate.add(time_ns, _family(proto_id, message.kind))
-        lane = self._lanes.get(message.flow.connection)
-        if lane is None:
-            if len(self._lanes) < _MAX_LANES:
-                lane = self._lanes[message.flow.connection] = Lane(time_ns, time_ns)
-        elif time_ns > lane.last_ns:
-            lane.last_ns = time_ns
-        latency = message.latency_ns
-        if latency is not None:
-            self._latency.add(time_ns, log_key(latency))
-            self._outlier(self._slowest, latency, message)
-        if proto_id == INIT_CONNECT and message.kind == "response" and lane is not None:
+        kind = message.kind
+        if kind == "push":
+            self._rate.add(time_ns, _PUSHES.get(proto_id // 1_000, _UNKNOWN))
+            if proto_id in TIMED_PUSHES:
+                self._push(message)
+            return
+        self._rate.add(time_ns, _OTHERS.get(proto_id // 1_000, _UNKNOWN))
+        if kind == "request":
+            if message.body_len <= _MAX_REQUEST:
+                self._requests[message.number] = message
+            return
+        if message.latency_ns is not None:
+            self._latency.add(time_ns, log_key(message.latency_ns))
+            self._outlier(self._slowest, message.latency_ns, message)
+        if proto_id == INIT_CONNECT and (lane := self._lane(message.flow.connection, time_ns)) is not None:
             _append(lane.logins, time_ns)
-        elif proto_id in TIMED_PUSHES and message.kind == "push":
-            self._timed += 1
-            if self._timed <= _ALL_TIMED or not self._timed % _EVERY:
-                self._measure(message)
 
     def _gap(self, gap: Gap) -> None:
-        lane = self._lanes.get(gap.flow.connection)
-        if lane is None and len(self._lanes) < _MAX_LANES:
-            lane = self._lanes[gap.flow.connection] = Lane(gap.time_ns, gap.time_ns)
+        lane = self._lane(gap.flow.connection, gap.time_ns)
         if lane is not None:
             _append(lane.gaps, gap.time_ns)
+
+    def _lane(self, ordinal: int, time_ns: int) -> Lane | None:
+        lane = self._lanes.get(ordinal)
+        if lane is None and len(self._lanes) < _MAX_LANES:
+            lane = self._lanes[ordinal] = Lane(time_ns)
+        return lane
+
+    def _push(self, message: Message) -> None:
+        self._timed += 1
+        if self._timed > _ALL_TIMED:
+            if message.number % _EVERY:
+                return
+            if not self._samples:  # from now on dots would be rarer: as rare as the earlier ones
+                self._samples = True
+                self._latest = [outlier for outlier in self._latest if not outlier.number % _EVERY]
+                heapify(self._latest)
+        self._measure(message)
 
     def _measure(self, message: Message) -> None:
         self._measured += 1
@@ -189,13 +205,14 @@ class Collector:
             heapreplace(worst, Outlier(value_ns, message.number, message.time_ns, self._book.line(message)))
 
     def _keep_named(self, items: Iterable[Message | Gap]) -> None:
-        """Keeps the lines of the messages that findings named since the last call, if they came lately."""
+        """Keeps the lines of the messages that findings named since the last call: those in `items`, late requests."""
         if self._named:
             named, self._named = set(self._named), []
-            for item in chain(self._recent, items):
+            for item in items:
                 if isinstance(item, Message) and item.number in named:
                     self._book.keep(item)
-        self._recent.extend(item for item in items if isinstance(item, Message) and item.body_len <= _MAX_KEPT_BODY)
+            for number in named & self._requests.keys():
+                self._book.keep(self._requests[number])
 
     def finish(self, summary: Summary, files: Sequence[str], warnings: Sequence[str] = ()) -> ReportData:
         """Returns what was collected.
@@ -225,14 +242,6 @@ class Collector:
             summary.first_ns,
             summary.last_ns,
         )
-
-
-def _family(proto_id: int, kind: str) -> int:
-    """Returns the index in `FAMILIES` of a message."""
-    thousand = proto_id // 1_000
-    if thousand == 3:
-        return 0 if kind == "push" else 1
-    return {2: 2, 1: 3}.get(thousand, 4)
 
 
 def _append(marks: list[int], time_ns: int) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from decoder.output.report import sections
 from decoder.output.report.axes import Clock, TimeScale
-from decoder.output.report.markup import Markup, joined, tag
+from decoder.output.report.markup import Markup, joined, tag, text
 from decoder.output.report.pictures import SHAPES, bands_picture, rate_picture
 from decoder.output.report.verdict import conclusions, recorded, tiles
 
@@ -92,7 +92,7 @@ def _header(data: ReportData, names: Sequence[str], clock: Clock, known: frozens
     return tag(
         "header",
         tag("h1", ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or "report"),
-        tag("p", recorded(data, clock), class_="recorded"),
+        tag("p", text(recorded(data, clock), 600), class_="recorded"),
         tag("ul", *said, class_="verdict"),
         tag("ul", *counts, class_="tiles"),
         tag("div", find, tag("span", id="found", role="status"), class_="tools"),

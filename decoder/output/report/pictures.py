@@ -65,18 +65,16 @@ def bands_picture(
     :param known: numbers of the messages that a dot may link to
     :param words: what half of the messages did, and what the dots are
     """
-    total = timeline.total()
-    if not total:
+    found = [(start_ns, quantiles(cell, _QUANTILES)) for start_ns, cell in timeline if cell]
+    if not found:
         return None
-    least, most = quantiles(total, (0.001, 1.0))
-    vertical = LogScale(least, max(most, *(outlier.value_ns for outlier in outliers)) if outliers else most)
+    least = min(values[0] for _, values in found)
+    vertical = LogScale(least * 0.8, max(outlier.value_ns for outlier in outliers))
     low: list[tuple[float, float, float, float]] = []
     high, median = list(low), list(low)
-    for start_ns, cell in timeline:
-        if not cell:
-            continue
+    for start_ns, values in found:
         left, right = scale.percent(start_ns) * 10, scale.percent(start_ns + timeline.width_ns) * 10
-        half, nine, most_of = (_down(vertical.percent(value) / 100) for value in quantiles(cell, _QUANTILES))
+        half, nine, most_of = (_down(vertical.percent(value) / 100) for value in values)
         low.append((left, right, nine, half))
         high.append((left, right, most_of, nine))
         median.append((left, right, half - 4, half + 4))

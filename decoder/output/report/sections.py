@@ -251,9 +251,11 @@ def _lane(
     known: frozenset[int],
 ) -> tuple[Markup, Markup]:
     info = lane.info
-    first_ns, last_ns = (lane.first_ns, lane.last_ns) if info is None else (info.first_ns, info.last_ns)
+    start, end = scale.percent(lane.first_ns), 100.0
+    if info is not None:
+        start, end = scale.percent(info.first_ns), scale.percent(info.last_ns)
     track = Track()
-    track.line(scale.percent(first_ns), scale.percent(last_ns), "life lane-line")
+    track.line(start, end, "life lane-line")
     for time_ns in lane.gaps:
         track.mark(scale.percent(time_ns), "gap", "bytes missing")
     for finding in list(marks)[:100]:
