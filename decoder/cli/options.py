@@ -22,6 +22,7 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "EXIT_NOT_VERIFIED",
     "Color",
+    "DurationType",
     "Filter",
     "Options",
     "captures_argument",
@@ -118,6 +119,21 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
             return self.fail(f"{value!r} is not a size of at least 1M, such as 200M or 2G", param, ctx)
         return size
 
+
+class DurationType(click.ParamType):  # type: ignore[type-arg]
+    """Reads a duration such as ``10s``, ``500ms`` or ``2m``; gives nanoseconds.  A bare number is seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|s|m|h|)", str(value).strip(), re.IGNORECASE)
+        duration = float(match[1]) * _NANOSECONDS[match[2].lower()] if match else 0
+        if not duration:
+            return self.fail(f"{value!r} is not a duration such as 10s, 500ms or 2m", param, ctx)
+        return int(duration)
+
+
+_NANOSECONDS = {"ms": 10**6, "": 10**9, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 
 color_option = click.option(
     "--color",
