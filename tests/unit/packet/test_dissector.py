@@ -143,7 +143,7 @@ ENCAPSULATIONS: dict[str, tuple[int, Packet | bytes]] = {
         / FOUR
         / tcp(),
     ),
-    "TZSP": (1, ETHER / OUTER / UDP(dport=37008) / TZSP(type=0) / TZSPTagEnd() / ETHER / FOUR / tcp()),
+    "TZSP": (1, ETHER / OUTER / UDP(sport=50000, dport=37008) / TZSP(type=0) / TZSPTagEnd() / ETHER / FOUR / tcp()),
     "GTP-U": (1, ETHER / OUTER / UDP(dport=2152) / GTP_U_Header(teid=1) / FOUR / tcp()),
     "EtherIP": (1, ETHER / OUTER / EtherIP() / ETHER / FOUR / tcp()),
     "MPLS in UDP": (1, ETHER / OUTER / UDP(dport=6635) / MPLS(label=20, s=1) / FOUR / tcp()),
