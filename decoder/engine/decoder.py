@@ -137,10 +137,8 @@ class Decoder:
         packets = self._packets
         if self._cut_payloads and not results.messages:
             summary.report("packets are cut before what they carry; record with a larger snap length (tcpdump -s 0)")
-        if packets.cut_headers:
-            summary.report("some packets are cut in their headers; record with a larger snap length")
-        if packets.evicted_datagrams:
-            summary.report("some fragmented IP datagrams never became whole")
+        for line in packets.reports():
+            summary.report(line)
         return summary
 
     # Packets
