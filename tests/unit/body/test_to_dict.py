@@ -287,7 +287,7 @@ def test_parse_body_wants_a_known_field_where_none_is_required() -> None:
     cls = schema.message_class("Qot_GetSearchNews.SearchNews")
     assert cls().IsInitialized()
     assert parse_body(cls, b"")[1] is None
-    assert parse_body(cls, b"\xf8\x7f\x05")[1] == "bad-body: none but unknown fields"
+    assert parse_body(cls, b"\xf8\x7f\x05")[1] == "bad-body: only unknown fields"
     field = next(field for field in cls.DESCRIPTOR.fields if field.type == field.TYPE_STRING and field.number < 16)
     assert parse_body(cls, length_delimited(field.number, b""))[1] is None
 
