@@ -37,6 +37,7 @@ __all__ = [
     "EnumStyle",
     "GapReason",
     "Kind",
+    "Transport",
     "Verdict",
 ]
 
@@ -48,6 +49,9 @@ Direction = Literal["c2s", "s2c"]
 
 Kind = Literal["request", "response", "push"]
 """Kind of a message, decided by protocol id and direction."""
+
+Transport = Literal["tcp", "websocket"]
+"""Layer that carries the messages of a connection."""
 
 EnumStyle = Literal["sdk", "proto", "number"]
 """Display style of enum values: ``FILLED_ALL``, ``OrderStatus_Filled_All`` or ``11``."""
