@@ -47,7 +47,7 @@ class Flow:
 
 
 class Message:
-    """One message, with the keys of the JSON Lines contract as attributes (the README's field table).
+    """One message, with the keys of the JSON Lines contract as attributes (docs/record.md).
 
     Beyond the contract: `time_ns` (int, UTC), `plaintext` (bytes or None), `protobuf` (the parsed
     protobuf message or None), `header`, `hint` (what to do about `reason`).

@@ -2,7 +2,7 @@
 
 Nothing that the peers announce is believed.  Every candidate (the bytes as sent, each key in each
 mode) is tried, the SHA-1 of the plaintext decides, and what worked last on the connection is tried
-first.  The table of verdicts is section "Verdicts" of the README.
+first.  docs/keys.md has the table of verdicts.
 """
 
 from __future__ import annotations
