@@ -2,7 +2,7 @@
 
 The encryption that the peers announce is not trusted: some clients announce one and use another.  Every
 candidate (the bytes as sent, each key in each mode) is tried, the SHA-1 of the plaintext decides, and what
-worked last on the connection is tried first.  docs/ has the table of verdicts and reasons.
+worked last on the connection is tried first.  docs/keys.md has the table of verdicts.
 """
 
 from __future__ import annotations

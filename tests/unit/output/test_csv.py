@@ -33,7 +33,7 @@ def test_default_columns_are_the_scalar_keys_of_the_record() -> None:
         assert isinstance(item, Message)
         record = item.record()
         scalars = {key for key, value in record.items() if not isinstance(value, list | tuple | dict)}
-        assert scalars - {"body", "raw", "packet_id"} == set(row) == set(COLUMNS)
+        assert scalars - {"body", "raw", "packet_id", "transport", "error"} == set(row) == set(COLUMNS)
         for key, text in row.items():
             value = record[key]
             assert text == ("" if value is None else str(value)), key
