@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 from decoder.body import wire
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from decoder.schema.fields import Descriptor
 
-__all__ = ["SEARCHED", "note", "parse_body", "parse_known", "unknown_fields"]
+__all__ = ["SEARCHED", "note", "parse_body", "parse_errors", "parse_known", "unknown_fields"]
 
 _NOTED_PLACES = 8
 """Places that one note names: a hostile message can have millions."""
@@ -37,12 +38,21 @@ def parse_body(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage
             return message, None, False
     try:
         return _parse_carefully(cls, data)
-    except Exception as error:
-        from google.protobuf.message import DecodeError
+    except parse_errors() as error:
+        if isinstance(error, UnicodeDecodeError):
+            return None, "bad-body: a text is not UTF-8, which the pure-Python protobuf does not parse", False
+        return None, "bad-body: not a protobuf message", False
 
-        if isinstance(error, DecodeError):
-            return None, "bad-body: not a protobuf message", False
-        raise
+
+@cache
+def parse_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions with which protobuf refuses bytes, or a message without its required fields.
+
+    UnicodeDecodeError is one of the pure-Python implementation, which has no way to switch the UTF-8 check off.
+    """
+    from google.protobuf.message import DecodeError, EncodeError
+
+    return DecodeError, EncodeError, UnicodeDecodeError
 
 
 def parse_known(cls: type[ProtobufMessage], data: bytes) -> ProtobufMessage | None:
@@ -58,11 +68,8 @@ def parse_known(cls: type[ProtobufMessage], data: bytes) -> ProtobufMessage | No
         # Bytes that are not in protobuf's usual form can have another length.
         if known == data or len(known) == len(cls.FromString(data).SerializeToString()):
             return message
-    except Exception as error:
-        from google.protobuf.message import DecodeError, EncodeError
-
-        if not isinstance(error, (DecodeError, EncodeError)):
-            raise
+    except parse_errors():
+        pass
     return None
 
 

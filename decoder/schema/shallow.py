@@ -15,7 +15,7 @@ from decoder.schema.pool import message_class, pool
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor
-    from google.protobuf.descriptor_pb2 import DescriptorProto
+    from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
     from google.protobuf.message import Message
 
 _LOCK = threading.Lock()
@@ -62,7 +62,7 @@ def part_class(field: FieldDescriptor) -> type[Message] | None:
 
 def _copy(original: Any, message: DescriptorProto, name: str) -> DescriptorProto:
     """Give `message` the fields of `original`; types that are nested in the original stay there."""
-    original.CopyToProto(message)
+    message.CopyFrom(_declaration(original))
     message.name = name
     del message.nested_type[:]
     del message.enum_type[:]
@@ -71,3 +71,23 @@ def _copy(original: Any, message: DescriptorProto, name: str) -> DescriptorProto
         field.options.ClearField("features")
         field.label = field.Label.Value(f"LABEL_{label(original.fields_by_name[field.name]).upper()}")
     return message
+
+
+def _declaration(descriptor: Any) -> DescriptorProto:
+    """Return the declaration of a message type in its file.
+
+    `Descriptor.CopyToProto` would be shorter, but the pure-Python protobuf has none for types of a descriptor pool.
+    """
+    path = descriptor.full_name.removeprefix(f"{descriptor.file.package}.").split(".")
+    declared = _file(descriptor.file.name).message_type
+    for name in path:
+        found = next(message for message in declared if message.name == name)
+        declared = found.nested_type
+    return found
+
+
+@cache
+def _file(name: str) -> FileDescriptorProto:
+    from google.protobuf.descriptor_pb2 import FileDescriptorProto
+
+    return FileDescriptorProto.FromString(pool().FindFileByName(name).serialized_pb)
