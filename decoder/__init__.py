@@ -11,6 +11,8 @@
 `Message`       one message: ``help(decoder.Message)`` lists its attributes
 `KeyRing`       RSA keys and key logs for a `Decoder`
 `Limits`        bounds of memory and work
+`orders`        tells what became of every order
+`stats`         counts connections and protocols, and lists findings
 `OpenDSession`  the Scapy session, and `OpenD` the layer: ``conf.exts.load("scapy-opend"); load_contrib("opend")``
 `OpenDError`    base class of what this package raises; `decoder.errors` has the tree
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from decoder.message import Gap, Message
     from decoder.scapy.layer import OpenD
     from decoder.scapy.session import OpenDSession, decode
+    from decoder.statistics.answers import orders, stats
 
     __version__: str
 
@@ -52,8 +55,10 @@ __all__ = [
     "__version__",
     "decode",
     "messages",
+    "orders",
     "read",
     "scapy_ext",
+    "stats",
 ]
 
 _DISTRIBUTION = "scapy-opend"
@@ -66,6 +71,7 @@ _HOMES = {
     "message": ("Gap", "Message"),
     "scapy.layer": ("OpenD",),
     "scapy.session": ("OpenDSession", "decode"),
+    "statistics.answers": ("orders", "stats"),
 }
 _LONG = frozenset(("OpenD", *(name for name in _HOMES["errors"] if name != "OpenDError")))
 """Names that `dir` omits: help() prints what they inherit from Scapy and Exception, a thousand lines."""

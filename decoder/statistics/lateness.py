@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from decoder import schema
 from decoder.body.lag import TIMED_PUSHES, lags
 from decoder.body.scalars import plain_text
+from decoder.findings.session_age import conn_id_ns
 from decoder.message import Message
 from decoder.statistics.quantiles import Quantiles
 from decoder.vocabulary import (
@@ -25,7 +26,7 @@ from decoder.vocabulary import (
 if TYPE_CHECKING:
     from decoder.message import Gap
 
-__all__ = ["LATENESS_KEYS", "LatenessLedger", "LatenessRow", "conn_id_ns"]
+__all__ = ["LATENESS_KEYS", "LatenessLedger", "LatenessRow"]
 
 _MAX_GROUPS = 4_096  # protocol, market (and symbol), leg; what comes after counts as one group
 _MAX_FIRST = 65_536  # securities of which the first push was seen
@@ -34,9 +35,6 @@ _MAX_CODE = 32
 # First pushes of these may be old: a tick says of itself that it is not live.
 _STALE_FIRST = frozenset((QOT_UPDATE_BASIC_QOT, QOT_UPDATE_ORDER_BOOK))
 _TRADE = frozenset((TRD_UPDATE_ORDER, TRD_UPDATE_ORDER_FILL))
-# OpenD 2 draws connIDs with its clock in the upper bits, older ones at random: those name no possible time.
-_EARLIEST_NS = 1_514_764_800 * 1_000_000_000  # 2018-01-01, before OpenD existed
-_LATEST_AFTER_NS = 86_400 * 1_000_000_000
 
 LATENESS_KEYS = {
     "proto": "name of the protocol",
@@ -73,7 +71,10 @@ class LatenessRow:
 
     def record(self) -> dict[str, Any]:
         """Returns the object with the keys of `LATENESS_KEYS`."""
-        return {key: getattr(self, key) for key in LATENESS_KEYS}
+        keys = list(LATENESS_KEYS)
+        if self.symbol is not None:
+            keys.insert(keys.index("market") + 1, "symbol")
+        return {key: getattr(self, key) for key in keys}
 
 
 class _Group:
@@ -180,15 +181,6 @@ class LatenessLedger:
             for (proto_id, market, symbol, leg), group in self._groups.items()
         ]
         return sorted(rows, key=lambda row: (row.proto, row.market or "~", row.symbol or "", row.leg))
-
-
-def conn_id_ns(conn_id: int, now_ns: int) -> int | None:
-    """Returns when OpenD drew a connID (nanoseconds since 1970, by its clock); None if it names no possible time.
-
-    Source: the upper 42 bits are Unix milliseconds since OpenD 2; OpenD 1 drew all 64 at random.
-    """
-    opened_ns = (conn_id >> 22) * 1_000_000
-    return opened_ns if _EARLIEST_NS <= opened_ns <= now_ns + _LATEST_AFTER_NS else None
 
 
 def _ms(value_ns: int | None) -> float:
