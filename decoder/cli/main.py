@@ -18,6 +18,7 @@ _COMMANDS = {
     "decode": "Print every message of a capture.",
     "stats": "Count, time and judge what a capture holds.",
     "annotate": "Copy a capture with the messages as packet comments.",
+    "rewrite": "Write the conversation again, in clear and without secrets.",
     "keys": "Harvest a key log from a capture that has its handshakes.",
     "schema": "Look up protocols, messages and enums.",
 }

@@ -93,16 +93,21 @@ class CleanConnection:
         yield self._frame(1, 0, 1, _SYN | _ACK)
         yield self._frame(0, 1, 1, _ACK)
 
-    def data(self, from_gateway: bool, data: bytes, absent: int = 0, *, is_incomplete: bool = False) -> Iterator[bytes]:
-        """Build the segments of one message, as few as fit; `absent` bytes behind `data` stay a hole."""
+    def data(
+        self, from_gateway: bool, data: bytes, absent: int = 0, *, is_incomplete: bool = False
+    ) -> Iterator[tuple[bytes, bool]]:
+        """Build the segments of one message, as few as fit, and tell of each whether it has payload.
+
+        `absent` bytes behind `data` stay a hole.
+        """
         sender = int(from_gateway)
         own, peer = self.halves[sender], self.halves[1 - sender]
         if (own.next_seq - self._acknowledged[sender]) & _MASK > _MAX_IN_FLIGHT:
-            yield self._frame(1 - sender, peer.next_seq, own.next_seq, _ACK)
+            yield self._frame(1 - sender, peer.next_seq, own.next_seq, _ACK), False
         seq = own.place(len(data), absent, is_incomplete=is_incomplete)
         for start in range(0, len(data), MAX_PAYLOAD):
             piece = data[start : start + MAX_PAYLOAD]
-            yield self._frame(sender, (seq + start) & _MASK, peer.next_seq, _PSH | _ACK, piece)
+            yield self._frame(sender, (seq + start) & _MASK, peer.next_seq, _PSH | _ACK, piece), True
 
     def closing(self) -> Iterator[bytes]:
         """Build the FIN of both sides and the last ACK."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from scapy.layers.inet import TCP
 
+from decoder.bounded import BoundedDict
 from decoder.packet.clean_tcp import CleanHalf
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ class ClearNumbers:
     """Keeps the sequence numbers of every connection of a session."""
 
     def __init__(self) -> None:
-        self._halves: dict[_Ends, _Half] = {}
-        self._starts: dict[_Ends, int] = {}  # the number behind the latest SYN
+        self._halves = BoundedDict[_Ends, _Half](_MAX_HALVES)
+        self._starts = BoundedDict[_Ends, int](_MAX_HALVES)  # the number behind the latest SYN
 
     def number_message(self, message: Message, tcp: TCP, first_seq: Callable[[], int]) -> None:
         """Set the numbers in the TCP header of a message.
@@ -77,7 +78,6 @@ class ClearNumbers:
 
     def note_syn(self, ends: _Ends, seq: int) -> None:
         """Remember where a direction begins."""
-        _bound(self._starts)
         self._starts[ends] = (seq + 1) & _MASK
 
     def renumber(self, packet: Packet, ends: _Ends) -> None:
@@ -98,12 +98,6 @@ class ClearNumbers:
     def _half(self, ends: _Ends, connection: int, first_seq: Callable[[], int]) -> _Half:
         half = self._halves.get(ends)
         if half is None or half.connection != connection:
-            _bound(self._halves)
             start = self._starts.pop(ends, None)
             half = self._halves[ends] = _Half(first_seq() if start is None else start, connection)
         return half
-
-
-def _bound(table: dict[_Ends, _Half] | dict[_Ends, int]) -> None:
-    if len(table) >= _MAX_HALVES:
-        del table[next(iter(table))]
