@@ -63,7 +63,7 @@ class ClearCapture:
         self._unverified = unverified
         self._connections: dict[int, tuple[CleanConnection, tuple[str, str]]] = {}
         self._by_ends: dict[tuple[str, str], int] = {}
-        self._ended: list[int] = []
+        self._ended: list[ConnectionInfo] = []
         self._last_ns: dict[int, int] = {}
 
     def start(self) -> None:
@@ -79,12 +79,12 @@ class ClearCapture:
                 self._connections[item.connection][0].halves[item.direction == "s2c"].gap(item.bytes or 1)
                 self.holes += 1
         ended, self._ended = self._ended, []
-        for ordinal in ended:
-            self._close(ordinal)
+        for info in ended:
+            self._close(info.ordinal, info)
 
     def connection_ended(self, info: ConnectionInfo) -> None:
         """Note that a connection ended; the messages of the current batch still belong to it."""
-        self._ended.append(info.ordinal)
+        self._ended.append(info)
 
     def finish(self) -> None:
         """Close the connections that are open."""
@@ -129,14 +129,21 @@ class ClearCapture:
             self._put(message.time_ns, frame)
         return connection
 
-    def _close(self, ordinal: int) -> None:
+    def _close(self, ordinal: int, info: ConnectionInfo | None = None) -> None:
         known = self._connections.pop(ordinal, None)
         if known is None:
             return
         connection, ends = known
         del self._by_ends[ends]
         time_ns = self._last_ns.pop(ordinal)
-        for frame in connection.closing():
+        comment = "opend: the connection was open when the capture ended"
+        if info is not None and info.closed_by is not None:
+            who = "gateway" if info.closed_by == "server" else "client"
+            comment = f"opend: closed by the {who}{' with a reset' * info.reset}"
+            time_ns = info.closed_ns or time_ns
+        first, *others = connection.closing(by_gateway=info is not None and info.closed_by == "server")
+        self._put(time_ns, first, comment)
+        for frame in others:
             self._put(time_ns, frame)
 
     def _put(self, time_ns: int, frame: bytes, comment: str | None = None) -> None:

@@ -109,12 +109,14 @@ class CleanConnection:
             piece = data[start : start + MAX_PAYLOAD]
             yield self._frame(sender, (seq + start) & _MASK, peer.next_seq, _PSH | _ACK, piece), True
 
-    def closing(self) -> Iterator[bytes]:
-        """Build the FIN of both sides and the last ACK."""
-        client, gateway = (half.close_hole() for half in self.halves)
-        yield self._frame(0, client, gateway, _FIN | _ACK)
-        yield self._frame(1, gateway, (client + 1) & _MASK, _FIN | _ACK)
-        yield self._frame(0, (client + 1) & _MASK, (gateway + 1) & _MASK, _ACK)
+    def closing(self, *, by_gateway: bool = False) -> Iterator[bytes]:
+        """Build the FIN of both sides, that of the side which closes first, and the last ACK."""
+        first = int(by_gateway)
+        second = 1 - first
+        own, other = self.halves[first].close_hole(), self.halves[second].close_hole()
+        yield self._frame(first, own, other, _FIN | _ACK)
+        yield self._frame(second, other, (own + 1) & _MASK, _FIN | _ACK)
+        yield self._frame(first, (own + 1) & _MASK, (other + 1) & _MASK, _ACK)
 
     def _frame(self, sender: int, seq: int, ack: int, flags: int, payload: bytes = b"") -> bytes:
         self._acknowledged[1 - sender] = ack
