@@ -19,6 +19,8 @@ _COMMANDS = {
     "stats": "Count, time and judge what a capture holds.",
     "annotate": "Copy a capture with the messages as packet comments.",
     "rewrite": "Write the conversation again, in clear and without secrets.",
+    "wireshark": "Give Wireshark what it needs to show messages by name.",
+    "open": "Show the packets of messages in Wireshark.",
     "keys": "Harvest a key log from a capture that has its handshakes.",
     "schema": "Look up protocols, messages and enums.",
 }

@@ -128,7 +128,7 @@ def test_nobody_is_named_with_pseudonyms(recording: Recording, tmp_path: Path) -
     data = (tmp_path / "out.pcapng").read_bytes()
     private = [entry for entry in recording.expected if entry["proto_id"] < 3000]  # above: ids of the market
     personal = {value for entry in private for value in values(entry["body"], PERSONAL_FIELDS)}
-    personal = {value for value in personal if len(value) >= 7}
+    personal = {value for value in personal if len(value) >= 7 and not value.startswith("000000")}
     assert personal
     for value in personal:
         for form in spellings(value):
