@@ -21,6 +21,9 @@ _COMMANDS = {
     "stats": "Count, time and judge what a capture holds.",
     "report": "Write one HTML file that shows a session.",
     "annotate": "Copy a capture with the messages as packet comments.",
+    "rewrite": "Write the conversation again, in clear and without secrets.",
+    "wireshark": "Give Wireshark what it needs to show messages by name.",
+    "open": "Show the packets of messages in Wireshark.",
     "keys": "Harvest a key log from a capture that has its handshakes.",
     "schema": "Look up protocols, messages and enums.",
 }
