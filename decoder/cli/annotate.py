@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 
 import click
 
 from decoder.cli.options import Options, common_options
 from decoder.cli.output_file import OutputFile
-from decoder.errors import CaptureError, OpenDError
+from decoder.errors import CaptureError
 
 __all__ = ["annotate"]
 
@@ -23,12 +21,13 @@ __all__ = ["annotate"]
     "--output",
     metavar="OUT.pcapng",
     required=True,
-    type=click.Path(dir_okay=False),
+    type=click.Path(dir_okay=False, readable=False),
     help="The annotated capture; - for standard output.",
 )
-@common_options
+@click.option("--force", is_flag=True, help="Replace OUT.pcapng even where it is to hold secrets.")
+@common_options(without=("color",))
 @click.pass_context
-def annotate(ctx: click.Context, capture: str, options: Options, output: str) -> None:
+def annotate(ctx: click.Context, capture: str, options: Options, output: str, force: bool) -> None:
     """Examples:
 
     \b
@@ -44,10 +43,11 @@ def annotate(ctx: click.Context, capture: str, options: Options, output: str) ->
     """
     from decoder.capture.block_copy import copy_with_comments
     from decoder.capture.reader import CaptureReader
-    from decoder.cli.run import Run, say
+    from decoder.cli.run import Run, counted, say
     from decoder.output.comments import Annotator
 
-    _check(ctx, capture, output)
+    _check(ctx, capture)
+    file = OutputFile(output, options.inputs([capture]), private=options.show_secrets, force=force)
     annotator = Annotator(None if options.where is None else options.where.match, show_secrets=options.show_secrets)
     run = Run(
         (capture,),
@@ -60,47 +60,20 @@ def annotate(ctx: click.Context, capture: str, options: Options, output: str) ->
     code = run.finish()
     if run.interrupted or not run.summary.messages:
         ctx.exit(code)
-    with _written(output) as write:
+    with file:
         try:
-            homeless = copy_with_comments(CaptureReader(capture), annotator.comments(), write)
+            unplaced = copy_with_comments(CaptureReader(capture), annotator.comments(), file.write)
         except CaptureError:
-            homeless = 0  # told when it was read first; everything before the damage is copied
+            unplaced = 0  # reported when the capture was read first; everything before the damage is copied
     annotator.close()
-    if homeless:
-        say(f"{homeless} comments left out: their packets are in Simple Packet Blocks, which hold none")
-    say(f"{annotator.messages} messages annotated in {'standard output' if output == '-' else output}")
+    if unplaced:
+        say(f"{counted(unplaced, 'comment')} left out: their packets are in Simple Packet Blocks, which hold none")
+    say(f"{counted(annotator.messages, 'message')} annotated in {file.name}")
     ctx.exit(code)
 
 
-def _check(ctx: click.Context, capture: str, output: str) -> None:
+def _check(ctx: click.Context, capture: str) -> None:
     from decoder.capture.reader import CaptureReader
 
     if capture == "-" or (os.path.exists(capture) and not CaptureReader(capture).reopens):
         raise click.UsageError("annotate reads the capture twice: give a file, not standard input or a pipe", ctx)
-    with suppress(OSError):
-        if os.path.samefile(capture, output):
-            raise click.UsageError(f"-o {output} is the capture itself: give another file", ctx)
-
-
-@contextmanager
-def _written(path: str) -> Iterator[Callable[[bytes], object]]:
-    """How to write to a file, which takes the name `path` once it is complete; until then an older file stays."""
-    if path == "-":
-        with OutputFile(None, (), live=False) as sink:
-            yield sink.write
-        return
-    target = os.path.realpath(path)
-    temporary = f"{target}.{os.getpid()}.part"
-    try:
-        if os.path.exists(target) and not os.path.isfile(target):  # a device or a pipe: nothing to put in its place
-            with open(target, "wb") as file:
-                yield file.write
-            return
-        with open(temporary, "xb") as file:
-            yield file.write
-        os.replace(temporary, target)
-    except OSError as error:
-        raise OpenDError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            os.unlink(temporary)

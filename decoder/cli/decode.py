@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from decoder.cli.options import Options, captures_argument, common_options, use_color
+from decoder.cli.options import Options, captures_argument, common_options, output_options, use_color
 from decoder.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ _JOBS_FROM = 8 * 1024 * 1024  # bytes of input: to render less takes no longer t
     multiple=True,
     help="A column of --format csv: a key of the record or a path like body.c2s.code. Repeatable.",
 )
-@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Write to FILE.")
 @click.option(
     "--enums",
     type=click.Choice(["sdk", "proto", "number"]),
@@ -47,13 +46,13 @@ _JOBS_FROM = 8 * 1024 * 1024  # bytes of input: to render less takes no longer t
     help="How to show enum values: FILLED_ALL, OrderStatus_Filled_All, or 11.",
 )
 @click.option("-c", "--count", metavar="COUNT", type=click.IntRange(min=1), help="Stop after this many messages.")
-@click.option("--utc", is_flag=True, help="Text shows times in UTC instead of local time.")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
     help="Processes that render (default: all processors for long inputs, but one for lines of text).",
 )
+@output_options
 @common_options
 @click.pass_context
 def decode(
@@ -63,11 +62,11 @@ def decode(
     verbose: bool,
     output_format: str,
     fields: tuple[str, ...],
-    output: str | None,
     enums: EnumStyle,
     count: int | None,
-    utc: bool,
     jobs: int | None,
+    output: str | None,
+    force: bool,
 ) -> None:
     """Examples:
 
@@ -89,25 +88,25 @@ def decode(
     if fields and output_format != "csv":
         raise click.UsageError("-e chooses the columns of --format csv")
     run = Run(captures, options)
-    with OutputFile(output, captures, live=run.live) as sink:
+    with OutputFile(output, options.inputs(captures), live=run.live, private=options.show_secrets, force=force) as file:
         make = partial(
             _renderer,
             "tree" if verbose else output_format,
             fields,
             enums,
             options.show_secrets,
-            utc,
-            use_color(options.color, sink.terminal),
+            options.utc,
+            use_color(options.color, file.terminal),
             # A line that fills the last column makes some terminals add an empty one.
-            shutil.get_terminal_size().columns - 1 if sink.terminal else None,
-            sink.encoding,
+            shutil.get_terminal_size().columns - 1 if file.terminal else None,
+            file.encoding,
         )
         try:
             renderer = make()
         except SchemaError as error:
             raise click.UsageError(str(error)) from None
-        run.show_progress = not sink.terminal
-        sink.write(sink.encode(renderer.render(())))
+        run.show_progress = not file.terminal
+        file.write(file.encode(renderer.render(())))
         batches = run.records(count)
         long = run.size >= _JOBS_FROM and count is None
         several = jobs > 1 if jobs else long and (verbose or output_format != "text")
@@ -118,7 +117,7 @@ def decode(
         else:
             rendered = map(renderer.render, batches)
         for part in rendered:
-            sink.write(sink.encode(part))
+            file.write(file.encode(part))
     ctx.exit(run.finish())
 
 

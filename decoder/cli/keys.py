@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import tempfile
+import dataclasses
 
 import click
 
 from decoder.cli.options import EXIT_FAILED, Options, captures_argument, common_options
-from decoder.errors import OpenDError
+from decoder.message import Message
 
 __all__ = ["keys"]
 
 
 @click.command()
 @captures_argument
-@click.option("-o", "--output", metavar="FILE", required=True, type=click.Path(dir_okay=False), help="The key log.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    required=True,
+    type=click.Path(dir_okay=False, readable=False),
+    help="The key log; - for standard output.",
+)
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-@common_options
+@common_options(without=("show_secrets", "color"))
 @click.pass_context
 def keys(ctx: click.Context, captures: tuple[str, ...], options: Options, output: str, force: bool) -> None:
     """Examples:
@@ -26,44 +31,34 @@ def keys(ctx: click.Context, captures: tuple[str, ...], options: Options, output
     \b
       opendump keys start.pcap --rsa-key rsa.pem -o session.keys
       opendump decode later.pcap --keylog session.keys
+      opendump keys day.pcap --rsa-key rsa.pem --where connection=3 -o one.keys
 
     Write the session keys that the InitConnect answers in CAPTURE hand out, a line per connection: who has FILE can
-    decode those connections, also where a capture begins after the handshake, but no others. FILE is readable by its
-    owner only. An existing FILE is kept, unless --force is given.
+    decode those connections, also where a capture begins after the handshake, but no others. With --where only the
+    keys of connections with a message for which it holds. FILE is readable by its owner only. An existing FILE is
+    kept, unless --force is given.
     """
-    from decoder.cli.run import Run, say
+    from decoder.cli.output_file import OutputFile
+    from decoder.cli.run import Run, counted, say
     from decoder.crypto.keylog import key_log_line
 
-    if os.path.lexists(output):
-        if not force:
-            raise OpenDError(f"{output}: exists already; give another name, or --force to replace it")
-        if not stat.S_ISREG(os.lstat(output).st_mode):
-            raise OpenDError(f"{output}: is no regular file, so it is not replaced")
-    run = Run(captures, options)
-    for _ in run.records():
-        pass
-    code = run.finish()
-    lines = list(dict.fromkeys(key_log_line(key) for key in run.keys.harvested))
-    if not lines:
-        if not code:
-            say("no session key found: keys are in InitConnect answers, which only the RSA key opens")
-        ctx.exit(code or EXIT_FAILED)
-    _write_private(output, "".join(f"{line}\n" for line in lines))
-    say(f"{len(lines)} {'key' if len(lines) == 1 else 'keys'} written to {output}")
+    run = Run(captures, dataclasses.replace(options, where=None))
+    where = options.where
+    lines: dict[str, None] = {}
+    with OutputFile(output, options.inputs(captures), private=True, force=force) as file:
+        wanted: set[str] = set()
+        for records in run.records():
+            for item in records:
+                if isinstance(item, Message) and item.conn_id is not None and (where is None or where.match(item)):
+                    wanted.add(item.conn_id)
+        code = run.finish()
+        for key in run.keys.harvested:
+            if where is None or str(key.conn_id) in wanted:
+                lines[key_log_line(key)] = None
+        if not lines:
+            if not code:
+                say("no session key found: keys are in InitConnect answers, which only the RSA key opens")
+            ctx.exit(code or EXIT_FAILED)
+        file.write("".join(f"{line}\n" for line in lines).encode("ascii"))
+    say(f"{counted(len(lines), 'key')} written to {file.name}")
     ctx.exit(code)
-
-
-def _write_private(path: str, text: str) -> None:
-    """Write `text` to a file that only its owner can read from the moment it exists, then give it its name."""
-    folder = os.path.dirname(os.path.abspath(path))
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=".opendump-", dir=folder)  # mode 0600
-        try:
-            with os.fdopen(handle, "w", encoding="ascii", newline="\n") as file:
-                file.write(text)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise OpenDError(f"{path}: cannot be written: {error.strerror}") from None

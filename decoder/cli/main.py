@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from importlib import import_module
 from typing import IO, Any, NoReturn
@@ -11,6 +9,7 @@ from typing import IO, Any, NoReturn
 import click
 
 from decoder.cli.options import EXIT_INTERRUPTED, version_option
+from decoder.cli.output_file import abandon_stdout, is_closed_pipe
 from decoder.errors import OpenDError
 
 __all__ = ["cli", "main"]
@@ -45,12 +44,11 @@ class _LazyGroup(click.Group):
         except OpenDError as error:
             raise _Failure(str(error)) from None
         except OSError as error:
-            # Windows reports a closed pipe as an invalid argument.
-            if not isinstance(error, BrokenPipeError) and (os.name != "nt" or error.errno != errno.EINVAL):
-                raise
-            # Whoever read the output had enough.  Nothing may be left that Python would flush into the pipe at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(0)
+            # Only standard output can fail here: files are read and written where their errors get a name.
+            abandon_stdout()
+            if is_closed_pipe(error):  # its reader had enough
+                ctx.exit(0)
+            raise _Failure(f"standard output: cannot be written: {error.strerror or error}") from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -76,6 +74,11 @@ def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 failed, 2 usage, 3 not verified (--strict), 130 interrupted."""
     try:
         code = cli.main(prog_name="opendump", standalone_mode=False)
+    except OSError as error:  # of help and version, which click prints
+        abandon_stdout()
+        error_line = _Failure(f"standard output: cannot be written: {error.strerror or error}")
+        error_line.show()
+        code = error_line.exit_code
     except click.ClickException as error:
         error.show()
         code = error.exit_code

@@ -1,14 +1,14 @@
-"""The options that every decoding command takes, and what they come to."""
+"""Defines the options that several commands take, and turns them into one `Options` object."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 import click
 
@@ -21,49 +21,59 @@ __all__ = [
     "EXIT_FAILED",
     "EXIT_INTERRUPTED",
     "EXIT_NOT_VERIFIED",
+    "Color",
     "Filter",
     "Options",
     "captures_argument",
     "color_option",
     "common_options",
+    "output_options",
     "use_color",
     "version_option",
 ]
 
 EXIT_FAILED = 1
-"""An input could not be read, or held no gateway traffic."""
+"""Exit code: an input could not be read, or held no gateway traffic; or the output could not be written."""
 EXIT_NOT_VERIFIED = 3
-"""With ``--strict``: a message was not verified."""
+"""Exit code with ``--strict``: a message was not verified."""
 EXIT_INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells report it."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Color = Literal["auto", "always", "never"]
 
 
 class Filter(Protocol):
-    """What `decoder.filter.parser.compile_filter` makes of ``--where``."""
+    """Selects messages and gaps, as ``--where``, ``--from`` and ``--to`` ask for it."""
 
     def match(self, item: Message | Gap) -> bool:
-        """Whether a message or gap is wanted."""
+        """Returns True for a message or gap that is wanted."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """The common options, checked."""
+    """Holds the common options, checked."""
 
     ports: tuple[int, ...] | Literal["auto"]
     rsa_keys: tuple[str, ...]
     keylogs: tuple[str, ...]
     show_secrets: bool
     where: Filter | None
+    """What ``--where``, ``--from`` and ``--to`` select together; None if none of them was given."""
     strict: bool
     limits: Limits
     color: Color
+    utc: bool = False
+    """True if times for people are in UTC instead of local time."""
+
+    def inputs(self, captures: Iterable[str] = ()) -> list[str]:
+        """Returns the paths of all files that are read; an output must not replace one of them."""
+        return [*captures, *self.rsa_keys, *self.keylogs]
 
     def key_ring(self) -> KeyRing:
-        """The keys that were given; without any, the Python SDK's public sample key if that SDK is installed.
+        """Returns the keys that were given; without any, the Python SDK's public sample key if that SDK is installed.
 
-        Asks for a pass phrase on a terminal. Raises KeyFileError.
+        Asks for a pass phrase on a terminal.  Raises KeyFileError.
         """
         from decoder.crypto.keyring import KeyRing
 
@@ -109,29 +119,16 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
         return size
 
 
-def _filter(ctx: click.Context, param: click.Parameter, value: str | None) -> Filter | None:
-    if value is None:
-        return None
-    from decoder.errors import FilterError
-    from decoder.filter.parser import compile_filter
-
-    try:
-        compiled: Filter = compile_filter(value)
-    except FilterError as error:
-        raise click.BadParameter(str(error), ctx, param) from None
-    return compiled
-
-
 color_option = click.option(
     "--color",
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
-    help="Colour the output; auto: on a terminal, unless NO_COLOR is set.",
+    help="Colour the output; auto: on a terminal, or where FORCE_COLOR is set, but not where NO_COLOR is.",
 )
 version_option = click.version_option(package_name="scapy-opend", prog_name="opendump")
 
-_OPTIONS = (
-    click.option(
+_OPTIONS = {
+    "ports": click.option(
         "--port",
         "ports",
         metavar="N|auto",
@@ -139,7 +136,7 @@ _OPTIONS = (
         multiple=True,
         help="A gateway's TCP port, instead of 11111; auto finds gateways by their first message. Repeatable.",
     ),
-    click.option(
+    "rsa_keys": click.option(
         "--rsa-key",
         "rsa_keys",
         metavar="PEM",
@@ -149,7 +146,7 @@ _OPTIONS = (
         help="The RSA private key that client and OpenD share (OPENDUMP_RSA_KEY). For an encrypted key file the pass "
         "phrase is asked for, or taken from OPENDUMP_RSA_PASSPHRASE. Repeatable.",
     ),
-    click.option(
+    "keylogs": click.option(
         "--keylog",
         "keylogs",
         metavar="FILE",
@@ -157,58 +154,102 @@ _OPTIONS = (
         multiple=True,
         help="A key log, as `opendump keys` writes it, for connections whose start is missing. Repeatable.",
     ),
-    click.option("--show-secrets", is_flag=True, help="Show keys, passwords and codes instead of [redacted]."),
-    click.option(
+    "show_secrets": click.option(
+        "--show-secrets", is_flag=True, help="Show keys, passwords and codes instead of [redacted]."
+    ),
+    "where": click.option(
         "--where",
         metavar="EXPR",
-        callback=_filter,
-        help="Only messages for which this holds, e.g. 'proto=Trd_* and ret_type!=RET_OK'.",
+        help="Only messages for which this holds, e.g. 'symbol=HK.00700 and ret_type!=RET_OK'.",
     ),
-    click.option("--strict", is_flag=True, help="Exit with 3 if any message was not verified."),
-    click.option(
+    "utc": click.option("--utc", is_flag=True, help="Times are UTC instead of local time, shown and given."),
+    "strict": click.option("--strict", is_flag=True, help="Exit with 3 if any message was not verified."),
+    "max_memory": click.option(
         "--max-memory",
         metavar="SIZE",
         type=_Size(),
         help="Bytes that all connections together may buffer, e.g. 200M (default 256M).",
     ),
-    color_option,
-    version_option,
-)
+    "color": color_option,
+}
 
 
-def common_options(command: Command) -> Command:
-    """Add the common options to a command, which gets them as one keyword argument, ``options``."""
+@overload
+def common_options(command: Command) -> Command: ...
+@overload
+def common_options(*, without: tuple[str, ...]) -> Callable[[Command], Command]: ...
+def common_options(command: Any = None, *, without: tuple[str, ...] = ()) -> Any:
+    """Adds the common options to a command, which gets them as one keyword argument, ``options``.
 
+    `without` names those that the command could not honour: ``@common_options(without=("color",))``.
+    """
+    if command is None:
+        return lambda decorated: _with_options(decorated, without)
+    return _with_options(command, without)
+
+
+def _with_options(command: Command, without: tuple[str, ...]) -> Command:
     @wraps(command)
-    def with_options(
-        *args: Any,
-        ports: tuple[int | str, ...],
-        rsa_keys: tuple[str, ...],
-        keylogs: tuple[str, ...],
-        show_secrets: bool,
-        where: Filter | None,
-        strict: bool,
-        max_memory: int | None,
-        color: Color,
-        **kwargs: Any,
-    ) -> Any:
-        from decoder.limits import Limits
+    def with_options(*args: Any, **kwargs: Any) -> Any:
+        values = {name: kwargs.pop(name, None) for name in _OPTIONS}
+        return command(*args, options=_checked(values), **kwargs)
 
-        limits = Limits() if max_memory is None else Limits().with_memory(max_memory)
-        numbers = tuple(port for port in ports if isinstance(port, int)) or (11111,)
-        options = Options(
-            "auto" if "auto" in ports else numbers, rsa_keys, keylogs, show_secrets, where, strict, limits, color
-        )
-        return command(*args, options=options, **kwargs)
-
-    decorated: Any = with_options
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
+    decorated: Any = version_option(with_options)
+    for name, option in reversed(_OPTIONS.items()):
+        if name not in without:
+            decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
 
 
+def _checked(values: dict[str, Any]) -> Options:
+    """Returns the options; raises click.UsageError for a filter or a time that is not understood."""
+    from decoder.limits import Limits
+
+    limits, ports, utc = Limits(), values["ports"], bool(values["utc"])
+    if values["max_memory"] is not None:
+        limits = limits.with_memory(values["max_memory"])
+    return Options(
+        ports="auto" if "auto" in ports else ports or (11111,),
+        rsa_keys=values["rsa_keys"],
+        keylogs=values["keylogs"],
+        show_secrets=bool(values["show_secrets"]),
+        where=_filter(values["where"]),
+        strict=bool(values["strict"]),
+        limits=limits,
+        color=values["color"] or "auto",
+        utc=utc,
+    )
+
+
+def _filter(where: str | None) -> Filter | None:
+    if where is None:
+        return None
+    from decoder.errors import FilterError
+    from decoder.filter.parser import compile_filter
+
+    try:
+        return compile_filter(where)
+    except FilterError as error:
+        raise click.BadParameter(str(error), param_hint="'--where'") from None
+
+
+def output_options(command: Command) -> Command:
+    """Adds ``-o`` and ``--force`` to a command, which gets them as ``output`` and ``force``, meant for `OutputFile`."""
+    output = click.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, readable=False),
+        help="Write to FILE instead of standard output (-). It gets its name when it is complete.",
+    )
+    force = click.option(
+        "--force", is_flag=True, help="Replace FILE even where it is to hold secrets, which no other user can read."
+    )
+    return output(force(command))
+
+
 def captures_argument(command: Command) -> Command:
-    """Add ``CAPTURE...``: paths, and ``-`` (once) for standard input."""
+    """Adds ``CAPTURE...``: paths, and ``-`` (once) for standard input."""
     return click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True, callback=_captures)(command)
 
 
@@ -219,5 +260,7 @@ def _captures(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
 
 
 def use_color(color: Color, terminal: bool) -> bool:
-    """Whether to colour output that goes to a terminal or not (https://no-color.org)."""
-    return color == "always" or (color == "auto" and terminal and not os.environ.get("NO_COLOR"))
+    """Returns True if output is to be coloured (https://no-color.org, https://force-color.org)."""
+    if color == "auto":
+        return (terminal or bool(os.environ.get("FORCE_COLOR"))) and not os.environ.get("NO_COLOR")
+    return color == "always"

@@ -18,7 +18,7 @@ import stat
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from decoder.errors import CaptureError
     from decoder.message import Gap
 
-__all__ = ["Run", "say"]
+__all__ = ["Run", "counted", "say"]
 
 _PROGRESS_FROM = 8 * 1024 * 1024  # bytes; less is over before a bar could be read
 _GC_THRESHOLD = 50_000  # objects made since the last look
@@ -46,8 +46,9 @@ _SHOWN = 5  # lines of one kind before the rest is only counted
 
 
 def say(line: str) -> None:
-    """Print a line for people, on stderr."""
-    click.echo(f"opendump: {escape(line)}", err=True)
+    """Prints a line for people on stderr; a stderr that cannot be written to is no reason to stop."""
+    with suppress(OSError):
+        click.echo(f"opendump: {escape(line)}", err=True)
 
 
 class Run:
@@ -157,15 +158,15 @@ class Run:
     def _sum_up(self, not_verified: int) -> None:
         summary = self.summary
         if self._stopped:
-            say(f"stopped after {_number(self._wanted, 'message')}")
+            say(f"stopped after {counted(self._wanted, 'message')}")
             return
-        line = f"{_number(summary.messages, 'message')} on {_number(summary.connections, 'connection')}"
+        line = f"{counted(summary.messages, 'message')} on {counted(summary.connections, 'connection')}"
         if summary.gaps:
-            line += f", {_number(summary.gaps, 'gap')}"
+            line += f", {counted(summary.gaps, 'gap')}"
         verified = summary.messages - not_verified
         line += f", {'all' if not not_verified else f'{verified:,}' if verified else 'none'} verified"
         if self._options.where is not None:
-            line += f"; {_number(self._wanted, 'message')} shown"
+            line += f"; {counted(self._wanted, 'message')} shown"
         say("interrupted; " * self.interrupted + line)
         self._name_ports()
 
@@ -174,14 +175,14 @@ class Run:
             return
         ports = self._options.ports
         place = "" if ports == "auto" else f" on port {', '.join(map(str, ports))}"
-        say(f"no gateway traffic{place} in {_number(self.summary.packets, 'packet')}")
+        say(f"no gateway traffic{place} in {counted(self.summary.packets, 'packet')}")
         self._name_ports()
         if not self.summary.header_ports and ports != "auto" and not self.summary.foreign:
             say("if the gateway listens on another port (api_port in its settings), give --port N or --port auto")
 
     def _name_ports(self) -> None:
         for port, n in self.summary.header_ports.most_common(_SHOWN):
-            say(f"message headers (FT) were seen on port {port} ({_number(n, 'segment')}): give --port {port}")
+            say(f"message headers (FT) were seen on port {port} ({counted(n, 'segment')}): give --port {port}")
 
     def _complain(self, reader: CaptureReader, error: CaptureError) -> None:
         self._unreadable += 1
@@ -216,7 +217,8 @@ def _size(path: str) -> int:
         return 0
 
 
-def _number(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """Returns `count` with its noun, which gets an s unless it is one: ``1,234 messages``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from decoder.cli.options import Options, captures_argument, common_options, use_color
-
-if TYPE_CHECKING:
-    from decoder.cli.output_file import OutputFile
+from decoder.cli.options import Options, captures_argument, common_options, output_options
 
 __all__ = ["stats"]
 
@@ -34,8 +30,8 @@ _SHOWN_PER_CODE = 20
     default="protocols",
     help="Which table --format csv gives.",
 )
-@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Write to FILE.")
-@common_options
+@output_options
+@common_options(without=("show_secrets",))
 @click.pass_context
 def stats(
     ctx: click.Context,
@@ -44,6 +40,7 @@ def stats(
     output_format: str,
     table: str,
     output: str | None,
+    force: bool,
 ) -> None:
     """Examples:
 
@@ -66,7 +63,7 @@ def stats(
     shown_per_code = _SHOWN_PER_CODE if output_format == "text" else 100
     statistics = Statistics(where, max_per_code=shown_per_code)
     run = Run(captures, dataclasses.replace(options, where=None), on_connection=statistics.connection_ended)
-    with OutputFile(output, captures, live=False) as sink:
+    with OutputFile(output, options.inputs(captures), force=force) as file:
         for records in run.records():
             statistics.add(records)
         code = run.finish()
@@ -77,11 +74,13 @@ def stats(
 
             from decoder.formatting.escape import json_safe
 
-            sink.write(json_safe(orjson.dumps(figures, option=orjson.OPT_INDENT_2)) + b"\n")
+            file.write(json_safe(orjson.dumps(figures, option=orjson.OPT_INDENT_2)) + b"\n")
         elif output_format == "csv":
-            sink.write(sink.encode(_csv(figures[table], table)))
+            file.write(file.encode(_csv(figures[table], table)))
         else:
-            _write_text(figures, sink, options)
+            from decoder.output.statistics import tables
+
+            file.write_tables(tables(figures), options.color)
     ctx.exit(code)
 
 
@@ -91,16 +90,3 @@ def _csv(rows: list[dict[str, Any]], table: str) -> str:
 
     keys = {"connections": CONNECTION_KEYS, "protocols": PROTOCOL_KEYS, "findings": FINDING_KEYS}[table]
     return write_rows([list(keys), *([row[key] for key in keys] for row in rows)])
-
-
-def _write_text(figures: dict[str, Any], sink: OutputFile, options: Options) -> None:
-    from decoder.formatting.table import plain_text, print_rich
-    from decoder.output.statistics import tables
-
-    if not sink.terminal:
-        sink.write(sink.encode(plain_text(tables(figures))))
-        return
-    from rich.console import Console
-
-    color = use_color(options.color, terminal=True)
-    print_rich(tables(figures), Console(file=sys.stdout, no_color=not color, highlight=False))

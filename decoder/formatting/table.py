@@ -1,73 +1,103 @@
-"""Tables for people: aligned columns in plain text, or rich's on a terminal."""
+"""Renders tables for people: aligned columns in plain text, or rich's tables for a terminal."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-__all__ = ["Column", "Table", "plain_text", "print_rich"]
+__all__ = ["Column", "Table", "plain_text", "terminal_text"]
 
 _WIDE = 120
+"""Columns of a terminal from which on the columns marked `wide` are shown."""
+
 _COLORS = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its heading, whether it holds numbers, and whether only a wide terminal shows it."""
+    """Describes a column: its heading, whether it holds numbers, whether only a wide terminal shows it.
+
+    A cell of a `fold` column that is too long for the terminal is continued on the next line; the last column always
+    is.
+    """
 
     name: str
     number: bool = False
     wide: bool = False
+    fold: bool = False
 
 
 @dataclass
 class Table:
-    """A table; a row whose first cell is a severity is coloured accordingly."""
+    """Holds a title, lines of text below it (`notes`), and rows under columns; each may be empty.
+
+    A row whose first cell is a severity (``error``, ``warning``, ``note``) is coloured accordingly.
+    """
 
     title: str
-    columns: Sequence[Column]
+    columns: Sequence[Column] = ()
     rows: list[Sequence[str]] = field(default_factory=list)
+    notes: Sequence[str] = ()
 
 
-def plain_text(tables: Iterable[Table]) -> str:
-    """The tables as text, a line per row; the last column is as long as it is."""
-    return "\n".join(map(_plain_table, tables))
+def plain_text(tables: Iterable[Table], indent: str = "  ") -> str:
+    """Returns the tables as text, a line for each row, rows indented, an empty line between tables.
+
+    No row is cut: the last column is as long as its text.
+    """
+    return "\n".join(_plain_table(table, indent) for table in tables)
 
 
-def _plain_table(table: Table) -> str:
+def _plain_table(table: Table, indent: str) -> str:
+    lines = [table.title] if table.title else []
+    lines += table.notes
     head = [column.name for column in table.columns]
-    lines = [head, *table.rows] if any(head) else table.rows
-    widths = [max(len(line[i]) for line in lines) for i in range(len(table.columns))]
-    text = f"{table.title}\n"
-    for line in lines:
+    rows = [head, *table.rows] if any(head) and table.rows else table.rows
+    widths = [max(len(row[i]) for row in rows) for i in range(len(table.columns))] if rows else []
+    for row in rows:
         cells = [
             cell.rjust(width) if column.number else cell.ljust(width)
-            for cell, width, column in zip(line, widths, table.columns, strict=True)
+            for cell, width, column in zip(row, widths, table.columns, strict=True)
         ]
-        text += f"  {'  '.join(cells).rstrip()}\n"
-    return text
+        lines.append((indent + "  ".join(cells)).rstrip())
+    return "".join(f"{line}\n" for line in lines)
 
 
-def print_rich(tables: Iterable[Table], console: Console) -> None:
-    """The tables on a terminal, as wide as that is."""
+def terminal_text(tables: Iterable[Table], width: int, *, color: bool) -> str:
+    """Returns the tables as rich draws them on a terminal of `width` columns."""
     from rich import box
+    from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    for table in tables:
-        shown = RichTable(
-            title=Text(table.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
-        )
-        shown.show_header = any(column.name for column in table.columns)
-        places = [i for i, column in enumerate(table.columns) if console.width >= _WIDE or not column.wide]
-        for i in places:
-            column = table.columns[i]
-            last = i == len(table.columns) - 1
-            shown.add_column(Text(column.name), justify="right" if column.number else "left", no_wrap=not last)
-        for row in table.rows:
-            shown.add_row(*(Text(row[i]) for i in places), style=_COLORS.get(row[0]))
-        console.print(shown)
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        force_terminal=True,
+        color_system="standard" if color else None,
+        highlight=False,
+    )
+    with console.capture() as captured:
+        for table in tables:
+            if table.title:
+                console.print(Text(table.title, style="bold"))
+            for note in table.notes:
+                console.print(Text(note))
+            if not table.rows:
+                continue
+            shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+            shown.show_header = any(column.name for column in table.columns)
+            places = [i for i, column in enumerate(table.columns) if width >= _WIDE or not column.wide]
+            for i in places:
+                column = table.columns[i]
+                shown.add_column(
+                    Text(column.name),
+                    justify="right" if column.number else "left",
+                    no_wrap=not column.fold and i != len(table.columns) - 1,
+                    overflow="fold" if column.fold else "ellipsis",
+                )
+            for row in table.rows:
+                shown.add_row(*(Text(row[i]) for i in places), style=_COLORS.get(row[0]))
+            console.print(shown)
+    return captured.get()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from decoder.formatting.table import Column, Table
 from decoder.schema.annotations import annotation, bits_enum, field_enum, is_secret, label
 from decoder.schema.enums import enum_names, gateway_values
 from decoder.schema.pool import files, message_class
@@ -18,20 +18,14 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, FileDescriptor
 
 
-@dataclass
-class Table:
-    """A heading, lines of text, and rows under columns; any of them may be empty."""
-
-    title: str
-    notes: list[str] = field(default_factory=list)
-    columns: tuple[str, ...] = ()
-    rows: Sequence[tuple[str, ...]] = ()
+def _columns(*names: str) -> list[Column]:
+    return [Column(name, fold=True) for name in names]
 
 
 def protocol_list() -> list[Table]:
     """Every protocol."""
     rows = [(str(p.proto_id), p.name, p.kind, "" if p.state == "current" else p.state, p.meaning) for p in protocols()]
-    return [Table("", [], ("id", "protocol", "kind", "state", "meaning"), rows)]
+    return [Table("", _columns("id", "protocol", "kind", "state", "meaning"), [*rows])]
 
 
 def protocol_tables(protocol: Protocol) -> list[Table]:
@@ -43,7 +37,7 @@ def protocol_tables(protocol: Protocol) -> list[Table]:
         notes.append(f"formerly: {protocol.former_names}")
     if protocol.note:
         notes.append(f"note: {protocol.note}")
-    tables = [Table(f"{protocol.proto_id} {protocol.name}", notes)]
+    tables = [Table(f"{protocol.proto_id} {protocol.name}", notes=notes)]
     answer = "push, gateway to client" if protocol.kind == "push" else "response, gateway to client"
     messages: list[Descriptor] = []
     for name, way in ((protocol.request, "request, client to gateway"), (protocol.response, answer)):
@@ -78,7 +72,7 @@ def enum_tables(enum: EnumDescriptor) -> list[Table]:
         for value in gateway_values(enum)
     ]
     notes = [text for text in [_remark(enum.full_name, annotation(enum, "enum_only_in"))] if text]
-    return [Table(enum.full_name, notes, ("number", "name", "proto name", "meaning"), rows)]
+    return [Table(enum.full_name, _columns("number", "name", "proto name", "meaning"), [*rows], notes)]
 
 
 def package_tables(package: str) -> list[Table]:
@@ -86,9 +80,9 @@ def package_tables(package: str) -> list[Table]:
     own = [file for file in files() if file.package == package]
     enums = [(e.name, comments().get(e.full_name, "")) for file in own for e in file.enum_types_by_name.values()]
     messages = [(m.name, comments().get(m.full_name, "")) for file in own for m in file.message_types_by_name.values()]
-    tables = [Table(package, [comments().get(package, "")])]
-    tables += [Table("Messages", [], ("name", "meaning"), messages)] if messages else []
-    return tables + ([Table("Enums", [], ("name", "meaning"), enums)] if enums else [])
+    tables = [Table(package, notes=[comments().get(package, "")])]
+    tables += [Table("Messages", _columns("name", "meaning"), [*messages])] if messages else []
+    return tables + ([Table("Enums", _columns("name", "meaning"), [*enums])] if enums else [])
 
 
 def coverage_tables() -> list[Table]:
@@ -104,12 +98,12 @@ def coverage_tables() -> list[Table]:
         (_COUNTED[what], f"{ours[what]:,}", f"{total:,}", f"{100 * ours[what] / total:.1f} %", f"{beyond[what]:,}")
         for what, total in expected.items()
     ]
-    columns = ("of " + row[0], "in the schema", "in the release", "coverage", "from elsewhere")
+    columns = _columns("of " + row[0], "in the schema", "in the release", "coverage", "from elsewhere")
     total = sum(decisions.values())
     decided = total - decisions["undecided"]
     kinds = [(kind, f"{count:,}") for kind, count in decisions.most_common()]
     title = f"Integer and enum fields with a decision: {decided:,} of {total:,} ({100 * decided / total:.1f} %)"
-    return [Table("Coverage", [], columns, rows), Table(title, [], ("what it is", "fields"), kinds)]
+    return [Table("Coverage", columns, [*rows]), Table(title, _columns("what it is", "fields"), [*kinds])]
 
 
 @cache
@@ -166,7 +160,7 @@ def _count(file: FileDescriptor, ours: Counter[str], beyond: Counter[str], decis
 def _message_table(message: Descriptor, title: str) -> Table:
     notes = [text for text in [_remark(message.full_name, annotation(message, "message_only_in"))] if text]
     rows = list(_field_rows(message, (), message.file.package))
-    return Table(title, notes, ("no.", "field", "type", "what it is", "remark"), rows)
+    return Table(title, _columns("no.", "field", "type", "what it is", "remark"), [*rows], notes)
 
 
 def _field_rows(message: Descriptor, path: tuple[Descriptor, ...], package: str) -> Iterator[tuple[str, ...]]:
@@ -212,7 +206,7 @@ def _enum_summary(messages: list[Descriptor]) -> list[Table]:
         (name, ", ".join(f"{number} {shown}" for number, shown in enum_names(enum, "sdk").items()))
         for name, enum in sorted(used.items())
     ]
-    return [Table("Enums", [], ("enum", "values"), rows)] if rows else []
+    return [Table("Enums", _columns("enum", "values"), [*rows])] if rows else []
 
 
 def _remark(full_name: str, only_in: str | None) -> str:

@@ -7,7 +7,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from decoder.errors import SchemaError
-from decoder.schema.describe import Table, all_messages, enum_tables, message_tables, package_tables, protocol_tables
+from decoder.formatting.table import Table
+from decoder.schema.describe import all_messages, enum_tables, message_tables, package_tables, protocol_tables
 from decoder.schema.pool import files
 from decoder.schema.protocols import protocol, protocols
 

@@ -429,7 +429,7 @@ def test_the_capture_is_never_written_over(tmp_path: Path) -> None:
     for out in (capture, tmp_path / "link.pcap"):
         result = run(capture, "-o", out)
         assert result.exit_code == 2
-        assert "is the capture itself" in result.stderr
+        assert "is one of the inputs" in result.stderr
     assert capture.read_bytes() == before
 
 
@@ -452,14 +452,15 @@ def test_to_standard_output(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_links_and_pipes_stay_what_they_are(once: Callable[[Recording], Path], tmp_path: Path) -> None:
+def test_a_link_is_replaced_and_a_pipe_written_to(once: Callable[[Recording], Path], tmp_path: Path) -> None:
     expected = once(Recording("plain.pcap")).read_bytes()
     target, link, pipe = tmp_path / "target.pcapng", tmp_path / "link.pcapng", tmp_path / "pipe"
-    target.write_bytes(b"")
+    target.write_bytes(b"precious")
     link.symlink_to(target)
     annotated(CAPTURES / "plain.pcap", link)
-    assert link.is_symlink()
-    assert target.read_bytes() == expected
+    assert not link.is_symlink()
+    assert link.read_bytes() == expected
+    assert target.read_bytes() == b"precious"
     os.mkfifo(pipe)
     read: list[bytes] = []
     reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
