@@ -1,10 +1,10 @@
-"""Which fields of a message matter on one line, by message type.
+"""Lists the fields that the Info column shows, by message type.
 
 A template is a list of words.  ``{field}`` is a value: a nested message by its own template, a list by its first items
-and how many more there are (``{^field}``: not how many).  ``{#field}`` is the length of a list, ``{flag?yes|no}``
-chooses by a flag, ``{code+secMarket}`` joins the two as ``HK.00700``.  A word shows only if its fields are there (a
-string or list: not empty; ``{*field}``: not zero); words in ``[ ]`` show together or not at all.  Types that are not
-listed get every scalar field, and what is in their messages and lists as far as it fits.
+and the number of the others (``{^field}``: without that number).  ``{#field}`` is the length of a list,
+``{flag?yes|no}`` chooses by a flag, ``{code+secMarket}`` joins the two as ``HK.00700``.  A word is shown only if its
+fields are present (a string or list: not empty; ``{*field}``: not zero); words in ``[ ]`` are shown together or not at
+all.  A type without a template shows all its scalar fields, then its nested messages and lists up to a limit.
 """
 
 from __future__ import annotations

@@ -31,24 +31,24 @@ every_body = pytest.mark.parametrize(
 
 
 def recorded(proto: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The digest of each recorded message of a protocol, and the body that the ends logged (enums as numbers)."""
-    digests = InfoColumn(utc=True)
+    """The info of each recorded message of a protocol, and the body that the ends logged (enums as numbers)."""
+    columns = InfoColumn(utc=True)
     logged = {(entry["proto_id"], entry["sha1"]): entry["body"] for entry in PLAIN.expected}
     found = [item for item in decoder.read(PLAIN.path) if isinstance(item, Message) and item.proto == proto]
     assert found
     for message in found:
         assert message.protobuf is not None
-        yield digests.of(message.protobuf), logged[message.proto_id, message.sha1]
+        yield columns.of(message.protobuf), logged[message.proto_id, message.sha1]
 
 
-def digest(message: Any, **options: Any) -> str:
-    """The digest of a message of the vendor's class."""
+def info(message: Any, **options: Any) -> str:
+    """The info of a message of the vendor's class."""
     cls = schema.message_class(message.DESCRIPTOR.full_name)
     return InfoColumn(utc=True, **options).of(cls.FromString(message.SerializeToString()))
 
 
-def digest_partial(message: Any) -> str:
-    """As `digest`, of a message that lacks required fields."""
+def info_partial(message: Any) -> str:
+    """As `info`, of a message that lacks required fields."""
     cls = schema.message_class(message.DESCRIPTOR.full_name)
     return InfoColumn().of(cls.FromString(message.SerializePartialToString()))
 
@@ -136,30 +136,30 @@ def test_trade_requests() -> None:
     order.packetID.connID, order.packetID.serialNo = 1, 2
     order.header.trdEnv, order.header.accID, order.header.trdMarket = 0, 7, 2
     order.trdSide, order.orderType, order.code, order.qty, order.secMarket = 2, 2, "AAPL", 0.5, 2
-    assert digest(request) == " SELL US.AAPL qty=0.5 MARKET SIMULATE US accID=7"
-    assert digest(request, enums="number") == " 2 US.AAPL qty=0.5 2 0 2 accID=7"
-    assert digest(request, enums="proto") == (
+    assert info(request) == " SELL US.AAPL qty=0.5 MARKET SIMULATE US accID=7"
+    assert info(request, enums="number") == " 2 US.AAPL qty=0.5 2 0 2 accID=7"
+    assert info(request, enums="proto") == (
         " TrdSide_Sell US.AAPL qty=0.5 OrderType_Market TrdEnv_Simulate TrdMarket_US accID=7"
     )
     order.ClearField("secMarket")
     order.price = 230.0
     order.remark = "a b"
-    assert digest(request) == ' SELL AAPL qty=0.5 price=230 MARKET remark="a b" SIMULATE US accID=7'
+    assert info(request) == ' SELL AAPL qty=0.5 price=230 MARKET remark="a b" SIMULATE US accID=7'
 
 
 def test_times_are_shown_as_times() -> None:
     request = vendor("KeepAlive").Request()
     request.c2s.time = 1_700_000_000
-    assert digest(request) == " time=2023-11-14 22:13:20"
+    assert info(request) == " time=2023-11-14 22:13:20"
 
 
 def test_a_list_shows_its_first_items_and_how_many_more_there_are() -> None:
     request = vendor("Qot_GetBasicQot").Request()
     for market, code in ((1, "00700"), (11, "AAPL"), (21, "600519"), (22, "000001"), (99, "X")):
         request.c2s.securityList.add(market=market, code=code)
-    assert digest(request) == " HK.00700,US.AAPL,SH.600519 (+2 more)"
+    assert info(request) == " HK.00700,US.AAPL,SH.600519 (+2 more)"
     del request.c2s.securityList[:4]
-    assert digest(request) == " 99.X"
+    assert info(request) == " 99.X"
 
 
 def test_every_market_as_the_sdk_writes_it() -> None:
@@ -169,26 +169,26 @@ def test_every_market_as_the_sdk_writes_it() -> None:
     for market in qot.QotMarket.values():
         request = vendor("Qot_GetRT").Request()
         request.c2s.security.market, request.c2s.security.code = market, "X"
-        assert digest(request) == " " + (merge_qot_mkt_stock_str(market, "X") if market else "X")
+        assert info(request) == " " + (merge_qot_mkt_stock_str(market, "X") if market else "X")
     for market in trd.TrdSecMarket.values():
         push = vendor("Trd_UpdateOrderFill").Response(retType=0)
         push.s2c.orderFill.code, push.s2c.orderFill.secMarket = "X", market
-        shown = digest_partial(push).split()[1]
+        shown = info_partial(push).split()[1]
         assert shown == (merge_trd_mkt_stock_str(market, "X") if market else "X")
 
 
 def test_what_is_unset_is_left_out_and_what_is_zero_is_not() -> None:
     request = vendor("Qot_GetWarrant").Request()
     request.c2s.begin, request.c2s.num, request.c2s.sortField, request.c2s.ascend = 0, 5, 0, False
-    assert digest(request) == " begin=0 num=5 sortField=NONE ascend=false"
+    assert info(request) == " begin=0 num=5 sortField=NONE ascend=false"
     request.c2s.curPriceMin = 0.0
-    assert digest(request) == " begin=0 num=5 sortField=NONE ascend=false curPriceMin=0"
+    assert info(request) == " begin=0 num=5 sortField=NONE ascend=false curPriceMin=0"
 
 
 def test_text_in_a_message_cannot_pass_for_the_line() -> None:
     push = vendor("Qot_UpdateTicker").Response(retType=0)
     push.s2c.security.market, push.s2c.security.code = 1, "00700 BUY 1@1\n\x1b[2J"
-    assert digest(push) == r' HK."00700 BUY 1@1\n\x1b[2J"'
+    assert info(push) == r' HK."00700 BUY 1@1\n\x1b[2J"'
 
 
 SECRET = "51a1e8c0ffee"
@@ -199,15 +199,15 @@ def test_every_protocol(proto_id: int, direction: str, cls: Any) -> None:
     """Random bodies of every protocol: printable, bounded, and without a secret unless asked for."""
     random = Random(f"{proto_id} {direction}")
     twin = vendor_classes().get(cls.DESCRIPTOR.full_name)
-    digests = [InfoColumn(style, utc=True) for style in ("sdk", "proto", "number")]
-    open_digests = InfoColumn(show_secrets=True, utc=True)
+    columns = [InfoColumn(style, utc=True) for style in ("sdk", "proto", "number")]
+    open_columns = InfoColumn(show_secrets=True, utc=True)
     for density in (0.0, 0.3, 1.0):
         if twin is None:  # of an older SDK
             body = cls()
         else:
             body = cls.FromString(random_message(twin, random, density).SerializePartialToString())
         hidden = plant(body)
-        for each in digests:
+        for each in columns:
             shown = each.of(body)
             assert SECRET not in shown
             assert (REDACTED in shown) or not hidden or density == 0.0
@@ -215,7 +215,7 @@ def test_every_protocol(proto_id: int, direction: str, cls: Any) -> None:
             assert len(shown) < 12_000
             assert shown == "" or shown[0] == " " != shown[1:2]
         if hidden and density == 1.0:
-            assert SECRET in open_digests.of(body)
+            assert SECRET in open_columns.of(body)
 
 
 def plant(body: Any) -> int:
@@ -246,16 +246,16 @@ def test_a_type_without_template_shows_every_scalar_field_by_name() -> None:
     names = [field.name for field in fields if field.name.startswith("capital")]
     for number, name in enumerate(names):
         setattr(push.s2c, name, number + 0.5)
-    assert digest(push) == "".join(f" {name}={number + 0.5}" for number, name in enumerate(names))
+    assert info(push) == "".join(f" {name}={number + 0.5}" for number, name in enumerate(names))
 
 
 def test_a_message_within_is_enclosed_unless_it_is_empty() -> None:
     request = vendor("Trd_GetOrderList").Request()
     request.c2s.header.trdEnv, request.c2s.header.accID, request.c2s.header.trdMarket = 1, 5, 1
     request.c2s.filterConditions.SetInParent()
-    assert digest(request) == " REAL HK accID=5"
+    assert info(request) == " REAL HK accID=5"
     request.c2s.filterConditions.beginTime = "2026-11-20"
-    assert digest(request) == " filterConditions(beginTime=2026-11-20) REAL HK accID=5"
+    assert info(request) == " filterConditions(beginTime=2026-11-20) REAL HK accID=5"
 
 
 def test_memory_of_the_tables_is_bounded() -> None:
