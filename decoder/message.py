@@ -30,10 +30,16 @@ DEFAULT_LIMITS = Limits()
 class Flow:
     """One direction of one TCP connection."""
 
-    __slots__ = ("connection", "direction", "dst", "limits", "src")
+    __slots__ = ("connection", "direction", "dst", "first_ns", "limits", "src")
 
     def __init__(
-        self, connection: int, direction: Direction, src: str, dst: str, limits: Limits = DEFAULT_LIMITS
+        self,
+        connection: int,
+        direction: Direction,
+        src: str,
+        dst: str,
+        limits: Limits = DEFAULT_LIMITS,
+        first_ns: int = 0,
     ) -> None:
         self.connection = connection
         self.direction: Direction = direction
@@ -41,9 +47,11 @@ class Flow:
         self.dst = dst
         self.limits = limits
         """Those of the `Decoder`."""
+        self.first_ns = first_ns
+        """Time of the first packet of the connection, in nanoseconds since 1970."""
 
-    def __reduce__(self) -> tuple[type[Flow], tuple[int, Direction, str, str, Limits]]:
-        return Flow, (self.connection, self.direction, self.src, self.dst, self.limits)
+    def __reduce__(self) -> tuple[type[Flow], tuple[int, Direction, str, str, Limits, int]]:
+        return Flow, (self.connection, self.direction, self.src, self.dst, self.limits, self.first_ns)
 
 
 class Message:

@@ -178,8 +178,8 @@ PRESENCE = {
 PERCENT = frozenset(("Trd_Common.Position.plRatio", "Trd_Common.Position.averagePlRatio"))
 """Fields that the SDK shows times 100."""
 
-NO_UTC = frozenset(("listTime", "maturityTime", "endTradeTime", "strikeTime", "lastTradeTime", "reqTime"))
-"""Text fields that end in Time but hold a day."""
+NO_UTC = frozenset(("strike_time", "future_last_trade_time", "req_time", "data_time"))
+"""Columns of text that are called a time but hold a day, a range, or half of a time."""
 
 _CURRENCIES = {
     "HKD": ("hk", "hkd", "HK"),

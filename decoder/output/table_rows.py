@@ -19,18 +19,20 @@ from decoder import schema
 from decoder.body.codegen import REDACTED, builder
 from decoder.body.scalars import plain_bytes, plain_float, plain_text
 from decoder.formatting.escape import json_safe
-from decoder.output.json_cache import Odd, PartCaches
+from decoder.output.json_cache import Budget, NotCacheable, TypeCache
 from decoder.output.table_columns import SECURITY, Entry, is_required, is_time
 from decoder.output.table_names import PERCENT
-from decoder.schema.fields import Field, split_bits
+from decoder.schema.fields import Field, fields_by_name, split_bits
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import EnumDescriptor
     from google.protobuf.message import Message as ProtobufMessage
 
     from decoder.schema.fields import Descriptor
 
 __all__ = ["Row", "RowFunctions", "json_text"]
+
+_CODE_SIZE = 120
+"""Bytes of memory that a code in a tuple of its own takes."""
 
 Row = tuple[Any, ...]
 RowFunction = Callable[[Any], Row]
@@ -46,17 +48,17 @@ _TRADE_MARKETS = {"CN_SH": "SH", "CN_SZ": "SZ", "Unknown": ""}
 class RowFunctions:
     """Makes functions from entries.
 
-    :param strict: raise `Odd` for a value that deserves a note, instead of putting it into the row as it is
+    :param strict: raise `NotCacheable` for a value that deserves a note, instead of putting it into the row as it is
     :param show_secrets: whether secret fields are shown
     """
 
     def __init__(self, *, strict: bool, show_secrets: bool) -> None:
         self._strict = strict
         self._show_secrets = show_secrets
-        self._caches = PartCaches()
-        self._made: dict[tuple[Any, tuple[Entry, ...]], RowFunction] = {}
-        markets = schema.message_class(SECURITY).DESCRIPTOR.fields_by_name["market"]
-        self._markets = self._enum_table(markets.enum_type, {})
+        self._caches: dict[Any, TypeCache[Row]] = {}
+        self._budget = Budget(self._caches)
+        self._made: dict[Any, RowFunction] = {}
+        self._markets = self._names(fields_by_name(schema.message_class(SECURITY).DESCRIPTOR)["market"], {})
         self._namespace: dict[str, Any] = {
             "plain_bytes": plain_bytes,
             "single": _single,
@@ -67,7 +69,7 @@ class RowFunctions:
 
     def function(self, cls: type[ProtobufMessage], entries: tuple[Entry, ...]) -> RowFunction:
         """Returns the function for messages of `cls`, which may be an outline."""
-        key = cls, entries
+        key = _key(cls, entries)
         made = self._made.get(key)
         if made is None:
             lines = ["def row(m):"]
@@ -87,7 +89,14 @@ class RowFunctions:
             cells = row(message)
             return cells, getsizeof(cells) + sum(map(getsizeof, cells))
 
-        return self._caches.new(cls, make).__getitem__
+        return self._cache(_key(cls, entries), cls, make)
+
+    def _cache(
+        self, key: object, cls: type[ProtobufMessage], make: Callable[[ProtobufMessage], tuple[Row, int]]
+    ) -> RowFunction:
+        if key not in self._caches:
+            self._caches[key] = TypeCache(cls, make, self._budget)
+        return self._caches[key].__getitem__
 
     def _constant(self, name: str, value: object) -> str:
         name = f"{name}_{len(self._namespace)}"
@@ -135,7 +144,7 @@ class RowFunctions:
         if is_time(field):
             return f"(round({v} * 1e6) * 1000 if -{_TIMES} < {v} < {_TIMES} else None)"
         if kind == "double":
-            percent = f"{field.descriptor.containing_type.full_name}.{field.name}" in PERCENT
+            percent = field.descriptor.full_name in PERCENT
             return f"(100 * {v})" if percent else v
         return {"float": f"single({v})", "bytes": f"plain_bytes({v})"}.get(kind, v)
 
@@ -148,7 +157,7 @@ class RowFunctions:
         if entry.form == "code":
             function: RowFunction = self._security
             if own.message_type is None:
-                function = self._caches.new(cls, lambda message: (self._security(message), 200)).__getitem__
+                function = self._cache(cls, cls, lambda message: (self._security(message), _CODE_SIZE))
         else:
             function = (self.cached if own.message_type is None else self.function)(cls, entry.entries)
         cells = f"{self._constant('part', function)}({_read(field)})"
@@ -164,11 +173,8 @@ class RowFunctions:
 
     def _names(self, field: Field, others: dict[str, str]) -> _Names:
         assert field.enum is not None
-        return self._enum_table(field.enum, others)
-
-    def _enum_table(self, enum: EnumDescriptor, others: dict[str, str]) -> _Names:
         # (0 in an enum of the vendor that has none says that nothing is set: no note.)
-        known = {0: "0", **{number: str(name) for number, name in schema.enum_names(enum, "sdk").items()}}
+        known = {0: "0", **{number: str(name) for number, name in schema.enum_names(field.enum, "sdk").items()}}
         return _Names({number: others.get(name, name) for number, name in known.items()}, self._strict)
 
     def _bits_function(self, field: Field) -> Callable[[int], str]:
@@ -177,7 +183,7 @@ class RowFunctions:
         def format_bits(value: int) -> str:
             found, rest = split_bits(value, names)
             if rest and self._strict:
-                raise Odd
+                raise NotCacheable
             return "|".join([*found, str(rest)] if rest or not found else found)
 
         return format_bits
@@ -194,14 +200,14 @@ class RowFunctions:
             odd: list[str] = []
             plain = [build(item, odd) for item in items]
             if odd and self._strict:
-                raise Odd
+                raise NotCacheable
             return json_text(plain)
 
         return write
 
     def _text(self, value: bytes) -> str:
         if self._strict:
-            raise Odd
+            raise NotCacheable
         return plain_text(value)
 
 
@@ -214,8 +220,12 @@ class _Names(dict[int, str]):
 
     def __missing__(self, number: int) -> str:
         if self._strict:
-            raise Odd
+            raise NotCacheable
         return str(number)
+
+
+def _key(cls: type[ProtobufMessage], entries: tuple[Entry, ...]) -> object:
+    return cls, tuple((entry.form, entry.field.name) for entry in entries)
 
 
 def json_text(plain: Any) -> str:
