@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
     from decoder.message import Message
     from decoder.schema.fields import Descriptor
-    from decoder.vocabulary import Direction
 
-__all__ = ["Bodies", "BodyRows", "Rows"]
+__all__ = ["Bodies", "BodyRows", "Lent", "Plan", "Rows"]
 
 _LONGEST = 256 * 1024
 """Bytes of a body that is read as an outline; a longer one would be read twice if it is odd."""
@@ -53,6 +52,9 @@ class BodyRows(NamedTuple):
     rows: list[Rows]
 
 
+Lent = tuple[tuple[int, str], ...]
+"""Places in a table's context, and fields of a request."""
+
 Extractor = Callable[[Any], Iterable[Rows]]
 """Takes the c2s or s2c of a body."""
 
@@ -61,39 +63,41 @@ class Bodies:
     """Reads bodies of every protocol that has rows of one of `tables`."""
 
     def __init__(self, tables: dict[str, Table], *, show_secrets: bool) -> None:
+        """`tables`: all tables, for what a body has does not depend on which of them are wanted."""
         self._tables = tables
         self._quick = RowFunctions(strict=True, show_secrets=show_secrets)
         self._whole = RowFunctions(strict=False, show_secrets=show_secrets)
-        self._plans: dict[tuple[int, Direction], _Plan | None] = {}
+        self._sources: dict[tuple[int, str], list[Source]] = {}
+        for source in sources():
+            self._sources.setdefault((source.proto_id, source.direction), []).append(source)
+        self._plans: dict[tuple[int, str], Plan] = {}
 
-    def plan(self, proto_id: int, direction: Direction) -> _Plan | None:
+    def plan(self, proto_id: int, direction: str) -> Plan | None:
         """How to read the bodies of a protocol in one direction; None if no table takes rows from them."""
         key = proto_id, direction
-        try:
-            return self._plans[key]
-        except KeyError:
-            found = [each for each in sources() if (each.proto_id, each.direction) == key and each.table in self._tables]
-            if not found:
-                return None  # not remembered: a hostile capture can name four billion ids
-            plan = self._plans[key] = _Plan(found, self._tables, self._quick, self._whole)
-            return plan
+        plan = self._plans.get(key)
+        if plan is None and key in self._sources:
+            plan = self._plans[key] = Plan(self._sources[key], self._tables, self._quick, self._whole)
+        return plan
 
-    def lent(self, proto_id: int) -> tuple[str, tuple[tuple[int, str], ...]] | None:
-        """Columns of a response's rows that only its request has: the table; place in the context, name in the request.
+
+    def lent(self, tables: Iterable[str]) -> dict[int, Lent]:
+        """Of each protocol the columns in the rows of a response that only its request has, if `tables` want them.
 
         So a K-line that was asked for has the type that it was asked for by.
         """
-        plan = self.plan(proto_id, "s2c")
-        return None if plan is None or not plan.lent else (plan.table, plan.lent)
+        plans = [self.plan(*key) for key, found in self._sources.items() if found[0].table in tables]
+        return {plan.proto_id: plan.lent for plan in plans if plan is not None and plan.lent}
 
 
-class _Plan:
+class Plan:
     """How to read the bodies of one protocol in one direction."""
 
     def __init__(
         self, found: list[Source], tables: dict[str, Table], quick: RowFunctions, whole: RowFunctions
     ) -> None:
         source = found[0]
+        self.proto_id = source.proto_id
         self.direction = source.direction
         self.table = source.table
         self.kind = kind_of(source.proto_id, source.direction)
@@ -145,8 +149,8 @@ class _Plan:
         return BodyRows(ret_type, err_code, ret_msg, notes, rows)
 
 
-def _lent(source: Source, table: Table) -> tuple[tuple[int, str], ...]:
-    """Context columns that `source` lacks but the request has: their places, and the fields of the request."""
+def _lent(source: Source, table: Table) -> Lent:
+    """Context columns that `source` lacks but the request has."""
     request = schema.body_class(source.proto_id, "c2s")
     part = None if request is None or source.direction == "c2s" else request.DESCRIPTOR.fields_by_name.get("c2s")
     if part is None or part.message_type is None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import keyword
 from collections.abc import Callable, Iterable
-from sys import getsizeof
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from decoder.schema.fields import Descriptor
 
 __all__ = ["Row", "RowFunctions", "json_text"]
-
-_CODE_SIZE = 120
-"""Bytes of memory that a code in a tuple of its own takes."""
 
 Row = tuple[Any, ...]
 RowFunction = Callable[[Any], Row]
@@ -84,12 +80,8 @@ class RowFunctions:
     def cached(self, cls: type[ProtobufMessage], entries: tuple[Entry, ...]) -> RowFunction:
         """Returns a function that takes the bytes of a message of `cls` and remembers what became of them."""
         row = self.function(cls, entries)
-
-        def make(message: ProtobufMessage) -> tuple[Row, int]:
-            cells = row(message)
-            return cells, getsizeof(cells) + sum(map(getsizeof, cells))
-
-        return self._cache(_key(cls, entries), cls, make)
+        # (No size: what the cache counts for any entry, three times the bytes of the message, is what cells take.)
+        return self._cache(_key(cls, entries), cls, lambda message: (row(message), 0))
 
     def _cache(
         self, key: object, cls: type[ProtobufMessage], make: Callable[[ProtobufMessage], tuple[Row, int]]
@@ -157,7 +149,7 @@ class RowFunctions:
         if entry.form == "code":
             function: RowFunction = self._security
             if own.message_type is None:
-                function = self._cache(cls, cls, lambda message: (self._security(message), _CODE_SIZE))
+                function = self._cache(cls, cls, lambda message: (self._security(message), 0))
         else:
             function = (self.cached if own.message_type is None else self.function)(cls, entry.entries)
         cells = f"{self._constant('part', function)}({_read(field)})"

@@ -12,11 +12,11 @@ from decoder.bounded import BoundedDict
 __all__ = ["rfc3339_ns", "seconds_ns", "utc_ns"]
 
 _ZONES = {
-    "HK": "Asia/Hong_Kong",
-    "SH": "Asia/Shanghai",
-    "SZ": "Asia/Shanghai",
-    "US": "America/New_York",
-    "CC": "America/New_York",
+    "HK.": "Asia/Hong_Kong",
+    "SH.": "Asia/Shanghai",
+    "SZ.": "Asia/Shanghai",
+    "US.": "America/New_York",
+    "CC.": "America/New_York",
 }
 """Time zone of the texts by the market of the code, as the vendor documents and real frames show.
 
@@ -26,7 +26,7 @@ Futures have the zone of a setting of OpenD, which is not on the wire; of other 
 _MINUTES = 4_096
 """Minutes of a market that are remembered; a capture of a day holds 1,440 of each."""
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,9})?", re.ASCII)
+_SECONDS = {f":{second:02}": second * 10**9 for second in range(60)}
 
 
 def utc_ns(text: str | None, code: str | None) -> int | None:
@@ -34,13 +34,21 @@ def utc_ns(text: str | None, code: str | None) -> int | None:
 
     None where there is none, where it is no such text, and where the zone of the market is not known.
     """
-    if not text or not code or len(text) < 19 or not _TIME.fullmatch(text):
+    if text is None or code is None:
         return None
-    minute = _minutes[text[:16], code.partition(".")[0]]
-    if minute is None:
+    minute = _minutes[text[:16], code[:3]]
+    second = _SECONDS.get(text[16:19])
+    if minute is None or second is None:
         return None
-    return minute + int(text[17:19]) * 1_000_000_000 + (int(text[20:].ljust(9, "0")) if len(text) > 20 else 0)
+    digits = text[20:]
+    if not digits:
+        return minute + second if len(text) == 19 else None
+    if len(digits) > 9 or text[19] != "." or not (digits.isascii() and digits.isdigit()):
+        return None
+    return minute + second + int(digits) * _POWERS[len(digits)]
 
+
+_POWERS = [int(10 ** (9 - digits)) for digits in range(10)]
 
 def seconds_ns(seconds: float | None) -> int | None:
     """Returns seconds since 1970 as nanoseconds, to the microsecond, which is what a double can say."""
@@ -56,12 +64,15 @@ def rfc3339_ns(text: str) -> int:
 def _minute(key: tuple[str, str]) -> int | None:
     text, market = key
     zone = _zone(market)
+    if zone is None or not _MINUTE.fullmatch(text):
+        return None
     try:
-        return None if zone is None else int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp()) * 10**9
+        return int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp()) * 10**9
     except (ValueError, OverflowError):
         return None
 
 
+_MINUTE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d", re.ASCII)
 _minutes: BoundedDict[tuple[str, str], int | None] = BoundedDict(_MINUTES, _minute)
 
 

@@ -17,14 +17,14 @@ from decoder.output.json_cache import JsonFragmentCache
 from decoder.output.table_bodies import Bodies
 from decoder.output.table_blocks import Blocks, Write
 from decoder.output.table_rows import Row, json_text
-from decoder.output.table_schema import Table
+from decoder.output.table_schema import Table, all_tables
 from decoder.output.table_times import rfc3339_ns
 from decoder.statistics.statistics import Statistics
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
     from decoder.message import Flow, Gap
-    from decoder.output.table_bodies import BodyRows
+    from decoder.output.table_bodies import BodyRows, Lent
 
 __all__ = ["Tables", "connection_id"]
 
@@ -65,7 +65,9 @@ class Tables:
         host: str | None = None,
     ) -> None:
         self._blocks = {name: Blocks(table, write) for name, table in tables.items()}
-        self._bodies = Bodies(tables, show_secrets=show_secrets)
+        self._bodies = Bodies({**all_tables(), **tables}, show_secrets=show_secrets)
+        self._lent = self._bodies.lent(tables)
+        self._wants_all = not {"messages", "requests"}.isdisjoint(tables)
         self._json = JsonFragmentCache("sdk", show_secrets=show_secrets)
         self._all_bodies = all_bodies
         self._show_secrets = show_secrets
@@ -134,24 +136,23 @@ class Tables:
             request = self._pending.pop(message.request, None)
         wanted = self._where is None or self._where(message)
         plan = self._bodies.plan(header[1], flow.direction)
-        lent = self._bodies.lent(header[1]) if kind == "request" else None
-        if plan is None and self._messages is None and self._requests is None and lent is None:
+        lent = self._lent.get(header[1]) if kind == "request" else None
+        if not self._wants_all and lent is None and (plan is None or plan.table not in self._blocks):
             return
-        proto = message.proto if plan is None else plan.kind.proto
         head: Row = (
             *(self._host, connection.id, connection.ordinal, message.number, message.time_ns),
-            *(proto, _SOURCES[kind], message.verdict),
+            *(message.proto if plan is None else plan.kind.proto, _SOURCES[kind], message.verdict),
         )
         read = None if plan is None else plan.read(message)
         if read is not None and wanted:
             self._add_rows(head, read, request, len(message.plaintext or b""))
         record = None
-        if (
-            self._messages is not None or lent is not None or (self._requests is not None and kind == "response")
-        ) and (read is None or self._all_bodies or plan is None or not plan.owns_body):
+        if lent is not None or (self._wants_all and (read is None or plan is None or not plan.owns_body)):
             record = self._json.record(message) or message.record(show_secrets=self._show_secrets)
+        elif self._all_bodies and self._messages is not None:
+            record = message.record(show_secrets=self._show_secrets)
         if kind == "request":
-            values = None if lent is None or record is None else _values(record["body"], lent[1])
+            values = None if lent is None or record is None else _values(record["body"], lent)
             self._pending[message.number] = _Request(head, connection.ordinal, header[4], header[5], wanted, values)
         elif request is not None and self._requests is not None and request.wanted:
             self._answer(self._requests, request, message, connection.ordinal, read, record)
@@ -166,7 +167,8 @@ class Tables:
                 for place, value in request.values:
                     filled[place] = value
                 context = tuple(filled)
-            self._blocks[name].add(head + context, cells, size)
+            if name in self._blocks:
+                self._blocks[name].add(head + context, cells, size)
 
     def _add_row(
         self,
@@ -272,6 +274,6 @@ class _Request(NamedTuple):
     """What it lends to the rows of the answer: places in the context, and values."""
 
 
-def _values(body: dict[str, Any] | None, lent: tuple[tuple[int, str], ...]) -> list[tuple[int, Any]] | None:
+def _values(body: dict[str, Any] | None, lent: Lent) -> list[tuple[int, Any]] | None:
     c2s = (body or {}).get("c2s")
     return [(place, str(c2s[name])) for place, name in lent if name in c2s] if isinstance(c2s, dict) else None
