@@ -20,6 +20,7 @@ _COMMANDS = {
     "orders": "Tell what became of every order.",
     "stats": "Count, time and judge what a capture holds.",
     "report": "Write one HTML file that shows a session.",
+    "export": "Write a capture as tables: Parquet, CSV or JSON Lines.",
     "annotate": "Copy a capture with the messages as packet comments.",
     "rewrite": "Write the conversation again, in clear and without secrets.",
     "wireshark": "Give Wireshark what it needs to show messages by name.",

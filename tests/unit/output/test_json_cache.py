@@ -131,7 +131,7 @@ def test_what_is_known_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> 
     cache = JsonFragmentCache("sdk", show_secrets=False)
     first = quick(cache, message(BOOK, order_book(300)))
     assert first["body"]["s2c"]["orderBookAskList"] == [{"price": 1.5, "volume": "300", "orederCount": 1}]
-    monkeypatch.setattr(json_cache._TypeCache, "__missing__", lambda *_: pytest.fail("written a second time"))
+    monkeypatch.setattr(json_cache.TypeCache, "__missing__", lambda *_: pytest.fail("written a second time"))
     assert quick(cache, message(BOOK, order_book(300))) == first
 
 
