@@ -69,8 +69,10 @@ class Connection:
         self.verifier = BodyVerifier(keyring, limits)
         self.results = results
         ends = info.client, info.server
-        self.client = HalfConnection(self, Flow(info.ordinal, "c2s", *ends, limits, info.first_ns), limits)
-        self.server = HalfConnection(self, Flow(info.ordinal, "s2c", *ends[::-1], limits, info.first_ns), limits)
+        self.client = HalfConnection(self, Flow(info.ordinal, "c2s", *ends, limits, first_ns=info.first_ns), limits)
+        self.server = HalfConnection(
+            self, Flow(info.ordinal, "s2c", *ends[::-1], limits, first_ns=info.first_ns), limits
+        )
         self.client.peer, self.server.peer = self.server, self.client
         self.trusted = False
         """Whether a header of the protocol was accepted on it."""

@@ -220,7 +220,7 @@ class Collector:
         :param files: names of the captures
         :param warnings: what was wrong with them
         """
-        figures = self._statistics.finish(summary, files, warnings)
+        figures = self._statistics.finish(summary, files, warnings).record()
         self._keep_named(())
         orders = self._orders.finish()
         if self._where is not None:
