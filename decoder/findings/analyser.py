@@ -97,6 +97,10 @@ class Analyser:
         self._ended: list[ConnectionInfo] = []
         self._last_ns = 0
 
+    def on_finding(self, call: Callable[[Finding], None]) -> None:
+        """Calls `call` with each finding that is listed, when it shows."""
+        self._findings.on_listed = call
+
     @property
     def orders(self) -> OrderLedger:
         """The orders so far."""

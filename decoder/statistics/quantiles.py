@@ -46,7 +46,7 @@ class Quantiles:
             self.highest = value
 
     def quantile(self, fraction: float) -> int | None:
-        """Returns the least number that at least `fraction` of all do not exceed (nearest rank); None without numbers."""
+        """Returns the least number that at least `fraction` of all do not exceed (nearest rank), or None."""
         if self.highest is None or self.lowest is None:
             return None
         rank = max(1, ceil(fraction * self.count))

@@ -80,12 +80,3 @@ def test_a_refusal_for_coming_too_often_counts() -> None:
     named = snapshots(5, "获取快照频率太高，请求失败，每30秒最多4次。")
     (finding,) = (f for f in analysed([named]) if f.code == "rate-limited")
     assert "5 such requests came in the 30 s before, its limit is 4 (its text)" in finding.text
-
-
-def test_the_documented_table_of_codes_is_up_to_date() -> None:
-    from tests.tools.findings_table import PAGE, renewed
-
-    page = PAGE.read_text(encoding="utf-8")
-    assert renewed(page) == page
-    for code in CODES:
-        assert f"| `{code}` |" in page
