@@ -11,6 +11,7 @@ from tests.support.answers import START, ticks
 from tests.support.exchange import decode
 from tests.support.session import Session, book, order_update, response, security
 
+
 def message(proto_id: int, body: bytes) -> Any:
     (found,), _, _ = decode(Session(syn=False).push(proto_id, body))
     return found
