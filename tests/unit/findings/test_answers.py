@@ -125,7 +125,9 @@ def test_what_timed_out_is_named_for_what_it_is() -> None:
         session = changed(told(hello()), operation, ret_type=-100)
         assert f"the {word} may have been made" in found(session)["gateway-timeout"]
     session = told(hello())
-    session.ask(2205, request("Trd_ModifyOrder", packetID={"connID": 1, "serialNo": 1}, header=HEADER, modifyOrderOp=5))
+    packet_id = {"connID": 1, "serialNo": 1}
+    asked = request("Trd_ModifyOrder", packetID=packet_id, header=HEADER, orderID=7, modifyOrderOp=5)
+    session.ask(2205, asked)
     assert "the deletion may have been made" in found(session.wait(20).close())["unanswered"]
 
 
@@ -135,7 +137,7 @@ def test_one_finding_for_each_field_with_unknown_values() -> None:
         session.push(1003, response("Notify", type=number))
     other = hello(50_113)
     for number in range(60, 90):
-        other.push(1003, response("Notify", type=2, programStatus={"programStatus": {"type": number}}))
+        other.push(1003, response("Notify", type=1, event={"eventType": number, "desc": ""}))
     drift = [finding for finding in analysed([session, other]) if finding.code == "unknown-enum-value"]
     assert [finding.count for finding in drift] == [30, 30]
 
