@@ -166,7 +166,7 @@ class OrderLedger:
                 connection.gaps.append(item.time_ns)
             connection.lost_requests = connection.lost_requests or item.direction == "c2s"
             return False
-        if item.header[1] not in _FOLLOWED or item.verdict == "failed":
+        if item.header[1] not in _FOLLOWED or item.verdict == "failed" or item.copy:
             return False
         body = item.protobuf
         if body is None:
