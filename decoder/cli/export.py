@@ -89,9 +89,7 @@ def export(
         _check_directory(output, force=force)
     where = None if options.where is None else options.where.match
     with _writers(tables, paths, output_format, captures, options, is_file=is_file, force=force) as write:
-        collector = Tables(
-            tables, write, all_bodies=bodies == "all", show_secrets=options.show_secrets, where=where
-        )
+        collector = Tables(tables, write, all_bodies=bodies == "all", show_secrets=options.show_secrets, where=where)
         run = Run(captures, dataclasses.replace(options, where=None), on_connection=collector.connection_ended)
         for records in run.records():
             collector.add(records)

@@ -24,6 +24,7 @@ from decoder.schema.fields import Field, fields_by_name, fields_of
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
 
+    from decoder.limits import Limits
     from decoder.message import Message
     from decoder.schema.fields import Descriptor
 
@@ -31,6 +32,11 @@ __all__ = ["Bodies", "BodyRows", "Lent", "Plan", "Rows"]
 
 _LONGEST = 256 * 1024
 """Bytes of a body that is read as an outline; a longer one would be read twice if it is odd."""
+
+
+_PUSH = b"\x08\x00\x22"
+"""How a push begins that says success: retType 0, then s2c; nothing between them."""
+_OK = "RET_OK"
 
 
 class Rows(NamedTuple):
@@ -80,7 +86,6 @@ class Bodies:
             plan = self._plans[key] = Plan(self._sources[key], self._tables, self._quick, self._whole)
         return plan
 
-
     def lent(self, tables: Iterable[str]) -> dict[int, Lent]:
         """Of each protocol the columns in the rows of a response that only its request has, if `tables` want them.
 
@@ -93,9 +98,7 @@ class Bodies:
 class Plan:
     """How to read the bodies of one protocol in one direction."""
 
-    def __init__(
-        self, found: list[Source], tables: dict[str, Table], quick: RowFunctions, whole: RowFunctions
-    ) -> None:
+    def __init__(self, found: list[Source], tables: dict[str, Table], quick: RowFunctions, whole: RowFunctions) -> None:
         source = found[0]
         self.proto_id = source.proto_id
         self.direction = source.direction
@@ -110,6 +113,8 @@ class Plan:
             self._outline = schema.outline_class(self.kind.cls.DESCRIPTOR.full_name)
             self._quick = _extractors(found, tables, quick, self._outline)
         self._whole = _extractors(found, tables, whole, self.kind.cls)
+        self._limits: Limits | None = None
+        self._longest = 0
         self.lent = _lent(source, tables[source.table])
 
     def read(self, message: Message) -> BodyRows | None:
@@ -117,11 +122,15 @@ class Plan:
         plaintext = message.plaintext
         if plaintext is None:
             return None
-        longest = min(_LONGEST, always_safe_size(message.flow.limits))
-        if self._outline is not None and not message.header[2] and len(plaintext) <= longest and not message.is_parsed:
-            outline = parse_known(self._outline, plaintext)
+        if self._outline is not None and not message.header[2] and not message.is_parsed:
+            limits = message.flow.limits
+            if limits is not self._limits:
+                self._limits, self._longest = limits, min(_LONGEST, always_safe_size(limits))
+            outline = parse_known(self._outline, plaintext) if len(plaintext) <= self._longest else None
             if outline is not None:
                 try:
+                    if plaintext.startswith(_PUSH):
+                        return BodyRows(_OK, None, None, message.own_notes or [], self._rows(outline, self._quick))
                     return self._read(outline, self._quick, message.own_notes or [], strict=True)
                 except NotCacheable:
                     pass
@@ -141,12 +150,15 @@ class Plan:
             if strict and ret_type.lstrip("-").isdigit():
                 raise NotCacheable  # an unknown number deserves a note
             err_code = body.errCode if body.HasField("errCode") else None
+        return BodyRows(ret_type, err_code, ret_msg, notes, self._rows(body, extractors))
+
+    def _rows(self, body: Any, extractors: list[Extractor]) -> list[Rows]:
         rows: list[Rows] = []
         if body.HasField(self.direction):
             part = getattr(body, self.direction)
             for extract in extractors:
                 rows += extract(part)
-        return BodyRows(ret_type, err_code, ret_msg, notes, rows)
+        return rows
 
 
 def _lent(source: Source, table: Table) -> Lent:
@@ -183,9 +195,7 @@ def _extractors(
     ]
 
 
-def _list_extractor(
-    source: Source, table: Table, functions: RowFunctions, cls: type[ProtobufMessage]
-) -> Extractor:
+def _list_extractor(source: Source, table: Table, functions: RowFunctions, cls: type[ProtobufMessage]) -> Extractor:
     """For rows that stand in a list of the body, or alone in it."""
     ((step, entries),) = around(source)
     get_context = functions.function(cls, entries)
@@ -195,24 +205,22 @@ def _list_extractor(
     if step.repeated:
 
         def extract(part: Any) -> Iterable[Rows]:
+            context = get_context(part)  # without rows too: what is odd in it deserves a note
             items = getattr(part, name)
-            if not items:
-                return ()
-            return (Rows(table_name, arrange(get_context(part)), list(map(get_row, items))),)
+            return (Rows(table_name, arrange(context), list(map(get_row, items))),) if items else ()
 
     else:
 
         def extract(part: Any) -> Iterable[Rows]:
+            context = get_context(part)
             if not part.HasField(name):
                 return ()
-            return (Rows(table_name, arrange(get_context(part)), [get_row(getattr(part, name))]),)
+            return (Rows(table_name, arrange(context), [get_row(getattr(part, name))]),)
 
     return extract
 
 
-def _nested_extractor(
-    source: Source, table: Table, functions: RowFunctions, cls: type[ProtobufMessage]
-) -> Extractor:
+def _nested_extractor(source: Source, table: Table, functions: RowFunctions, cls: type[ProtobufMessage]) -> Extractor:
     """For rows deeper in the body: each row has the context of all messages around it."""
     from google.protobuf.message_factory import GetMessageClass
 

@@ -23,7 +23,19 @@ if TYPE_CHECKING:
 __all__ = ["Column", "ColumnType", "Entry", "Source", "context_entries", "row_entries", "sources"]
 
 ColumnType = Literal[
-    "string", "enum", "int32", "int64", "uint32", "uint64", "double", "bool", "time", "sha1", "json", "int64s", "strings"
+    "string",
+    "enum",
+    "int32",
+    "int64",
+    "uint32",
+    "uint64",
+    "double",
+    "bool",
+    "time",
+    "sha1",
+    "json",
+    "int64s",
+    "strings",
 ]
 """Type of a column: ``enum`` is text of few different values, ``time`` nanoseconds since 1970 (UTC), ``json`` text."""
 

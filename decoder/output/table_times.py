@@ -50,6 +50,7 @@ def utc_ns(text: str | None, code: str | None) -> int | None:
 
 _POWERS = [int(10 ** (9 - digits)) for digits in range(10)]
 
+
 def seconds_ns(seconds: float | None) -> int | None:
     """Returns seconds since 1970 as nanoseconds, to the microsecond, which is what a double can say."""
     return None if seconds is None or not -9.2e9 < seconds < 9.2e9 else round(seconds * 1e6) * 1000

@@ -14,8 +14,8 @@ from decoder.bounded import BoundedDict
 from decoder.framing.header import FORMATS
 from decoder.message import Message
 from decoder.output.json_cache import JsonFragmentCache
-from decoder.output.table_bodies import Bodies
 from decoder.output.table_blocks import Blocks, Write
+from decoder.output.table_bodies import Bodies
 from decoder.output.table_rows import Row, json_text
 from decoder.output.table_schema import Table, all_tables
 from decoder.output.table_times import rfc3339_ns
@@ -34,6 +34,7 @@ _MAX_CONNECTIONS = 65_536
 """Connections whose ends and first times are remembered, to tell apart those that have the same."""
 
 _SOURCES = {"push": "push", "response": "get", "request": "request"}
+
 
 def connection_id(host: str | None, client: str, gateway: str, first_ns: int, nth: int = 0) -> str:
     """Returns the stable id of a connection, 16 hex digits: a keyed hash of host, ends and time of the first packet.
