@@ -5,7 +5,7 @@
 ...     print(message.time, message.direction, message.proto, message.body)
 
 `read` decodes capture files, `decode` Scapy packets, `Decoder` packets that come from anywhere else.  All give
-`Message` and `Gap` objects.  `OpenD` and `OpenDSession` are the Scapy layer and session; Scapy loads them with
+`Message` and `Gap` objects.  `tables` and `frame` make data frames of capture files.  `OpenD` and `OpenDSession` are the Scapy layer and session; Scapy loads them with
 ``conf.exts.load("scapy-opend"); load_contrib("opend")``.  What is raised on purpose is an `OpenDError`.
 
 Importing this package imports none of its modules: each name brings its own when it is first used, so that neither
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from decoder.errors import BodyError, CaptureError, FilterError, KeyFileError, OpenDError, SchemaError
     from decoder.limits import Limits
     from decoder.message import Gap, Message
+    from decoder.output.frames import frame, tables
     from decoder.scapy.layer import OpenD
     from decoder.scapy.session import OpenDSession, decode
 
@@ -44,8 +45,10 @@ __all__ = [
     "SchemaError",
     "__version__",
     "decode",
+    "frame",
     "read",
     "scapy_ext",
+    "tables",
 ]
 
 _DISTRIBUTION = "scapy-opend"
@@ -55,6 +58,7 @@ _HOMES = {
     "errors": ("BodyError", "CaptureError", "FilterError", "KeyFileError", "OpenDError", "SchemaError"),
     "limits": ("Limits",),
     "message": ("Gap", "Message"),
+    "output.frames": ("frame", "tables"),
     "scapy.layer": ("OpenD",),
     "scapy.session": ("OpenDSession", "decode"),
 }
