@@ -5,8 +5,9 @@
 ...     print(message.time, message.direction, message.proto, message.body)
 
 `read` decodes capture files, `decode` Scapy packets, `Decoder` packets that come from anywhere else.  All give
-`Message` and `Gap` objects.  `tables` and `frame` make data frames of capture files.  `OpenD` and `OpenDSession` are the Scapy layer and session; Scapy loads them with
-``conf.exts.load("scapy-opend"); load_contrib("opend")``.  What is raised on purpose is an `OpenDError`.
+`Message` and `Gap` objects.  `tables` and `frame` make data frames of capture files.  `OpenD` and `OpenDSession` are
+the Scapy layer and session; Scapy loads them with ``conf.exts.load("scapy-opend"); load_contrib("opend")``.  What is
+raised on purpose is an `OpenDError`.
 
 Importing this package imports none of its modules: each name brings its own when it is first used, so that neither
 Scapy nor protobuf is loaded for a program that does not need it.
