@@ -69,8 +69,10 @@ class Connection:
         self.verifier = BodyVerifier(keyring, limits)
         self.results = results
         ends = info.client, info.server
-        self.client = HalfConnection(self, Flow(info.ordinal, "c2s", *ends, limits, info.first_ns), limits)
-        self.server = HalfConnection(self, Flow(info.ordinal, "s2c", *ends[::-1], limits, info.first_ns), limits)
+        self.client = HalfConnection(self, Flow(info.ordinal, "c2s", *ends, limits, first_ns=info.first_ns), limits)
+        self.server = HalfConnection(
+            self, Flow(info.ordinal, "s2c", *ends[::-1], limits, first_ns=info.first_ns), limits
+        )
         self.client.peer, self.server.peer = self.server, self.client
         self.trusted = False
         """Whether a header of the protocol was accepted on it."""
@@ -106,6 +108,10 @@ class Connection:
             seq += 1
             side.start(seq)
             info.opened = True
+            if flags & ACK:
+                info.syn_ack_seen = True
+            else:
+                info.syn_seen = True
             if flags & ACK:
                 side.peer.start(ack)
         if flags & RST:
@@ -307,6 +313,7 @@ class Connection:
                     self.results.limits_hit.add(
                         "too many requests without an answer at once; the oldest were forgotten"
                     )
+        self.info.messages[message.direction] += 1
         results.items.append(message)
 
     def _answer_early(self, message: Message, key: tuple[int, int]) -> None:
@@ -338,9 +345,14 @@ class Connection:
         self.release()
         if self.verifier.log_exhausted:
             self.results.limits_hit.add("too many keys of a key log were tried on a connection; not all of them were")
+        if self.verifier.rsa_exhausted:
+            self.results.limits_hit.add(
+                "too many RSA keys failed on InitConnect messages; not every key was tried on each"
+            )
         info.sample_key = self.verifier.sample_key
         heard = any(side.stream.position > side.lost for side in (self.client, self.server))
-        info.foreign = heard and not self.trusted
+        info.not_opend = heard and not self.trusted
+        info.confirmed = self.trusted
         for side in (self.client, self.server):
             info.bytes[side.direction] = side.stream.position
 

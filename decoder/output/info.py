@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import keyword
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from decoder import schema
+from decoder.body.parse import parse_errors
+from decoder.formatting.clock import local_time, zone_of
 from decoder.formatting.escape import quote
 from decoder.output.info_templates import TEMPLATES
 from decoder.schema.annotations import annotation, label
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from decoder.schema.fields import Descriptor
     from decoder.vocabulary import EnumStyle
 
-__all__ = ["REDACTED", "InfoColumn", "InfoWriter", "Reader", "TextCache", "latency_text", "local_time"]
+__all__ = ["REDACTED", "InfoColumn", "InfoWriter", "Reader", "TextCache"]
 
 REDACTED = "[redacted]"
 
@@ -36,13 +37,17 @@ Reader = Callable[[bytes], "str | None"]
 """Parses a body and writes its Info column; None where the caller must look at the body itself."""
 Key = TypeVar("Key")
 
+_MAX_LISTED = 8  # nested messages shown of a list that a template shows in full: a login rarely has more accounts
 _MAX_ITEMS = 3  # items shown of a list of numbers or names: more would push other fields off the line
 _MAX_FIELDS = 64  # fields shown of a type without a template
 _MAX_DEPTH = 2  # levels of nesting shown below a type without a template
 _MAX_TEXTS = 16_384  # entries of a TextCache; then it is emptied
 _MAX_KEPT_TEXT = 80  # characters of a text that a TextCache keeps: 1.3 million characters in all at most
 _GROUP = re.compile(r"\[[^\]]*\]|\S+")
-_PLACE = re.compile(r"\{([#*^(]?)(\w+)(?:\)|\?([^|}]*)\|([^}]*)|\+(\w+))?\}")
+_PLACE = re.compile(
+    r"\{(?P<mark>[#*^&@(]?)(?P<name>\w+)"
+    r"(?:\)|\?(?P<yes>[^|}]*)\|(?P<no>[^}]*)|(?P<sign>[+/~])(?P<second>\w+)|>(?P<above>\d+))?\}"
+)
 _SHOWN_ELSEWHERE = ("retType", "retMsg", "errCode", "packetID")  # in other columns, or in the tree only
 _SECURITY = "Qot_Common.Security"
 _QUOTE_HEADER = "Qot_Common.QotHeader"
@@ -62,23 +67,6 @@ class TextCache(dict[Key, str]):
         if len(text) < _MAX_KEPT_TEXT:
             self[key] = text
         return text
-
-
-def local_time(seconds: float, utc: bool) -> str:
-    """Returns a time (seconds since 1970) as ``2023-11-15 09:30:00``; the number itself if it is out of range."""
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds) if utc else time.localtime(seconds))
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds:.15g}"
-
-
-def latency_text(nanoseconds: int) -> str:
-    """Returns a latency with three significant digits and a fitting unit: ``545 µs``."""
-    for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
-        value = nanoseconds / size
-        if abs(value) >= 0.9995:
-            return f"{value:.{2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0}f} {unit}"
-    return f"{nanoseconds} ns"
 
 
 class InfoColumn:
@@ -101,7 +89,10 @@ class InfoColumn:
             "quoted": quoted,
             "quoted_text": lambda security: quoted[security.market, security.code],
             "traded": TextCache[tuple[int, str]](_code_namer("Trd_Common.TrdSecMarket")),
+            "dated": TextCache[tuple[str, float]](_time_with_zone),
+            "zones": _market_zones(),
             "listing": _listing,
+            "each": _each,
             "enclosed": lambda name, text: text and f" {name}({text[1:]})",
         }
 
@@ -125,11 +116,9 @@ class InfoColumn:
         """
         read = self._readers.get(cls)
         if read is None:
-            from google.protobuf.message import DecodeError
-
-            self._namespace["DecodeError"] = DecodeError
+            self._namespace["parse_errors"] = parse_errors()
             parse = f"try: m = {self._constant('parse', cls.FromString)}(data)"
-            fields, start = cls.DESCRIPTOR.fields_by_name, [parse, "except DecodeError: return None"]
+            fields, start = cls.DESCRIPTOR.fields_by_name, [parse, "except parse_errors: return None"]
             if "retType" in fields:
                 start.append("if m.retType: return None")
             elif "c2s" in fields:
@@ -189,27 +178,56 @@ class InfoColumn:
             yield text, tests
 
     def _word(self, word: str, fields: dict[str, Field], owner: str, depth: int, tests: list[str]) -> str:
-        parts = _PLACE.split(word)
-        text = parts[0]
-        for i in range(1, len(parts), 6):
-            mark, name, yes, no, second, literal = parts[i : i + 6]
-            field = fields[name]
-            read = _read(owner, name)
-            if mark == "#":
-                text += f"{name}[{{len({read})}}]"
-            elif second:
-                text += f"{{traded[{_read(owner, second)}, {read}]}}"
-            elif _is_nested(field) and not self._hides(field):
-                return self._nested(field, owner, mark, depth, tests)
-            else:
-                read = self._test(field, owner, tests, not_zero=mark == "*")
-                text += REDACTED if self._hides(field) else self._value(field, read, (yes, no))
-            text += literal
-        return f" {text}"
+        text, end = "", 0
+        for place in _PLACE.finditer(word):
+            text += word[end : place.start()]
+            end = place.end()
+            field = fields[place["name"]]
+            if _is_nested(field) and place["mark"] != "#" and not self._hides(field):
+                return self._nested(field, owner, place["mark"], depth, tests)
+            text += self._place(place, field, fields, owner, tests)
+        return f" {text}{word[end:]}"
+
+    def _place(self, place: re.Match[str], field: Field, fields: dict[str, Field], owner: str, tests: list[str]) -> str:
+        """Returns the part of an f-string for one ``{…}`` of a template that is not a nested message."""
+        mark, name, sign = place["mark"], place["name"], place["sign"]
+        read = _read(owner, name)
+        if mark == "#":
+            return f"{name}[{{len({read})}}]"
+        if mark == "@":
+            tests.append(f"(zone := zones.get({read}.market))")
+            return "{zone}"
+        if sign == "+":
+            return f"{{traded[{_read(owner, place['second'])}, {read}]}}"
+        if sign == "/":
+            return self._preferred(fields[place["second"]], field, owner, tests)
+        if place["above"]:
+            tests.append(f"{read} > {place['above']}")
+        else:
+            read = self._test(field, owner, tests, not_zero=mark == "*")
+        if self._hides(field):
+            return REDACTED
+        if sign == "~":
+            return f"{{dated[{read}, {_read(owner, place['second'])}]}}"
+        return self._value(field, read, (place["yes"], place["no"]))
+
+    def _preferred(self, first: Field, second: Field, owner: str, tests: list[str]) -> str:
+        """Returns the part of an f-string that writes the scalar `first` if it is present and not 0, else `second`."""
+        var = f"{owner}_{first.descriptor.number}"
+        present = f"({var} := {_read(owner, first.name)})"
+        own_tests: list[str] = []
+        other = self._value(second, self._test(second, owner, own_tests), (None, None))[1:-1]
+        if own_tests:
+            tests.append(f"({present} or {own_tests[0]})")
+            present = var
+        return f"{{{self._table(first)}[{var}] if {present} else {other}}}"
 
     def _nested(self, field: Field, owner: str, mark: str, depth: int, tests: list[str]) -> str:
         """Like `_word`, for a nested message or the first of a list of them; its words bring their own spaces."""
         message = self._test(field, owner, tests)
+        if mark == "&":
+            writer = self._nested_writer(field.message_type, depth + 1)
+            return f"{{each({message}, {writer})}}"
         more = ""
         if field.repeated:
             more = "" if mark == "^" else f"{{more[len({message})]}}"
@@ -313,6 +331,28 @@ def _listing(values: Sequence[Any], text: Callable[[Any], str]) -> str:
     shown = ",".join(map(text, values[:_MAX_ITEMS]))
     rest = len(values) - _MAX_ITEMS
     return shown if rest <= 0 else f"{shown} (+{rest} more)"
+
+
+def _each(messages: Sequence[ProtobufMessage], writer: InfoWriter) -> str:
+    shown = ";".join(map(writer, messages[:_MAX_LISTED]))
+    rest = len(messages) - _MAX_LISTED
+    return shown if rest <= 0 else f"{shown} (+{rest} more)"
+
+
+def _time_with_zone(time_and_stamp: tuple[str | bytes, float]) -> str:
+    text, stamp = time_and_stamp
+    zone = zone_of(text, stamp)
+    return f"{quote(text)} {zone}" if zone else quote(text)
+
+
+def _market_zones() -> dict[int, str]:
+    """Maps the numbers of quote markets to the zones of their time texts, where these are known.
+
+    Source: the vendor's documentation and frames of a real gateway (crypto is in US Eastern too).
+    """
+    zones = {"HK": "UTC+8", "SH": "UTC+8", "SZ": "UTC+8", "US": "US/Eastern", "CC": "US/Eastern"}
+    names = schema.enum_names(schema.enum_descriptor("Qot_Common.QotMarket"), "sdk")
+    return {number: zones[name] for number, name in names.items() if name in zones}
 
 
 def _bits_text(value: int, names: dict[int, str]) -> str:

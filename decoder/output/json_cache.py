@@ -1,6 +1,6 @@
 """Caches the JSON of submessages: most of them repeat, so bodies are written three times as fast.
 
-A body is parsed by a shallow type (`schema.outline_class`), which leaves submessages as bytes; their JSON is looked up
+A body is parsed by a shallow type (`schema.shallow_class`), which leaves submessages as bytes; their JSON is looked up
 by these bytes.  Nine of ten levels of an order book stand in the push before as well, and so do brokers, securities,
 the candles of a poll.  A submessage is parsed, checked and written when its bytes are first seen.  One that needs a
 note is never cached: then the whole body is written without this module.
@@ -84,7 +84,7 @@ class JsonFragmentCache:
         kind = kind_of(proto_id, direction)
         if kind.cls is None:
             return None
-        cls = schema.outline_class(kind.cls.DESCRIPTOR.full_name)
+        cls = schema.shallow_class(kind.cls.DESCRIPTOR.full_name)
         return _Plan(kind, cls, self._shallow_builders[cls])
 
     def _cache_of(self, cls: type[ProtobufMessage]) -> Callable[[bytes], orjson.Fragment]:

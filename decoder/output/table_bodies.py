@@ -110,7 +110,7 @@ class Plan:
         self._outline: type[ProtobufMessage] | None = None
         self._quick: list[Extractor] = []
         if all(len(each.steps) == 1 for each in found):
-            self._outline = schema.outline_class(self.kind.cls.DESCRIPTOR.full_name)
+            self._outline = schema.shallow_class(self.kind.cls.DESCRIPTOR.full_name)
             self._quick = _extractors(found, tables, quick, self._outline)
         self._whole = _extractors(found, tables, whole, self.kind.cls)
         self._limits: Limits | None = None

@@ -112,7 +112,7 @@ class Tables:
         while self._pending:
             self._unanswered(*self._pending.popitem(last=False))
         if self._statistics is not None:
-            self._add_statistics(self._statistics.finish(summary, ()))
+            self._add_statistics(self._statistics.finish(summary, ()).record())
         for block in self._blocks.values():
             block.flush()
 

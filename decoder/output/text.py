@@ -2,13 +2,13 @@
 
 ::
 
-    2026-11-22 08:19:30.123456  0 → Qot_GetBasicQot      request  #5170   HK.00700,US.AAPL
-    2026-11-22 08:19:30.124001  0 ← Qot_GetBasicQot      response #5170   RET_OK  545 µs basicQotList[2] HK.00700 …
+       17 2026-11-22 08:19:30.123456  0 → Qot_GetBasicQot      request  #5170   HK.00700,US.AAPL
+       18 2026-11-22 08:19:30.124001  0 ← Qot_GetBasicQot      response #5170   RET_OK  545 µs basicQotList[2] HK.0070…
 
-Columns: time, connection, direction (an arrow to or from the gateway), protocol, kind, serial number, retType and
-latency of a response, and the Info column.  Problems stand before the Info column: the error text of a failed response,
-the verdict of a message that was not verified, notes.  On a terminal lines are cut to its width, and the date stands on
-a line of its own.
+Columns: number of the message, time, connection, direction (an arrow to or from the gateway), protocol, kind, serial
+number, retType and latency of a response, and the Info column.  Problems stand before the Info column: the error text
+of a failed response, the verdict of a message that was not verified, notes.  On a terminal lines are cut to its width,
+and the date stands on a line of its own.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from unicodedata import combining, east_asian_width
 
 from decoder import schema
 from decoder.body.parse_cost import always_safe_size
+from decoder.formatting.clock import latency_text, local_time
 from decoder.formatting.escape import escape, quote
 from decoder.framing.header import FORMATS
 from decoder.message import Gap, Message
-from decoder.output.info import InfoColumn, Reader, TextCache, latency_text, local_time
+from decoder.output.info import InfoColumn, Reader, TextCache
 from decoder.vocabulary import GAP_REASONS
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ _COLORS = {
 _RESET = "\x1b[0m"
 _PROTOBUF = 0
 _MAX_CACHED = 8_192  # entries in each cache of rendered columns (by flow, by protocol); then it is emptied
+_NUMBER_WIDTH = 5  # columns; a longer number shifts its line; the fast path has the 5 in its format
 _SERIAL_WIDTH = 6  # columns
 _LATENCY_WIDTH = 7  # columns
 _MIN_DIGITS = 10  # digits of a time in nanoseconds, so that at least one stands before the last nine: the seconds
@@ -58,7 +60,8 @@ _MAX_NOTES = 200  # characters of all notes of a message together
 class TextOutput:
     """Renders messages and gaps as lines.
 
-    :param width: columns of the terminal to which lines are cut; None for an output that is not a terminal
+    :param width: columns of the terminal; None for an output that is not a terminal
+    :param cut: lines are cut to `width`; if False, the terminal wraps them
     :param encoding: encoding of the output; if it lacks arrows, ``>`` and ``<`` are written, and so on
     """
 
@@ -70,9 +73,11 @@ class TextOutput:
         utc: bool = False,
         color: bool = False,
         width: int | None = None,
+        cut: bool = True,
         encoding: str = "utf-8",
     ) -> None:
         self._width = width
+        self._cut = cut
         self._color = color
         self._info = InfoColumn(enums, show_secrets=show_secrets, utc=utc)
         self._ascii = not _can_encode("→←…µ", encoding)
@@ -102,7 +107,10 @@ class TextOutput:
                         digits = digits.zfill(_MIN_DIGITS)
                     serial = str(header[4]).ljust(_SERIAL_WIDTH)
                     answer = f" RET_OK {self._latency(item)}" if item.kind == "response" else ""
-                    lines.append(f"{stamps[digits[:-9]]}.{digits[-9:-3]}{zone}{place}{name}{serial}{answer}{text}\n")
+                    lines.append(
+                        f"{item.number:5} {stamps[digits[:-9]]}.{digits[-9:-3]}{zone}{place}{name}"
+                        f"{serial}{answer}{text}\n"
+                    )
                     continue
             lines.append("".join([text for _, text in self._parts(item)]).rstrip() + "\n")
         return "".join(lines)
@@ -135,7 +143,8 @@ class TextOutput:
 
     def _parts(self, item: Message | Gap) -> Parts:
         """Returns a line in parts."""
-        parts: Parts = [("time", self._time(item.time_ns))]
+        number = item.number if isinstance(item, Message) else ""
+        parts: Parts = [("number", f"{number:>{_NUMBER_WIDTH}} "), ("time", self._time(item.time_ns))]
         flow = item.flow
         if isinstance(item, Gap):
             size = "some bytes" if item.bytes is None else "1 byte" if item.bytes == 1 else f"{item.bytes:,} bytes"
@@ -191,17 +200,18 @@ class TextOutput:
         return text.replace("µ", "u") if self._ascii else text
 
     def _painted(self, item: Message | Gap) -> str:
-        """Returns the line of a terminal: cut to the width and coloured."""
+        """Returns the line of a terminal: without the date, cut to the width, coloured."""
         parts = self._parts(item)
         line = ""
         if self._width is not None:
-            style, stamp = parts[0]
+            style, stamp = parts[1]
             date, _, clock = stamp.partition(" ")
-            parts[0] = style, clock or stamp
+            parts[1] = style, clock or stamp
             if clock and date != self._date:
                 self._date = date
                 line = self._colored(style, date) + "\n"
-            parts = _cut(parts, self._width, "~" if self._ascii else "…")
+            if self._cut:
+                parts = _cut(parts, self._width, "~" if self._ascii else "…")
         return line + "".join([self._colored(style, text) for style, text in parts]) + "\n"
 
     def _colored(self, style: str, text: str) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 from decoder import schema
 from decoder.body.scalars import plain_float
 from decoder.body.wire import wire_view
+from decoder.formatting.clock import latency_text, local_time, zone_of
 from decoder.formatting.escape import escape
 from decoder.limits import Limits
 from decoder.message import Gap, Message
-from decoder.output.info import REDACTED, latency_text, local_time
+from decoder.output.info import REDACTED
 from decoder.schema.annotations import annotation
 from decoder.schema.fields import Field, fields_by_name, split_bits
 from decoder.vocabulary import GAP_REASONS
@@ -108,7 +109,8 @@ class TreeOutput:
                     end = "," if start + _ITEMS_PER_LINE < len(texts) else "]"
                     yield f"{indent}{begin}{', '.join(texts[start : start + _ITEMS_PER_LINE])}{end}"
             else:
-                yield f"{indent}{field.name}: {self._value(field, value)}"
+                zone = zone_of(value, getattr(body, f"{field.name}stamp", 0)) if field.kind == "string" else None
+                yield f"{indent}{field.name}: {self._value(field, value)}{f' ({zone})' if zone else ''}"
         if show_unknown and (data := _unknown_bytes(body)):
             if self._show_secrets or not schema.has_secrets(cast("Descriptor", body.DESCRIPTOR)):
                 yield from _raw(wire_view(data), indent, "unknown ")

@@ -11,7 +11,7 @@ import pytest
 
 import decoder
 from decoder import Message, schema
-from decoder.output.info import REDACTED, InfoColumn, TextCache, latency_text, local_time
+from decoder.output.info import REDACTED, InfoColumn, TextCache
 from decoder.output.info_templates import TEMPLATES
 from decoder.schema.fields import fields_of
 from tests.support.exchange import vendor
@@ -268,28 +268,99 @@ def test_memory_of_the_tables_is_bounded() -> None:
     assert not texts
 
 
+def test_crypto_volumes_are_not_cut_to_whole_coins() -> None:
+    """hpVolume goes first where it is present; a real gateway sends volume 0 beside hpVolume 0.00016."""
+    push = vendor("Qot_UpdateTicker").Response()
+    push.retType = 0
+    push.s2c.security.market, push.s2c.security.code = 91, "BTC"
+    tick = push.s2c.tickerList.add(
+        time="2026-07-05 04:42:35.809", sequence=1, dir=2, price=62952.0, volume=0, turnover=10.07, hpVolume=0.00016
+    )
+    assert info(push) == " CC.BTC SELL 0.00016@62952"
+    tick.hpVolume, tick.volume = 0.0, 3
+    assert info(push) == " CC.BTC SELL 3@62952"
+    tick.ClearField("hpVolume")
+    assert info(push) == " CC.BTC SELL 3@62952"
+    book = vendor("Qot_UpdateOrderBook").Response()
+    book.retType = 0
+    book.s2c.security.CopyFrom(push.s2c.security)
+    book.s2c.orderBookBidList.add(price=62952, volume=0, orederCount=1, hpVolume=0.18914)
+    assert info(book) == " CC.BTC bid 0.18914@62952"
+    candle = vendor("Qot_UpdateKL").Response()
+    candle.retType = 0
+    candle.s2c.security.CopyFrom(push.s2c.security)
+    candle.s2c.rehabType, candle.s2c.klType = 0, 1
+    bar = candle.s2c.klList.add(time="2026-07-05 04:43:00", isBlank=False, hpVolume=11.187)
+    assert info(candle).endswith(" volume=11.187")  # without a volume beside it
+    bar.volume = 11
+    assert info(candle).endswith(" volume=11.187")
+
+
 @pytest.mark.parametrize(
-    ("nanoseconds", "text"),
-    [
-        (0, "0 ns"),
-        (999, "999 ns"),
-        (1_000, "1.00 µs"),
-        (545_000, "545 µs"),
-        (999_499, "999 µs"),
-        (999_600, "1.00 ms"),
-        (1_234_567, "1.23 ms"),
-        (12_345_678, "12.3 ms"),
-        (12_000_000_000, "12.0 s"),
-        (3_600_000_000_000, "3600 s"),
-        (-2_000_000, "-2.00 ms"),
-    ],
+    ("kind", "pushed", "shown"),
+    [(0, 0, ""), (1, 1, ""), (6, 1, " ODD_LOT"), (2, 1, " LATE"), (1, 2, " BYDISCONN"), (6, 3, " ODD_LOT CACHE")],
 )
-def test_latency(nanoseconds: int, text: str) -> None:
-    assert latency_text(nanoseconds) == text
+def test_only_a_live_ordinary_trade_goes_without_a_word(kind: int, pushed: int, shown: str) -> None:
+    push = vendor("Qot_UpdateTicker").Response()
+    push.retType = 0
+    push.s2c.security.market, push.s2c.security.code = 11, "XLK"
+    tick = push.s2c.tickerList.add(time="", sequence=1, dir=3, price=225.5, volume=100, turnover=0)
+    assert info(push) == " US.XLK NEUTRAL 100@225.5"
+    tick.type, tick.pushDataType = kind, pushed
+    assert info(push) == f" US.XLK NEUTRAL 100@225.5{shown}"
 
 
-def test_times_that_no_calendar_has() -> None:
-    assert local_time(0, True) == "1970-01-01 00:00:00"
-    for seconds in (1e300, float("nan"), float("inf"), 2.0**63):
-        assert local_time(seconds, True) == f"{seconds:.15g}"
-        assert local_time(seconds, False) == f"{seconds:.15g}"
+def test_the_session_of_an_order_is_on_the_line() -> None:
+    request = vendor("Trd_PlaceOrder").Request()
+    order = request.c2s
+    order.packetID.connID, order.packetID.serialNo = 1, 2
+    order.header.trdEnv, order.header.accID, order.header.trdMarket = 1, 7, 2
+    order.trdSide, order.orderType, order.code, order.qty, order.secMarket = 1, 1, "AAPL", 1, 2
+    order.session, order.fillOutsideRTH = 0, False  # the official SDK sends both with every order
+    assert info(request) == " BUY US.AAPL qty=1 NORMAL REAL US accID=7"
+    order.session, order.fillOutsideRTH = 4, True
+    assert info(request) == " BUY US.AAPL qty=1 NORMAL session=OVERNIGHT fillOutsideRTH=true REAL US accID=7"
+
+
+def test_every_account_is_shown_with_its_firm() -> None:
+    response = vendor("Trd_GetAccList").Response()
+    response.retType = 0
+    response.s2c.accList.add(trdEnv=0, accID=5, trdMarketAuthList=[1], accType=1)
+    response.s2c.accList.add(trdEnv=1, accID=6, trdMarketAuthList=[1, 2], accType=2, securityFirm=2)
+    assert info(response) == " accList[2] SIMULATE accID=5 CASH HK; REAL accID=6 MARGIN FUTUINC HK,US"
+    for number in range(10):
+        response.s2c.accList.add(trdEnv=1, accID=100 + number)
+    assert info(response).endswith("; REAL accID=105 (+4 more)")
+
+
+TRADE_REQUESTS = [
+    cls
+    for _, _, cls in BODIES
+    if (c2s := cls.DESCRIPTOR.fields_by_name.get("c2s")) is not None
+    and (header := c2s.message_type.fields_by_name.get("header")) is not None
+    and header.message_type.full_name == "Trd_Common.TrdHeader"
+]
+
+
+@pytest.mark.parametrize("cls", TRADE_REQUESTS, ids=lambda cls: str(cls.DESCRIPTOR.full_name))
+def test_a_trade_request_names_its_account(cls: Any) -> None:
+    body = cls()
+    body.c2s.header.trdEnv, body.c2s.header.accID, body.c2s.header.trdMarket = 1, 281474976710655001, 2
+    assert " REAL US accID=281474976710655001" in InfoColumn().of(body)
+
+
+def test_the_time_zone_of_market_times() -> None:
+    push = vendor("Qot_UpdateKL").Response()
+    push.retType = 0
+    push.s2c.security.market, push.s2c.security.code = 11, "AAPL"
+    push.s2c.rehabType, push.s2c.klType = 0, 1
+    bar = push.s2c.klList.add(time="2026-07-05 04:43:00", isBlank=False)
+    assert info(push) == " US.AAPL K_1M 2026-07-05 04:43:00"
+    bar.timestamp = 1_783_240_980  # 08:43 UTC
+    assert info(push) == " US.AAPL K_1M 2026-07-05 04:43:00 UTC-4"
+    request = vendor("Qot_RequestHistoryKL").Request()
+    request.c2s.rehabType, request.c2s.klType = 1, 2
+    request.c2s.beginTime, request.c2s.endTime = "2026-07-01", "2026-07-05"
+    for market, zone in ((1, " UTC+8"), (11, " US/Eastern"), (21, " UTC+8"), (91, " US/Eastern"), (41, "")):
+        request.c2s.security.market, request.c2s.security.code = market, "X"
+        assert info(request).endswith(f" 2026-07-01 2026-07-05{zone}")
