@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from decoder.limits import Limits
     from decoder.output.table_blocks import Block
-    from decoder.output.table_schema import Table
+    from decoder.output.table_columns import Table
 
     Path = str | os.PathLike[str]
 

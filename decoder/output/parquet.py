@@ -10,8 +10,7 @@ from decoder.errors import OpenDError
 
 if TYPE_CHECKING:
     from decoder.output.table_blocks import Block
-    from decoder.output.table_columns import ColumnType
-    from decoder.output.table_schema import Table
+    from decoder.output.table_columns import ColumnType, Table
 
 __all__ = ["ArrowBatches", "ParquetTable", "import_pyarrow"]
 

@@ -15,10 +15,10 @@ from decoder.body.body import kind_of, ret_type_of
 from decoder.body.parse import parse_known
 from decoder.body.parse_cost import always_safe_size
 from decoder.output.json_cache import NotCacheable
-from decoder.output.table_columns import Source, row_entries, sources
+from decoder.output.table_columns import Source, Table, row_entries, sources
 from decoder.output.table_names import NAMES, snake_case
 from decoder.output.table_rows import Row, RowFunctions
-from decoder.output.table_schema import WIDE_CELLS, WIDE_LEVELS, Table, around
+from decoder.output.table_schema import WIDE_CELLS, WIDE_LEVELS, around
 from decoder.schema.fields import Field, fields_by_name, fields_of
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from decoder import Gap, Message
 from decoder.conversation.summary import Summary
 from decoder.output.table_blocks import Block
-from decoder.output.table_columns import Column, Source, sources
-from decoder.output.table_schema import Table, all_tables
+from decoder.output.table_columns import Column, Source, Table, sources
+from decoder.output.table_schema import all_tables
 from decoder.output.tables import Tables
 
 Rows = dict[str, list[dict[str, Any]]]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from decoder.output.table_columns import Table
 from decoder.output.table_names import LEFT_OUT
-from decoder.output.table_schema import Table, all_tables
+from decoder.output.table_schema import all_tables
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tables.md"
 SNAPSHOT = Path(__file__).resolve().parents[1] / "data" / "tables" / "columns.tsv"

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 import decoder
-from decoder import Gap, Message
+from decoder import Gap, Message, schema
+from decoder.formatting.times import rfc3339
 from decoder.message import Flow
 from decoder.output.table_columns import sources
+from decoder.output.table_ledgers import LEDGERS
 from decoder.output.table_names import LEFT_OUT, ROW_TYPES
 from decoder.output.table_schema import all_tables
 from decoder.output.tables import connection_id
@@ -120,20 +122,19 @@ def compare_requests(rows: list[dict[str, Any]], records: list[dict[str, Any]]) 
         assert (row["response_len"], row["response_verdict"]) == (answer["body_len"], answer["verdict"])
 
 
-def message(proto_id: int, direction: Any, body: bytes, number: int = 1, format: int = 0) -> Message:
+def message(proto_id: int, direction: Any, body: bytes, number: int = 1) -> Message:
     flow = Flow(0, direction, "192.0.2.1:50112", "192.0.2.2:11111")
-    header = (b"FT", proto_id, format, 0, 7, len(body), bytes(20), bytes(8))
-    made = Message(
-        flow, header, 1, (1,), "request" if direction == "c2s" else "push", body, "None", "verified", None, "1"
-    )
+    header = (b"FT", proto_id, 0, 0, 7, len(body), bytes(20), bytes(8))
+    kind: Any = "request" if direction == "c2s" else "push" if schema.is_push(proto_id) else "response"
+    made = Message(flow, header, 1, (1,), kind, body, "None", "verified", None, "1")
     made.number = number
     return made
 
 
 def body_name(proto_id: int, direction: str) -> str:
-    protocol = decoder.schema.protocol(proto_id)  # type: ignore[attr-defined]
-    name: str = protocol.request if direction == "c2s" else protocol.response
-    return name
+    protocol = schema.protocol(proto_id)
+    assert protocol is not None
+    return (protocol.request if direction == "c2s" else protocol.response) or ""
 
 
 @pytest.mark.parametrize(("proto_id", "direction"), KINDS)
@@ -210,3 +211,38 @@ def test_every_field_around_the_rows_is_a_column_or_left_out_with_a_reason() -> 
                 known = name in {each.replace("Bid", "Ask") for each in context} or full_name in LEFT_OUT
                 assert field.name == step.name or is_row or known, full_name
             part = part.fields_by_name[step.name].message_type
+
+
+@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: recording.name)
+def test_ledgers_hold_what_stats_and_orders_say(recording: Recording) -> None:
+    options: dict[str, Any] = {"rsa_keys": recording.rsa_keys, "keylog": recording.keylog}
+    tables = decoder.tables(recording.path, **options)
+    figures = decoder.stats(recording.path, **options)
+    wanted = {name: figures.table(name) for name in LEDGERS if name != "orders"}
+    wanted["orders"] = [order.record() for order in decoder.orders(recording.path, **options)]
+    ids = {row["client"]: row["connection"] for row in tables["connections"].to_pylist()}
+    id_of = {row["connection"]: ids[row["client"]] for row in wanted["connections"]}
+    for name in LEDGERS:
+        columns = all_tables()[name].columns
+        found = tables[name]
+        for place, column in enumerate(columns):
+            if column.type == "time":
+                found = found.set_column(place, column.name, found.column(place).cast("int64"))
+        rows = found.to_pylist()
+        assert len(rows) == len(wanted[name]), name
+        for row, record in zip(rows, wanted[name], strict=True):
+            assert list(row) == ["host", *record], name
+            for column in columns[1:]:
+                value = record[column.name]
+                if column.name == "connection":
+                    value = id_of.get(value)
+                elif column.name == "connections":
+                    value = [id_of[ordinal] for ordinal in value]
+                cell = row[column.name]
+                if column.type == "time" and cell is not None:
+                    cell = rfc3339(cell)
+                elif column.type == "json" and cell is not None:
+                    cell, value = json.loads(cell), json.loads(json.dumps(value))
+                elif column.type == "uint64" and cell is not None:
+                    cell = str(cell)
+                assert cell == value, (name, column.name)
