@@ -68,6 +68,8 @@ _MESSAGES = (
     Column("notes", "strings", "as in JSON Lines"),
     Column("body", "json", "of protocols without a table of their own; with --bodies all of every one"),
     Column("raw", "json", "wire-level view of a body that the schema cannot read"),
+    Column("transport", "enum", "tcp or websocket"),
+    Column("error", "json", "of a WebSocket reply whose header reports one"),
 )
 _REQUESTS = (
     Column("serial_no", "uint32", "header of the request"),

@@ -204,6 +204,7 @@ class Tables:
             *((int(packet_id["connID"]), packet_id["serialNo"]) if packet_id else (None, None)),
             *(request, None if latency is None else latency / 1_000_000, ret_type),
             *(message._frames, notes, body, raw),
+            *(flow.transport, None if message.error is None else json_text(message.error)),
         )
         block.add_row(head + row, len(body or raw or ""))
 

@@ -91,7 +91,8 @@ def compare_messages(rows: list[dict[str, Any]], records: list[dict[str, Any]]) 
         assert (row["message"], row["ordinal"]) == (record["number"], ordinal)
         for key in ("src", "dst", "direction", "kind", "proto_id", "proto", "format", "version", "serial_no"):
             assert row[key] == record[key]
-        for key in ("body_len", "encryption", "verdict", "reason", "latency_ms", "ret_type", "notes"):
+        assert (None if row["error"] is None else json.loads(row["error"])) == record["error"]
+        for key in ("body_len", "transport", "encryption", "verdict", "reason", "latency_ms", "ret_type", "notes"):
             assert row[key] == record[key], key
         assert list(row["frames"]) == record["frames"]
         assert row["sha1"].hex() == record["sha1"]
