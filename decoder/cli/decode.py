@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from decoder.cli.options import Options, captures_argument, common_options, output_options, use_color
+from decoder.cli.live_options import LiveOptions, source_options
+from decoder.cli.options import Options, common_options, output_options, use_color
 from decoder.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _JOBS_FROM = 8 * 1024 * 1024  # bytes of input: to render less takes no longer t
 
 
 @click.command()
-@captures_argument
+@source_options
 @click.option("-V", "--verbose", is_flag=True, help="Show each message whole: header, verdict, packets, every field.")
 @click.option(
     "--format",
@@ -58,6 +59,7 @@ _JOBS_FROM = 8 * 1024 * 1024  # bytes of input: to render less takes no longer t
 def decode(
     ctx: click.Context,
     captures: tuple[str, ...],
+    live: LiveOptions | None,
     options: Options,
     verbose: bool,
     output_format: str,
@@ -75,10 +77,10 @@ def decode(
       opendump decode day.pcapng --rsa-key rsa.pem -V    encrypted traffic, every field
       opendump decode day.pcapng --where 'kind=response and ret_type!=RET_OK'
       opendump decode day.pcapng --format jsonl | jq .body
-      tcpdump -i lo -U -w - port 11111 | opendump decode -
+      opendump decode -i lo --rsa-key rsa.pem            what passes now
 
     Print every message of CAPTURE: pcap or pcapng, gzipped or not, - for standard input. Several are read as one, in
-    time order.
+    time order. With -i the messages are shown as they pass.
     """
     from decoder.cli.output_file import OutputFile
     from decoder.cli.run import Run
@@ -87,7 +89,7 @@ def decode(
         raise click.UsageError("-V shows messages as text; it does not go with --format")
     if fields and output_format != "csv":
         raise click.UsageError("-e chooses the columns of --format csv")
-    run = Run(captures, options)
+    run = Run(captures, options, live=live)
     with OutputFile(output, options.inputs(captures), live=run.live, private=options.show_secrets, force=force) as file:
         make = partial(
             _renderer,

@@ -17,6 +17,7 @@ __all__ = ["cli", "main"]
 _COMMANDS = {
     "decode": "Print every message of a capture.",
     "stats": "Count, time and judge what a capture holds.",
+    "interfaces": "List the network interfaces that can be captured on.",
     "annotate": "Copy a capture with the messages as packet comments.",
     "keys": "Harvest a key log from a capture that has its handshakes.",
     "schema": "Look up protocols, messages and enums.",

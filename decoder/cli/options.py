@@ -24,6 +24,7 @@ __all__ = [
     "Color",
     "Filter",
     "Options",
+    "Size",
     "captures_argument",
     "color_option",
     "common_options",
@@ -108,7 +109,9 @@ class _Port(click.ParamType):  # type: ignore[type-arg]
         return self.fail(f"{value!r} is neither a port (1 to 65535) nor auto", param, ctx)
 
 
-class _Size(click.ParamType):  # type: ignore[type-arg]
+class Size(click.ParamType):  # type: ignore[type-arg]
+    """Reads a number of bytes: 200M, 2G; at least 1M."""
+
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
@@ -167,7 +170,7 @@ _OPTIONS = {
     "max_memory": click.option(
         "--max-memory",
         metavar="SIZE",
-        type=_Size(),
+        type=Size(),
         help="Bytes that all connections together may buffer, e.g. 200M (default 256M).",
     ),
     "color": color_option,
@@ -248,9 +251,10 @@ def output_options(command: Command) -> Command:
     return output(force(command))
 
 
-def captures_argument(command: Command) -> Command:
+def captures_argument(command: Command, *, required: bool = True) -> Command:
     """Adds ``CAPTURE...``: paths, and ``-`` (once) for standard input."""
-    return click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True, callback=_captures)(command)
+    argument = click.argument("captures", metavar="CAPTURE...", nargs=-1, required=required, callback=_captures)
+    return argument(command)
 
 
 def _captures(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ import gc
 import os
 import stat
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,14 +29,17 @@ from decoder.capture.reader import CaptureReader
 from decoder.cli.interrupt import Interrupt
 from decoder.cli.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NOT_VERIFIED
 from decoder.engine.decoder import Decoder
+from decoder.errors import CaptureError
 from decoder.formatting.escape import escape
 from decoder.message import Message
 from decoder.vocabulary import HINTS
 
 if TYPE_CHECKING:
+    from decoder.capture.live import LiveCapture
+    from decoder.capture.reader import RawPacket
+    from decoder.cli.live_options import LiveOptions
     from decoder.cli.options import Options
     from decoder.conversation.summary import ConnectionInfo, Summary
-    from decoder.errors import CaptureError
     from decoder.message import Gap
 
 __all__ = ["Run", "counted", "say"]
@@ -62,6 +66,7 @@ class Run:
         captures: Sequence[str],
         options: Options,
         *,
+        live: LiveOptions | None = None,
         on_connection: Callable[[ConnectionInfo], None] | None = None,
         on_retransmission: Callable[[int], None] | None = None,
     ) -> None:
@@ -73,9 +78,13 @@ class Run:
             on_connection=on_connection,
             on_retransmission=on_retransmission,
         )
-        self.readers = [CaptureReader(capture) for capture in captures]
-        self.live = not all(map(_is_file, captures))
-        """Whether a capture may still grow (a pipe): what is decoded should be passed on at once."""
+        self.live_capture = None if live is None else live.capture(options.ports)
+        """The capture on an interface, if that is the source instead of `captures`."""
+        self.readers: list[CaptureReader | LiveCapture] = [CaptureReader(capture) for capture in captures]
+        if self.live_capture is not None:
+            self.readers.append(self.live_capture)
+        self.live = self.live_capture is not None or not all(map(_is_file, captures))
+        """True if a capture may still grow (a pipe, an interface): what is decoded is to be passed on at once."""
         self.size = 0 if self.live else sum(map(_size, captures))
         """Bytes of input, 0 if unknown."""
         self.interrupted = False
@@ -97,14 +106,19 @@ class Run:
         # Messages make no cycles, and hundreds are alive at once: looking through them often costs 6 % of the time.
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD)
-        with Interrupt() as interrupt, self._bar() as advance:
-            batches = merged(self.readers, self._complain)
-            while not (self.interrupted or self._stopped):
+        live = self.live_capture
+        with Interrupt(polled=live is not None) as interrupt, self._bar() as advance:
+            batches = self._batches(interrupt)
+            while not self._stopped and (live is not None or not self.interrupted):
                 batch = interrupt.next_of(batches)
                 self.interrupted = interrupt.seen
                 if batch is None:
                     break
-                records = self._select(self.decoder.feed_batch(batch), count)
+                if batch or live is None:
+                    completed = self.decoder.feed_batch(batch)
+                else:
+                    completed = self.decoder.tick(time.time_ns())
+                records = self._select(completed, count)
                 if records:
                     yield records
                 advance()
@@ -113,6 +127,16 @@ class Run:
                 records = self._select(self.decoder.flush(), count)
                 if records:
                     yield records
+
+    def _batches(self, interrupt: Interrupt) -> Iterator[list[RawPacket]]:
+        live = self.live_capture
+        if live is None:
+            yield from merged([reader for reader in self.readers if isinstance(reader, CaptureReader)], self._complain)
+            return
+        try:
+            yield from live.batches(lambda: interrupt.seen)
+        except CaptureError as error:
+            self._complain(live, error)
 
     def _select(self, records: list[Message | Gap], count: int | None) -> list[Message | Gap]:
         where = self._options.where
@@ -184,7 +208,7 @@ class Run:
         for port, n in self.summary.header_ports.most_common(_SHOWN):
             say(f"message headers (FT) were seen on port {port} ({counted(n, 'segment')}): give --port {port}")
 
-    def _complain(self, reader: CaptureReader, error: CaptureError) -> None:
+    def _complain(self, reader: CaptureReader | LiveCapture, error: CaptureError) -> None:
         self._unreadable += 1
         say(str(error))
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from decoder.cli.options import Options, captures_argument, common_options, output_options
+from decoder.cli.live_options import LiveOptions, source_options
+from decoder.cli.options import Options, common_options, output_options
 
 __all__ = ["stats"]
 
@@ -16,7 +17,7 @@ _SHOWN_PER_CODE = 20
 
 
 @click.command()
-@captures_argument
+@source_options
 @click.option(
     "--format",
     "output_format",
@@ -36,6 +37,7 @@ _SHOWN_PER_CODE = 20
 def stats(
     ctx: click.Context,
     captures: tuple[str, ...],
+    live: LiveOptions | None,
     options: Options,
     output_format: str,
     table: str,
@@ -49,6 +51,7 @@ def stats(
       opendump stats day.pcapng --where 'proto=Trd_*' trade only
       opendump stats day.pcapng --format json | jq '.findings[] | select(.severity=="error")'
       opendump stats day.pcapng --format csv --table connections
+      opendump stats -i lo --duration 5m              of the next five minutes
 
     Say who talked to the gateway, how much and how fast, and what is worth knowing about it. With --where only what
     it holds for is counted and judged.
@@ -62,7 +65,7 @@ def stats(
     where = None if options.where is None else options.where.match
     shown_per_code = _SHOWN_PER_CODE if output_format == "text" else 100
     statistics = Statistics(where, max_per_code=shown_per_code)
-    run = Run(captures, dataclasses.replace(options, where=None), on_connection=statistics.connection_ended)
+    run = Run(captures, dataclasses.replace(options, where=None), live=live, on_connection=statistics.connection_ended)
     with OutputFile(output, options.inputs(captures), force=force) as file:
         for records in run.records():
             statistics.add(records)
