@@ -100,10 +100,12 @@ class PacketSocket:
                     return
                 self._count()
                 select.select([self._socket], [], [], 0.05)
-            except OSError as error:
-                if batch:
-                    yield batch
-                raise CaptureError(f"the interface went down or was removed ({error.strerror})") from None
+            except OSError:
+                # ENETDOWN: an interface that is there still may come back, as libpcap sees it too.
+                if not self._exists():
+                    if batch:
+                        yield batch
+                    raise CaptureError("the interface went down or was removed") from None
             if packet is not None:
                 batch.append(packet)
                 if len(batch) == _BATCH:
@@ -121,6 +123,11 @@ class PacketSocket:
                 seconds, nanoseconds = struct.unpack_from("@ll", value)
                 return seconds * 1_000_000_000 + nanoseconds, self.linktype, data, len(data)
         return time.time_ns(), self.linktype, data, len(data)
+
+    def _exists(self) -> bool:
+        with suppress(OSError):
+            return socket.if_nametoindex(self.interface) > 0
+        return False
 
     def _count(self) -> None:
         now = time.monotonic()
