@@ -4,9 +4,10 @@
 >>> for message in decoder.read("day.pcap", rsa_keys=["rsa.pem"]):  # doctest: +SKIP
 ...     print(message.time, message.direction, message.proto, message.body)
 
-`read` decodes capture files, `decode` Scapy packets, `Decoder` packets that come from anywhere else.  All give
-`Message` and `Gap` objects.  `OpenD` and `OpenDSession` are the Scapy layer and session; Scapy loads them with
-``conf.exts.load("scapy-opend"); load_contrib("opend")``.  What is raised on purpose is an `OpenDError`.
+`read` decodes capture files, `capture_live` a network interface, `decode` Scapy packets, `Decoder` packets that come
+from anywhere else.  All give `Message` and `Gap` objects.  `OpenD` and `OpenDSession` are the Scapy layer and session;
+Scapy loads them with ``conf.exts.load("scapy-opend"); load_contrib("opend")``.  What is raised on purpose is an
+`OpenDError`.
 
 Importing this package imports none of its modules: each name brings its own when it is first used, so that neither
 Scapy nor protobuf is loaded for a program that does not need it.
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from decoder.crypto.keyring import KeyRing
     from decoder.engine.decoder import Decoder, read
+    from decoder.engine.live import capture_live
     from decoder.errors import BodyError, CaptureError, FilterError, KeyFileError, OpenDError, SchemaError
     from decoder.limits import Limits
     from decoder.message import Gap, Message
@@ -43,6 +45,7 @@ __all__ = [
     "OpenDSession",
     "SchemaError",
     "__version__",
+    "capture_live",
     "decode",
     "read",
     "scapy_ext",
@@ -52,6 +55,7 @@ _DISTRIBUTION = "scapy-opend"
 _HOMES = {
     "crypto.keyring": ("KeyRing",),
     "engine.decoder": ("Decoder", "read"),
+    "engine.live": ("capture_live",),
     "errors": ("BodyError", "CaptureError", "FilterError", "KeyFileError", "OpenDError", "SchemaError"),
     "limits": ("Limits",),
     "message": ("Gap", "Message"),

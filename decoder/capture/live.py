@@ -145,10 +145,8 @@ class LiveCapture:
 
     def _fetch(self, source: CaptureTool | PacketSocket) -> None:
         """Runs in the thread: puts batches into the queue, and None at the end."""
-        batches: Iterator[list[RawPacket]]
-        batches = source.batches() if isinstance(source, PacketSocket) else CaptureReader(source.stream).batches()
         try:
-            for batch in batches:
+            for batch in (source if isinstance(source, PacketSocket) else CaptureReader(source.stream)).batches():
                 self._queue.put(batch)
         except CaptureError as error:
             self._error = str(error)

@@ -130,7 +130,7 @@ def test_places_named_by_the_architecture_exist() -> None:
 
 def test_the_picture_of_the_architecture_has_every_package() -> None:
     named = set(re.findall(r"\w+", " ".join(re.findall(r">([^<>]+)</text>", text(DOCS / "images/architecture.svg")))))
-    assert set(package_names()) <= named
+    assert {package for package in package_names() if (ROOT / "decoder" / package).is_dir()} <= named
 
 
 @pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: recording.name)

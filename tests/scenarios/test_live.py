@@ -24,6 +24,7 @@ from decoder.capture.live import LiveCapture
 from decoder.capture.reader import RawPacket
 from decoder.errors import CaptureError
 from tests.support.live import READY_SECONDS, ROOT, Command, Talk, captured_at, needs_capture, opendump, serials
+from tests.support.pages import DOCS, blocks
 from tests.support.recorded import DEMO_KEY
 
 pytestmark = needs_capture
@@ -160,6 +161,35 @@ def test_a_line_comes_within_a_third_of_a_second() -> None:
     assert len(waits) == 20
     # The machine that runs the tests may be busy; the median is not moved by a hiccup.
     assert statistics.median(waits) < 0.3
+
+
+def test_capture_live_in_python() -> None:
+    with Talk() as talk:
+        items = decoder.capture_live("lo", ports=[talk.port], duration=3)
+        speaker = threading.Timer(1.5, lambda: (talk.connect(), talk.send(5)))
+        speaker.start()
+        found = [item.serial_no for item in items if isinstance(item, decoder.Message)]
+    assert found == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.skipif(find_tool(["dumpcap"]) is None, reason="dumpcap is not installed")
+def test_scapy_reads_the_pipe_of_dumpcap() -> None:
+    """The program that docs/live.md shows for Scapy."""
+    program = next(block for block in blocks(DOCS / "live.md", "python") if "sniff(" in block)
+    with Talk() as talk:
+        program = program.replace("11111", str(talk.port)).replace('rsa_keys=["rsa.pem"]', f"ports=[{talk.port}]")
+        command = [sys.executable, "-u", "-c", program]
+        shell = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            assert shell.stdout is not None
+            talk.connect()
+            speaker = threading.Thread(target=talk.send, args=(40, 4), daemon=True)
+            speaker.start()
+            assert "OpenD KeepAlive request #" in shell.stdout.readline()
+        finally:
+            shell.terminate()
+            shell.wait()
+            speaker.join()
 
 
 def test_a_file_grows_while_the_messages_pass(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ class Talk:
         self.port: int = self._listener.getsockname()[1]
         self.sent = 0
         self._client: socket.socket | None = None
+        keep_alive()  # loads the vendor's classes, which takes a second or two
 
     def connect(self) -> None:
         self._client = socket.create_connection(("127.0.0.1", self.port))
