@@ -110,5 +110,5 @@ def source_options(command: Command) -> Command:
             raise click.UsageError("--duration and --save go with -i")
         return command(*args, captures=captures, live=None if captures else live, **kwargs)
 
-    decorated: Any = captures_argument(live_options(with_source), required=False)
+    decorated: Any = captures_argument(required=False)(live_options(with_source))
     return decorated  # type: ignore[no-any-return]

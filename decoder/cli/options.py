@@ -251,10 +251,14 @@ def output_options(command: Command) -> Command:
     return output(force(command))
 
 
-def captures_argument(command: Command, *, required: bool = True) -> Command:
+@overload
+def captures_argument(command: Command) -> Command: ...
+@overload
+def captures_argument(*, required: bool) -> Callable[[Command], Command]: ...
+def captures_argument(command: Any = None, *, required: bool = True) -> Any:
     """Adds ``CAPTURE...``: paths, and ``-`` (once) for standard input."""
     argument = click.argument("captures", metavar="CAPTURE...", nargs=-1, required=required, callback=_captures)
-    return argument(command)
+    return argument if command is None else argument(command)
 
 
 def _captures(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -95,21 +95,31 @@ class Run:
         self._wanted = 0
         self._verdicts = Counter[str]()  # of what was wanted
         self._stopped = False
+        self._quit = False
+        self.through: Callable[[Iterator[list[RawPacket]]], Iterator[list[RawPacket]]] = lambda batches: batches
+        """What the batches of packets pass through on their way to the decoder."""
+
+    def stop(self) -> None:
+        """Ends `records` early, as the end of the captures would."""
+        self._quit = True
 
     @property
     def summary(self) -> Summary:
         """What was seen so far, as a whole."""
         return self.decoder.summary
 
-    def records(self, count: int | None = None) -> Iterator[list[Message | Gap]]:
-        """The messages and gaps, in batches; with ``--where`` the messages that match; at most `count` messages."""
+    def records(self, count: int | None = None, *, idle: bool = False) -> Iterator[list[Message | Gap]]:
+        """The messages and gaps, in batches; with ``--where`` the messages that match; at most `count` messages.
+
+        With `idle` a batch is yielded for whatever was read, also if it is empty.
+        """
         # Messages make no cycles, and hundreds are alive at once: looking through them often costs 6 % of the time.
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD)
         live = self.live_capture
         with Interrupt(polled=live is not None) as interrupt, self._bar() as advance:
             batches = self._batches(interrupt)
-            while not self._stopped and (live is not None or not self.interrupted):
+            while not self._stopped and (live is not None or not (self.interrupted or self._quit)):
                 batch = interrupt.next_of(batches)
                 self.interrupted = interrupt.seen
                 if batch is None:
@@ -119,7 +129,7 @@ class Run:
                 else:
                     completed = self.decoder.tick(time.time_ns())
                 records = self._select(completed, count)
-                if records:
+                if records or idle:
                     yield records
                 advance()
                 self.interrupted = interrupt.seen
@@ -131,10 +141,11 @@ class Run:
     def _batches(self, interrupt: Interrupt) -> Iterator[list[RawPacket]]:
         live = self.live_capture
         if live is None:
-            yield from merged([reader for reader in self.readers if isinstance(reader, CaptureReader)], self._complain)
+            readers = [reader for reader in self.readers if isinstance(reader, CaptureReader)]
+            yield from self.through(merged(readers, self._complain))
             return
         try:
-            yield from live.batches(lambda: interrupt.seen)
+            yield from self.through(live.batches(lambda: interrupt.seen or self._quit))
         except CaptureError as error:
             self._complain(live, error)
 

@@ -93,6 +93,11 @@ class Analyser:
         return self._findings.listed()
 
     @property
+    def found(self) -> list[Finding]:
+        """Findings so far, in the order of time."""
+        return self._findings.listed()
+
+    @property
     def counts(self) -> dict[Severity, int]:
         """Findings by severity so far, those that are not listed included."""
         return self._findings.counts

@@ -5,8 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-__all__ = ["Column", "Table", "plain_text", "terminal_text"]
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+__all__ = ["Column", "Table", "plain_text", "rich_table", "terminal_text"]
 
 _WIDE = 120
 """Columns of a terminal from which on the columns marked `wide` are shown."""
@@ -66,9 +70,7 @@ def _plain_table(table: Table, indent: str) -> str:
 
 def terminal_text(tables: Iterable[Table], width: int, *, color: bool) -> str:
     """Returns the tables as rich draws them on a terminal of `width` columns."""
-    from rich import box
     from rich.console import Console
-    from rich.table import Table as RichTable
     from rich.text import Text
 
     console = Console(
@@ -84,20 +86,34 @@ def terminal_text(tables: Iterable[Table], width: int, *, color: bool) -> str:
                 console.print(Text(table.title, style="bold"))
             for note in table.notes:
                 console.print(Text(note))
-            if not table.rows:
-                continue
-            shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-            shown.show_header = any(column.name for column in table.columns)
-            places = [i for i, column in enumerate(table.columns) if width >= _WIDE or not column.wide]
-            for i in places:
-                column = table.columns[i]
-                shown.add_column(
-                    Text(column.name),
-                    justify="right" if column.number else "left",
-                    no_wrap=not column.fold and i != len(table.columns) - 1,
-                    overflow="fold" if column.fold else "ellipsis",
-                )
-            for row in table.rows:
-                shown.add_row(*(Text(row[i]) for i in places), style=_COLORS.get(row[0]))
-            console.print(shown)
+            if table.rows:
+                console.print(rich_table(table, width))
     return captured.get()
+
+
+def rich_table(table: Table, width: int, *, compact: bool = False) -> RichTable:
+    """Returns the rows of `table` for a terminal of `width` columns.
+
+    `compact`: a row takes exactly one line, what is too long ends with an ellipsis, and there are no rules.
+    """
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    if compact:
+        shown = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    else:
+        shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown.show_header = any(column.name for column in table.columns)
+    places = [i for i, column in enumerate(table.columns) if width >= _WIDE or not column.wide]
+    for i in places:
+        column = table.columns[i]
+        shown.add_column(
+            Text(column.name),
+            justify="right" if column.number else "left",
+            no_wrap=compact or (not column.fold and i != len(table.columns) - 1),
+            overflow="fold" if column.fold and not compact else "ellipsis",
+        )
+    for row in table.rows:
+        shown.add_row(*(Text(row[i]) for i in places), style=_COLORS.get(row[0]))
+    return shown

@@ -17,7 +17,7 @@ The object of ``opendump stats --format json``, and of `Statistics.finish` as pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from decoder import schema
@@ -31,6 +31,7 @@ from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
+    from decoder.findings.finding import Finding
 
 __all__ = ["CONNECTION_KEYS", "FINDING_KEYS", "PROTOCOL_KEYS", "Statistics"]
 
@@ -99,6 +100,32 @@ class Statistics:
                 self._gaps += 1
                 connection.gaps += 1
         self._settle()
+
+    # What is known so far, for a screen that is drawn again and again.
+
+    @property
+    def messages(self) -> int:
+        """Messages that were counted."""
+        return self._messages
+
+    @property
+    def connections(self) -> Mapping[int, ConnectionRow]:
+        """The counts of each connection, by its ordinal."""
+        return self._connections
+
+    @property
+    def protocols(self) -> Mapping[int | None, ProtocolRow]:
+        """The counts of each protocol, by its id; None for all that have too many ids to be listed."""
+        return self._protocols
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The findings so far, in the order of time."""
+        return self._analyser.found
+
+    def hello(self, ordinal: int) -> Mapping[str, Any]:
+        """Returns what InitConnect says of client and gateway, with keys of `CONNECTION_KEYS`."""
+        return self._hellos.get(ordinal, {})
 
     def _settle(self) -> None:
         self._analyser.settle()
