@@ -97,6 +97,7 @@ def rich_table(table: Table, width: int, *, compact: bool = False) -> RichTable:
     `compact`: a row takes exactly one line, what is too long ends with an ellipsis, and there are no rules.
     """
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table as RichTable
     from rich.text import Text
 
@@ -106,14 +107,20 @@ def rich_table(table: Table, width: int, *, compact: bool = False) -> RichTable:
         shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
     shown.show_header = any(column.name for column in table.columns)
     places = [i for i, column in enumerate(table.columns) if width >= _WIDE or not column.wide]
+    room = width
     for i in places:
         column = table.columns[i]
+        last = i == places[-1]
+        widest = max(cell_len(text) for text in (column.name, *(row[i] for row in table.rows)))
         shown.add_column(
             Text(column.name),
             justify="right" if column.number else "left",
-            no_wrap=compact or (not column.fold and i != len(table.columns) - 1),
+            no_wrap=compact or not (column.fold or last),
             overflow="fold" if column.fold and not compact else "ellipsis",
+            # rich would take from each column in proportion; of a compact table only the last one is cut.
+            width=max(1, min(widest, room)) if compact else None,
         )
+        room -= widest + 2
     for row in table.rows:
         shown.add_row(*(Text(row[i]) for i in places), style=_COLORS.get(row[0]))
     return shown

@@ -26,6 +26,8 @@ KEYS = "p pause  f filter  \N{UPWARDS ARROW}\N{DOWNWARDS ARROW} choose  Enter wh
 _LEAST_ROWS = 2
 """Rows that a table gets at least if it is shown at all."""
 _LEAST_MESSAGES = 3
+_MESSAGES_SHARE = 4
+"""The list of messages gets one line of so many of the screen, at least `_LEAST_MESSAGES`."""
 _FEW_FINDINGS = 5
 
 
@@ -107,7 +109,7 @@ class TopScreen:
         ]
         room = height - len(parts) - 1
         wanted = [len(tables[0].rows), len(tables[1].rows), min(_FEW_FINDINGS, len(tables[2].rows))]
-        rows = heights(wanted, room - 1 - _LEAST_MESSAGES)
+        rows = heights(wanted, room - 1 - max(_LEAST_MESSAGES, height // _MESSAGES_SHARE))
         for table, count in zip(tables, rows, strict=True):
             if count:
                 parts += self._table(table, count, width)

@@ -61,7 +61,7 @@ class LatencyWindow:
         self._latencies.append((time_ns, latency_ns))
 
     def quantiles(self, now_ns: int, *fractions: float) -> list[int | None]:
-        """Returns the latencies that these fractions of the last 60 s do not exceed, by nearest rank; None without any."""
+        """Returns the latencies that these fractions of the last 60 s do not exceed (nearest rank); else None."""
         latencies = self._latencies
         while latencies and latencies[0][0] <= now_ns - _LATENCY_NS:
             latencies.popleft()
