@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from decoder import schema
 from decoder.body.body import Body
+from decoder.body.lag import lag_ms
 from decoder.formatting.times import rfc3339
 from decoder.framing.header import FORMATS, Header
 from decoder.limits import Limits
@@ -191,6 +192,11 @@ class Message:
     def latency_ms(self) -> float | None:
         """`latency_ns` in milliseconds."""
         return None if self.latency_ns is None else self.latency_ns / 1_000_000
+
+    @property
+    def lag_ms(self) -> float | None:
+        """Of a push that tells a time: how late it is, in milliseconds (`decoder.body.lag`); else None."""
+        return lag_ms(self.header[1], self.protobuf, self.time_ns) if self.kind == "push" else None
 
     @property
     def hint(self) -> str | None:

@@ -17,6 +17,7 @@ __all__ = ["cli", "main"]
 _COMMANDS = {
     "decode": "Print every message of a capture.",
     "top": "Show on a screen what happens now.",
+    "orders": "Tell what became of every order.",
     "stats": "Count, time and judge what a capture holds.",
     "interfaces": "List the network interfaces that can be captured on.",
     "annotate": "Copy a capture with the messages as packet comments.",

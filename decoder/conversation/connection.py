@@ -106,6 +106,10 @@ class Connection:
             side.start(seq)
             info.opened = True
             if flags & ACK:
+                info.syn_ack_seen = True
+            else:
+                info.syn_seen = True
+            if flags & ACK:
                 side.peer.start(ack)
         if flags & RST:
             if not side.stream.started or abs(side.stream.offset(seq) - side.stream.position) < _NEAR:
@@ -306,6 +310,7 @@ class Connection:
                     self.results.limits_hit.add(
                         "too many requests without an answer at once; the oldest were forgotten"
                     )
+        self.info.messages[message.direction] += 1
         results.items.append(message)
 
     def _answer_early(self, message: Message, key: tuple[int, int]) -> None:
@@ -339,7 +344,8 @@ class Connection:
             self.results.limits_hit.add("too many keys of a key log were tried on a connection; not all of them were")
         info.sample_key = self.verifier.sample_key
         heard = any(side.stream.position > side.lost for side in (self.client, self.server))
-        info.foreign = heard and not self.trusted
+        info.not_opend = heard and not self.trusted
+        info.confirmed = self.trusted
         for side in (self.client, self.server):
             info.bytes[side.direction] = side.stream.position
 

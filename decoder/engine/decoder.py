@@ -345,8 +345,8 @@ class Decoder:
         info, summary = connection.info, self._summary
         if connection.trusted:
             summary.connections += 1
-        elif info.foreign and len(summary.foreign) < MAX_NOTED:
-            summary.foreign.append(f"{info.client} > {info.server}")
+        elif info.not_opend and len(summary.not_opend) < MAX_NOTED:
+            summary.not_opend.append(f"{info.client} > {info.server}")
         if info.sample_key:
             summary.report(
                 "the SDK's public sample key protects this traffic: anyone can read it; make a key of your own"

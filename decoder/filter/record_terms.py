@@ -80,6 +80,7 @@ MESSAGE_KEYS: Mapping[str, Key] = {
     "packet_id.serialNo": Key("whole", _of_packet_id("serialNo"), needs_body=True),
     "request": Key("whole", _get("request")),
     "latency_ms": Key("number", _get("latency_ms")),
+    "lag_ms": Key("number", _get("lag_ms"), needs_body=True),
     "ret_type": Key("text", _get("ret_type"), needs_body=True),
     "body": Key("object", _get("protobuf"), needs_body=True),
     "raw": Key("object", _get("raw"), needs_body=True),

@@ -52,7 +52,7 @@ COLUMNS = (
 )
 """The columns unless others are asked for: the keys of the contract that have one value."""
 
-_OTHERS = ("frames", "packet_id", "packet_id.connID", "packet_id.serialNo", "body", "raw", "notes")
+_OTHERS = ("frames", "lag_ms", "packet_id", "packet_id.connID", "packet_id.serialNo", "body", "raw", "notes")
 _FORMULA = tuple("=+-@＝＋－＠")
 
 Getter = Callable[[Message], Any]

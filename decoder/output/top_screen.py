@@ -28,7 +28,15 @@ _LEAST_ROWS = 2
 _LEAST_MESSAGES = 3
 _MESSAGES_SHARE = 4
 """The list of messages gets one line of so many of the screen, at least `_LEAST_MESSAGES`."""
-_FEW_FINDINGS = 5
+_TABLES = (
+    top_tables.connections,
+    top_tables.orders,
+    top_tables.findings,
+    top_tables.protocols,
+    top_tables.calls,
+    top_tables.subscriptions,
+)
+"""The tables from top to bottom; where there is no room for all, the first ones are shown."""
 
 
 @dataclass
@@ -102,13 +110,9 @@ class TopScreen:
             return self._draw_whole(width, height)
         parts: list[RenderableType] = [_line(head.text(), "reverse", width)]
         parts += [_line(text, "bold", width) for text in top_tables.gateway_lines(self.activity, now_ns)][:3]
-        tables = [
-            top_tables.connections(self.activity, now_ns),
-            top_tables.protocols(self.activity, now_ns),
-            top_tables.findings(self.activity, now_ns),
-        ]
+        tables = [make(self.activity, now_ns) for make in _TABLES]
         room = height - len(parts) - 1
-        wanted = [len(tables[0].rows), len(tables[1].rows), min(_FEW_FINDINGS, len(tables[2].rows))]
+        wanted = [len(table.rows) for table in tables]
         rows = heights(wanted, room - 1 - max(_LEAST_MESSAGES, height // _MESSAGES_SHARE))
         for table, count in zip(tables, rows, strict=True):
             if count:

@@ -13,11 +13,13 @@ from decoder.output.info import latency_text
 if TYPE_CHECKING:
     from decoder.statistics.activity import Activity
 
-__all__ = ["age", "connections", "findings", "gateway_lines", "protocols"]
+__all__ = ["age", "calls", "connections", "findings", "gateway_lines", "orders", "protocols", "subscriptions"]
 
 _SECOND = 1_000_000_000
 _GONE_NS = 60 * _SECOND
 """A connection that ended is shown for so long."""
+_OPEN = ("working", "unanswered", "unknown")
+"""Outcomes of an order that is not over, as far as is known."""
 _TEXT = 40
 
 
@@ -138,16 +140,94 @@ def protocols(activity: Activity, now_ns: int) -> Table:
     return table
 
 
+def orders(activity: Activity, now_ns: int) -> Table:
+    """Returns the orders that are open or were a moment ago, the last one first."""
+    table = Table(
+        "Orders",
+        [
+            Column("order", wide=True),
+            Column("symbol"),
+            Column("side"),
+            Column("qty", number=True),
+            Column("price", number=True),
+            Column("filled", number=True),
+            Column("age", number=True),
+            Column("since", number=True),
+            Column("state"),
+        ],
+    )
+    for order in reversed(activity.statistics.analysis.orders.orders()):
+        over = order.outcome not in _OPEN
+        if over and now_ns - order.last_ns > _GONE_NS:
+            continue
+        last_ns = order.states[-1].time_ns if order.states else order.last_ns
+        table.rows.append(
+            [
+                order.order_id or "-",
+                escape(order.symbol or "-", _TEXT),
+                order.side or "-",
+                _number(order.qty),
+                _number(order.price),
+                _number(order.filled_qty),
+                age(order.first_ns, now_ns),
+                age(last_ns, now_ns),
+                order.status or order.outcome,
+            ]
+        )
+    return table
+
+
+def subscriptions(activity: Activity, now_ns: int) -> Table:
+    """Returns the subscriptions that last, those with the longest silence first."""
+    table = Table(
+        "Subscriptions",
+        [
+            Column("#", number=True),
+            Column("symbol"),
+            Column("type"),
+            Column("pushes", number=True),
+            Column("last push", number=True),
+        ],
+    )
+    lasting = [row for row in activity.statistics.analysis.subscriptions.rows() if row.until_ns is None]
+    lasting.sort(key=lambda row: row.last_push_ns or row.since_ns or 0)
+    for row in lasting:
+        table.rows.append(
+            [
+                str(row.connection),
+                escape(row.symbol, _TEXT),
+                escape(row.sub_type, _TEXT),
+                f"{row.pushes:,}",
+                "none yet" if row.last_push_ns is None else age(row.last_push_ns, now_ns),
+            ]
+        )
+    return table
+
+
+def calls(activity: Activity, now_ns: int) -> Table:
+    """Returns the requests of the last 30 s that have a limit, nearest to it first."""
+    columns = [Column("request"), Column("last 30 s", number=True), Column("limit", number=True), Column("account")]
+    table = Table("Calls against limits", columns)
+    for row, count in activity.statistics.analysis.rates.in_window(now_ns):
+        if row.limit is not None:
+            table.rows.append([row.proto, f"{count:,}", f"{row.limit:,}", row.account or "-"])
+    return table
+
+
 def findings(activity: Activity, now_ns: int) -> Table:
     """Returns the findings, the last first."""
     table = Table(
         "Findings", [Column("severity"), Column("ago", number=True), Column("#", number=True), Column("what")]
     )
-    for finding in reversed(activity.statistics.findings):
+    for finding in reversed(activity.statistics.analysis.found):
         place = "-" if finding.connection is None else str(finding.connection)
         times = f" ({finding.count:,} times)" if finding.count > 1 else ""
         table.rows.append([finding.severity, age(finding.time_ns, now_ns), place, finding.text + times])
     return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.10g}"
 
 
 def _rate(per_second: float) -> str:

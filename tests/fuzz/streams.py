@@ -93,7 +93,7 @@ def check(data: bytes) -> None:
     summary = decoder.summary
     assert summary.packets == len(capture.segments)
     assert summary.messages + summary.gaps == len(items)
-    assert all(line.isprintable() for line in (*summary.reports, *summary.foreign))
+    assert all(line.isprintable() for line in (*summary.reports, *summary.not_opend))
     check_messages(items, len(capture.segments))
     if capture.honest and not options & 0x80:  # on unknown ports the flags decide which side is the gateway
         _check_sent(items, capture.conversation)

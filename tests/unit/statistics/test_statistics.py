@@ -41,7 +41,7 @@ def figures(recording: Recording, where: str | None = None) -> dict[str, Any]:
     for batch in reader.batches():
         statistics.add(each.feed_batch(batch))
     statistics.add(each.flush())
-    return statistics.finish(each.summary, [str(recording.path)], reader.warnings)
+    return statistics.finish(each.summary, [str(recording.path)], reader.warnings).record()
 
 
 def exactly(values: list[int], fraction: float) -> int:
