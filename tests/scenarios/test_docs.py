@@ -14,6 +14,7 @@ import click
 import pytest
 
 import decoder
+from decoder.statistics.statistics import TABLE_KEYS
 from decoder.vocabulary import GAP_REASONS, HINTS
 from tests.support.pages import DOCS, FILES, RAW, README, ROOT, SITE, anchors, links, table, text
 from tests.support.recorded import CAPTURES, RECORDINGS, Recording
@@ -111,12 +112,12 @@ def test_the_keys_of_the_statistics_are_those_of_the_tables() -> None:
     command = [sys.executable, "-m", "decoder", "stats", str(CAPTURES / "plain.pcap"), "--format", "json"]
     found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     page = DOCS / "statistics.md"
-    assert list(found) == ["capture", "connections", "protocols", "findings"]
+    assert found.keys() == {"capture", *TABLE_KEYS}
     documented = [key for cell, _ in table(page, "### Capture") for key in re.findall(r"`(\w+)`", cell)]
     assert list(found["capture"]) == documented
-    for each in ("connections", "protocols", "findings"):
+    for each in TABLE_KEYS:
         documented = [cell.strip("`") for cell, _ in table(page, f"### {each.capitalize()}")]
-        assert found[each]
+        assert found[each], each
         assert all(list(row) == documented for row in found[each])
     codes = {cell.strip("`") for cell, _ in table(DOCS / "findings.md", "## Codes")}
     assert {finding["code"] for finding in found["findings"]} <= codes

@@ -8,6 +8,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from configparser import ConfigParser
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import click
 
 from decoder.cli.main import cli
 from decoder.findings import MEANINGS
-from decoder.statistics import statistics as stats
+from decoder.findings.order_rows import ORDER_KEYS
+from decoder.statistics.statistics import TABLE_KEYS
 
 __all__ = ["TABLES", "commands", "package_names"]
 
@@ -137,9 +139,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "limits": _limits,
     "packages": _packages,
     "modules": _modules,
-    "connections": lambda: _keys("key", stats.CONNECTION_KEYS),
-    "protocols": lambda: _keys("key", stats.PROTOCOL_KEYS),
-    "findings": lambda: _keys("key", stats.FINDING_KEYS),
-    "codes": lambda: _keys("code", MEANINGS),
+    **{name: partial(_keys, "key", keys) for name, keys in TABLE_KEYS.items()},
+    "orders": partial(_keys, "key", ORDER_KEYS),
+    "codes": partial(_keys, "code", MEANINGS),
 }
 """What makes each generated part, by its name in the page."""
