@@ -14,7 +14,7 @@ __all__ = ["Interrupt"]
 
 
 class Interrupt:
-    """SIGINT as a flag, so that no batch is torn; while input is waited for it breaks the waiting."""
+    """Turns SIGINT into a flag, so that every batch is printed whole; a wait for input is broken off."""
 
     def __init__(self) -> None:
         self.seen = False
@@ -26,7 +26,7 @@ class Interrupt:
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 self._previous = signal.signal(signal.SIGINT, self._handle)
         except ValueError:
-            pass  # not in the main thread: whoever runs us there handles signals
+            pass  # not in the main thread: only that may handle signals
         return self
 
     def __exit__(
@@ -41,7 +41,7 @@ class Interrupt:
             raise KeyboardInterrupt
 
     def next_of(self, batches: Iterator[list[RawPacket]]) -> list[RawPacket] | None:
-        """The next batch, or None at the end and once SIGINT was seen."""
+        """Returns the next batch, or None at the end and once SIGINT was seen."""
         try:
             self._waiting = True
             batch = None if self.seen else next(batches, None)

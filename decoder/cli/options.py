@@ -109,6 +109,18 @@ class _Port(click.ParamType):  # type: ignore[type-arg]
         return self.fail(f"{value!r} is neither a port (1 to 65535) nor auto", param, ctx)
 
 
+def _key_paths(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuses a key given instead of its file, without repeating it: messages end up in logs."""
+    for path in value:
+        if "-----BEGIN" in path or (_KEY_MATERIAL.fullmatch(path) and not os.path.exists(path)):
+            raise click.BadParameter("give the path of the key file, not the key itself", ctx, param)
+    return value
+
+
+_KEY_MATERIAL = re.compile(r"[A-Za-z0-9+/=\s]{32,}")
+"""Base64 or hexadecimal, as keys are written; a path of such characters alone would have to exist."""
+
+
 class _Size(click.ParamType):  # type: ignore[type-arg]
     name = "size"
 
@@ -158,6 +170,7 @@ _OPTIONS = {
         metavar="PEM",
         type=click.Path(),
         multiple=True,
+        callback=_key_paths,
         envvar="OPENDUMP_RSA_KEY",
         help="The RSA private key that client and OpenD share (OPENDUMP_RSA_KEY). For an encrypted key file the pass "
         "phrase is asked for, or taken from OPENDUMP_RSA_PASSPHRASE. Repeatable.",
