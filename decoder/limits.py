@@ -51,6 +51,10 @@ class Limits:
     max_keylog_tries: int = 20_000
     """Trials of key log entries on one connection: each message that no other key opens tries each entry once."""
 
+    max_rsa_trials: int = 4_096
+    """RSA operations that may fail, over all connections, while each InitConnect message is tried with every key;
+    after that each connection has 4 more, beginning with the key that was right last."""
+
     def __post_init__(self) -> None:
         if not 0 < self.max_depth <= 100:
             raise ValueError("max_depth is 1 to 100")

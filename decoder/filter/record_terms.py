@@ -52,6 +52,14 @@ def _of_packet_id(name: str) -> Callable[[Any], Any]:
     return get
 
 
+def _of_error(name: str) -> Callable[[Any], Any]:
+    def get(message: Any) -> Any:
+        error = message.error
+        return None if error is None else error[name]
+
+    return get
+
+
 _DIRECTIONS = frozenset(("c2s", "s2c"))
 _ENCRYPTIONS = frozenset(("None", "RSA", "FTAES_ECB", "AES_ECB", "AES_CBC", "unknown"))
 _get = operator.attrgetter
@@ -85,6 +93,10 @@ MESSAGE_KEYS: Mapping[str, Key] = {
     "body": Key("object", _get("protobuf"), needs_body=True),
     "raw": Key("object", _get("raw"), needs_body=True),
     "notes": Key("text", _get("notes"), listed=True, needs_body=True),
+    "transport": Key("text", _of_flow("transport"), frozenset(("tcp", "websocket"))),
+    "error": Key("object", _get("error")),
+    "error.code": Key("whole", _of_error("code")),
+    "error.message": Key("text", _of_error("message")),
 }
 """The keys of a message's record."""
 

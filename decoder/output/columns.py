@@ -78,7 +78,17 @@ LEADING = (
 )
 """The fields of a body that the text output shows most, one column each; ``symbol`` is every security, ``HK.00700``."""
 
-_OTHERS = ("frames", "packet_id", "packet_id.connID", "packet_id.serialNo", "body", "raw", "notes")
+_OTHERS = (
+    "frames",
+    "packet_id",
+    "packet_id.connID",
+    "packet_id.serialNo",
+    "body",
+    "raw",
+    "notes",
+    "transport",
+    "error",
+)
 _OF_GAP = frozenset(("kind", "reason", "bytes"))
 """Columns of which at least one must be there for gaps to have rows: without them they could not be told apart."""
 _DEPTH = 4

@@ -34,7 +34,7 @@ def test_default_columns_are_the_scalar_keys_of_the_record_and_the_leading_field
         assert isinstance(item, Message)
         record = item.record()
         scalars = {key for key, value in record.items() if not isinstance(value, list | tuple | dict)}
-        assert scalars - {"body", "raw", "packet_id"} | {"bytes"} == set(COLUMNS)
+        assert scalars - {"body", "raw", "packet_id", "transport", "error"} | {"bytes"} == set(COLUMNS)
         assert list(row) == [*COLUMNS, *LEADING]
         for key in COLUMNS:
             value = record.get(key)
