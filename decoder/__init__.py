@@ -1,16 +1,24 @@
-"""Decode what trading programs and a Futu/moomoo OpenD gateway say to each other.
+"""Decodes the traffic between trading programs and a Futu/moomoo OpenD gateway.
 
 >>> import decoder
->>> for message in decoder.read("day.pcap", rsa_keys=["rsa.pem"]):  # doctest: +SKIP
-...     print(message.time, message.direction, message.proto, message.body)
+>>> for message in decoder.messages("day.pcap", rsa_keys=["rsa.pem"]):  # doctest: +SKIP
+...     print(message.datetime, message.direction, message.proto, message.body)
 
-`read` decodes capture files, `capture_live` a network interface, `decode` Scapy packets, `Decoder` packets that come
-from anywhere else.  All give `Message` and `Gap` objects.  `orders` tells what became of every order, `stats` counts
-and judges.  `OpenD` and `OpenDSession` are the Scapy layer and session; Scapy loads them with
-``conf.exts.load("scapy-opend"); load_contrib("opend")``.  What is raised on purpose is an `OpenDError`.
+`messages`      decodes capture files
+`read`          the same, and yields a `Gap` wherever bytes are missing
+`capture_live`  the same while messages pass on a network interface
+`decode`        decodes Scapy packets
+`orders`        tells what became of every order
+`stats`         counts and judges
+`Decoder`       decodes packets from any other source, one by one
+`Message`       one message: ``help(decoder.Message)`` lists its attributes
+`KeyRing`       RSA keys and key logs for a `Decoder`
+`Limits`        bounds of memory and work
+`OpenDSession`  the Scapy session, and `OpenD` the layer: ``conf.exts.load("scapy-opend"); load_contrib("opend")``
+`OpenDError`    base class of what this package raises; `decoder.errors` has the tree
 
-Importing this package imports none of its modules: each name brings its own when it is first used, so that neither
-Scapy nor protobuf is loaded for a program that does not need it.
+Importing this package imports none of its modules: a name loads its module at the first access, so that a program
+that needs neither Scapy nor protobuf does not load them.
 """
 
 from __future__ import annotations
@@ -20,8 +28,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from decoder.crypto.keyring import KeyRing
-    from decoder.engine.decoder import Decoder, read
+    from decoder.engine.decoder import Decoder
     from decoder.engine.live import capture_live
+    from decoder.engine.read import messages, read
     from decoder.errors import BodyError, CaptureError, FilterError, KeyFileError, OpenDError, SchemaError
     from decoder.limits import Limits
     from decoder.message import Gap, Message
@@ -48,6 +57,7 @@ __all__ = [
     "__version__",
     "capture_live",
     "decode",
+    "messages",
     "orders",
     "read",
     "scapy_ext",
@@ -57,8 +67,9 @@ __all__ = [
 _DISTRIBUTION = "scapy-opend"
 _HOMES = {
     "crypto.keyring": ("KeyRing",),
-    "engine.decoder": ("Decoder", "read"),
+    "engine.decoder": ("Decoder",),
     "engine.live": ("capture_live",),
+    "engine.read": ("messages", "read"),
     "errors": ("BodyError", "CaptureError", "FilterError", "KeyFileError", "OpenDError", "SchemaError"),
     "limits": ("Limits",),
     "message": ("Gap", "Message"),
@@ -66,6 +77,8 @@ _HOMES = {
     "scapy.session": ("OpenDSession", "decode"),
     "statistics.answers": ("orders", "stats"),
 }
+_LONG = frozenset(("OpenD", *(name for name in _HOMES["errors"] if name != "OpenDError")))
+"""Names that `dir` omits: help() prints what they inherit from Scapy and Exception, a thousand lines."""
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 
@@ -81,7 +94,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return [name for name in __all__ if name not in _LONG]
 
 
 def _version() -> str:

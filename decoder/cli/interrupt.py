@@ -14,7 +14,7 @@ __all__ = ["Interrupt"]
 
 
 class Interrupt:
-    """SIGINT as a flag, so that no batch is torn; while input is waited for it breaks the waiting.
+    """Turns SIGINT into a flag, so that every batch is printed whole; a wait for input is broken off.
 
     With `polled` it does not: `seen` is looked at often, and what is still to come is read before the end.  Then
     SIGTERM counts as well, so that a live capture that is told to end leaves no capture tool behind.
@@ -33,7 +33,7 @@ class Interrupt:
             if self._polled:
                 self._previous[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._handle)
         except ValueError:
-            pass  # not in the main thread: whoever runs us there handles signals
+            pass  # not in the main thread: only that may handle signals
         return self
 
     def __exit__(

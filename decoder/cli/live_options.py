@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from decoder.cli.options import Size, captures_argument
+from decoder.cli.options import DurationType, Size, captures_argument
 
 if TYPE_CHECKING:
     from decoder.capture.live import LiveCapture
@@ -19,16 +18,14 @@ __all__ = ["LiveOptions", "live_options", "source_options"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
 
 @dataclass(frozen=True)
 class LiveOptions:
     """Holds what was asked for with ``-i``; no interface: the one that carries traffic within this machine."""
 
     interface: str | None
-    duration: float | None
-    """Seconds after which the capture ends; None: when it is interrupted."""
+    duration: int | None
+    """Nanoseconds after which the capture ends; None: when it is interrupted."""
     save: str | None
     ring: int | None
     """Bytes that the saved packets may take."""
@@ -39,18 +36,8 @@ class LiveOptions:
         from decoder.capture.packet_log import PacketLog
 
         log = None if self.save is None else PacketLog(self.save, self.ring)
-        return LiveCapture(self.interface, ports, duration=self.duration, log=log)
-
-
-class _Duration(click.ParamType):  # type: ignore[type-arg]
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([smhd]?)", str(value).strip())
-        seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
-        if seconds <= 0:
-            return self.fail(f"{value!r} is not a time such as 30 (seconds), 5m or 8h", param, ctx)
-        return seconds
+        seconds = None if self.duration is None else self.duration / 1_000_000_000
+        return LiveCapture(self.interface, ports, duration=seconds, log=log)
 
 
 _OPTIONS = {
@@ -61,7 +48,10 @@ _OPTIONS = {
         help="Capture on this interface instead of reading CAPTURE, until Ctrl-C; `opendump interfaces` lists them.",
     ),
     "duration": click.option(
-        "--duration", metavar="TIME", type=_Duration(), help="With -i: end after this time, e.g. 30 (seconds), 5m, 8h."
+        "--duration",
+        metavar="TIME",
+        type=DurationType(),
+        help="With -i: end after this time: 30 (seconds), 5m, 8h.",
     ),
     "save": click.option(
         "--save",

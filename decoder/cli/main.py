@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import IO, Any, NoReturn
@@ -26,6 +27,15 @@ _COMMANDS = {
 }
 
 
+_OWN_OPTIONS = ("-h", "--help", "--version")
+_CAPTURE_NAMES = (".pcap", ".pcapng", ".cap", ".dmp", ".gz", ".zst")
+
+
+def _is_capture(name: str) -> bool:
+    """Returns True for what is meant as a capture where a command is expected, whether it exists or not."""
+    return name == "-" or os.path.exists(name) or name.lower().endswith(_CAPTURE_NAMES)
+
+
 class _Failure(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(f"opendump: {self.message}", file=file, err=True)
@@ -40,6 +50,20 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = getattr(import_module(f"decoder.cli.{cmd_name}"), cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command; ``opendump FILE`` means ``opendump decode FILE``."""
+        if args[0] not in _COMMANDS and _is_capture(args[0]):
+            args = ["decode", *args]
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parses what stands before the command; where no command is named, options are those of decode."""
+        if args and args[0].startswith("-") and args[0] not in _OWN_OPTIONS and _COMMANDS.keys().isdisjoint(args):
+            args = ["decode", *args]
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         try:

@@ -1,4 +1,4 @@
-"""Captures on their way through the decoder: what decode, keys, stats and annotate share.
+"""Runs captures through the decoder: what decode, keys, stats and annotate share.
 
 ::
 
@@ -17,7 +17,6 @@ import os
 import stat
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -28,10 +27,10 @@ from decoder.capture.merge import merged
 from decoder.capture.reader import CaptureReader
 from decoder.cli.interrupt import Interrupt
 from decoder.cli.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NOT_VERIFIED
+from decoder.cli.selection import Selection
 from decoder.engine.decoder import Decoder
 from decoder.errors import CaptureError
 from decoder.formatting.escape import escape
-from decoder.message import Message
 from decoder.vocabulary import HINTS
 
 if TYPE_CHECKING:
@@ -40,13 +39,16 @@ if TYPE_CHECKING:
     from decoder.cli.live_options import LiveOptions
     from decoder.cli.options import Options
     from decoder.conversation.summary import ConnectionInfo, Summary
-    from decoder.message import Gap
+    from decoder.message import Gap, Message
 
 __all__ = ["Run", "counted", "say"]
 
-_PROGRESS_FROM = 8 * 1024 * 1024  # bytes; less is over before a bar could be read
-_GC_THRESHOLD = 50_000  # objects made since the last look
-_SHOWN = 5  # lines of one kind before the rest is only counted
+_PROGRESS_FROM = 8 * 1024 * 1024
+"""Bytes of input from which on a progress bar is shown; less is over before a bar could be read."""
+_GC_THRESHOLD = 50_000
+"""Objects made between two passes of Python's garbage collector."""
+_SHOWN = 5
+"""Lines of one kind that are shown; the rest is only counted."""
 
 
 def say(line: str) -> None:
@@ -56,9 +58,10 @@ def say(line: str) -> None:
 
 
 class Run:
-    """One pass over `captures`, read as one in time order.
+    """Runs `captures` through the decoder once, read as one in time order.
 
-    `on_connection` and `on_retransmission` are those of `Decoder`.  Raises KeyFileError.
+    `on_connection` and `on_retransmission` are those of `Decoder`; with a `selection`, that is told of connections.
+    Raises KeyFileError.
     """
 
     def __init__(
@@ -69,13 +72,15 @@ class Run:
         live: LiveOptions | None = None,
         on_connection: Callable[[ConnectionInfo], None] | None = None,
         on_retransmission: Callable[[int], None] | None = None,
+        selection: Selection | None = None,
     ) -> None:
+        self._selection = selection or Selection(options.where)
         self.keys = options.key_ring()
         self.decoder = Decoder(
             keys=self.keys,
             ports=options.ports,
             limits=options.limits,
-            on_connection=on_connection,
+            on_connection=on_connection if selection is None else selection.connection_ended,
             on_retransmission=on_retransmission,
         )
         self.live_capture = None if live is None else live.capture(options.ports)
@@ -89,11 +94,9 @@ class Run:
         """Bytes of input, 0 if unknown."""
         self.interrupted = False
         self.show_progress = True
-        """Whether a bar may be shown: not while lines scroll over the same terminal."""
+        """True if a progress bar may be shown: not while lines scroll over the same terminal."""
         self._options = options
         self._unreadable = 0
-        self._wanted = 0
-        self._verdicts = Counter[str]()  # of what was wanted
         self._stopped = False
         self._quit = False
         self.through: Callable[[Iterator[list[RawPacket]]], Iterator[list[RawPacket]]] = lambda batches: batches
@@ -105,14 +108,15 @@ class Run:
 
     @property
     def summary(self) -> Summary:
-        """What was seen so far, as a whole."""
+        """Counts and reports of the whole run so far."""
         return self.decoder.summary
 
-    def records(self, count: int | None = None, *, idle: bool = False) -> Iterator[list[Message | Gap]]:
-        """The messages and gaps, in batches; with ``--where`` the messages that match; at most `count` messages.
+    def records(self, *, idle: bool = False) -> Iterator[list[Message | Gap]]:
+        """Yields messages and gaps in batches: those that the selection takes.
 
         With `idle` a batch is yielded for whatever was read, also if it is empty.
         """
+        self._say_if_waiting()
         # Messages make no cycles, and hundreds are alive at once: looking through them often costs 6 % of the time.
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD)
@@ -128,13 +132,14 @@ class Run:
                     completed = self.decoder.feed_batch(batch)
                 else:
                     completed = self.decoder.tick(time.time_ns())
-                records = self._select(completed, count)
+                records = self._selection.select(completed)
+                self._stopped = self._selection.done
                 if records or idle:
                     yield records
                 advance()
                 self.interrupted = interrupt.seen
             if not self._stopped:
-                records = self._select(self.decoder.flush(), count)
+                records = self._selection.select(self.decoder.flush())
                 if records:
                     yield records
 
@@ -149,31 +154,28 @@ class Run:
         except CaptureError as error:
             self._complain(live, error)
 
-    def _select(self, records: list[Message | Gap], count: int | None) -> list[Message | Gap]:
-        where = self._options.where
-        if where is not None:
-            records = [item for item in records if where.match(item)]
-        if where is None and count is None:
-            return records
-        for place, item in enumerate(records):
-            if isinstance(item, Message):
-                self._wanted += 1
-                self._verdicts[item.reason or item.verdict] += 1
-                if self._wanted == count:
-                    self._stopped = True
-                    return records[: place + 1]
-        return records
+    def _say_if_waiting(self) -> None:
+        """Says that input is waited for where a person may think that the command hangs."""
+        if (
+            any(isinstance(reader, CaptureReader) and reader.source == "-" for reader in self.readers)
+            and sys.stdin is not None
+            and sys.stdin.isatty()
+        ):
+            say("waiting for a capture on standard input: pipe one in, as in tcpdump -w - … | opendump decode -")
 
     def finish(self) -> int:
-        """Say on stderr how it went, and give the exit code."""
+        """Says on stderr how the run went, and returns the exit code."""
         summary = self.summary
         for reader in self.readers:
             for warning in reader.warnings:
                 say(warning)
         for report in summary.reports:
             say(report)
-        # Of a batch that was cut short by a count only what was given counts.
-        verdicts = self._verdicts if self._stopped else summary.verdicts
+        if self._selection.given_up:
+            given_up = counted(self._selection.given_up, "record")
+            say(f"{given_up} that might have been shown had to be dropped: too many had to be kept at once")
+        # Of a batch that was cut short by a count only what was selected counts.
+        verdicts = self._selection.verdicts if self._stopped else summary.verdicts
         not_verified = {reason: n for reason, n in verdicts.items() if reason in HINTS}
         empty = not summary.messages and not (self.interrupted or self._stopped)
         if empty:
@@ -195,7 +197,7 @@ class Run:
     def _sum_up(self, not_verified: int) -> None:
         summary = self.summary
         if self._stopped:
-            say(f"stopped after {counted(self._wanted, 'message')}")
+            say(f"stopped after {counted(self._selection.wanted, 'message')}")
             return
         line = f"{counted(summary.messages, 'message')} on {counted(summary.connections, 'connection')}"
         if summary.gaps:
@@ -203,7 +205,7 @@ class Run:
         verified = summary.messages - not_verified
         line += f", {'all' if not not_verified else f'{verified:,}' if verified else 'none'} verified"
         if self._options.where is not None:
-            line += f"; {counted(self._wanted, 'message')} shown"
+            line += f"; {counted(self._selection.wanted, 'message')} shown"
         say("interrupted; " * self.interrupted + line)
         self._name_ports()
 
@@ -227,7 +229,7 @@ class Run:
 
     @contextmanager
     def _bar(self) -> Iterator[Callable[[], None]]:
-        """A progress bar on a terminal's stderr if the input is long; gives what to call after each batch."""
+        """Shows a progress bar on a terminal's stderr if the input is long; yields what to call after each batch."""
         if not (self.show_progress and self.size >= _PROGRESS_FROM and sys.stderr is not None and sys.stderr.isatty()):
             yield lambda: None
             return
@@ -244,7 +246,7 @@ def _is_file(path: str) -> bool:
     try:
         return path != "-" and stat.S_ISREG(os.stat(path).st_mode)
     except OSError:
-        return True  # nothing to wait for: the reader says what is wrong with it
+        return True  # nothing to wait for: the reader reports what is wrong with it
 
 
 def _size(path: str) -> int:

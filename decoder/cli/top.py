@@ -219,7 +219,7 @@ class _Session:
             return
         if key == "enter":
             try:
-                self._set_filter(compile_filter(typed) if typed.strip() else None)
+                self._set_filter(compile_filter(typed, utc=self._utc) if typed.strip() else None)
             except FilterError as error:
                 self._screen.line = f"filter: {typed}   {error}"
                 return

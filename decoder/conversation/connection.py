@@ -342,6 +342,10 @@ class Connection:
         self.release()
         if self.verifier.log_exhausted:
             self.results.limits_hit.add("too many keys of a key log were tried on a connection; not all of them were")
+        if self.verifier.rsa_exhausted:
+            self.results.limits_hit.add(
+                "too many RSA keys failed on InitConnect messages; not every key was tried on each"
+            )
         info.sample_key = self.verifier.sample_key
         heard = any(side.stream.position > side.lost for side in (self.client, self.server))
         info.not_opend = heard and not self.trusted

@@ -311,7 +311,7 @@ class HalfConnection:
 
     @property
     def blind(self) -> bool:
-        return self.connection.verifier.blind
+        return self.connection.verifier.nothing_decrypted
 
     @property
     def keys_known(self) -> int:
@@ -351,11 +351,11 @@ class HalfConnection:
     def give_cut_short(self, header: Header, body: bytes, numbers: tuple[int, ...], time_ns: int) -> None:
         opened = self.connection.verifier.open(self.direction, header, body)
         if opened[2] == "verified":  # and yet the header is damaged
-            opened = (opened[0], opened[1], "failed", "sha1-mismatch")
+            opened = opened._replace(name="failed", reason="sha1-mismatch")
         self.connection.give_frame(self, header, opened, numbers, time_ns, ["damaged-length"])
 
     def give_lost(self, header: Header, numbers: tuple[int, ...], time_ns: int, reason: str) -> None:
-        self.connection.give_frame(self, header, (None, "unknown", "unverified", reason), numbers, time_ns)
+        self.connection.give_frame(self, header, Opened(None, "unknown", "unverified", reason), numbers, time_ns)
 
     def gap(self, size: int, reason: str, now: tuple[int, int]) -> None:
         if not self._rewinding:

@@ -24,14 +24,13 @@ from decoder.packet import dissector, flow_key
 from decoder.vocabulary import DEFAULT_PORT
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from decoder.capture.reader import RawPacket
     from decoder.conversation.half_connection import HalfConnection, Segment
     from decoder.message import Gap, Message
 
-__all__ = ["Decoder", "read"]
+__all__ = ["Decoder"]
 
 COMMON_LINKTYPE = dissector.ETHERNET  # whose packets `Decoder` reads itself where it can
 _KIND = 0x37  # the flags that tell one kind of segment from another: all but PSH and those of ECN
@@ -144,10 +143,8 @@ class Decoder:
         packets = self._packets
         if self._cut_payloads and not results.messages:
             summary.report("packets are cut before what they carry; record with a larger snap length (tcpdump -s 0)")
-        if packets.cut_headers:
-            summary.report("some packets are cut in their headers; record with a larger snap length")
-        if packets.evicted_datagrams:
-            summary.report("some fragmented IP datagrams never became whole")
+        for line in packets.reports():
+            summary.report(line)
         return summary
 
     # Packets
@@ -363,27 +360,3 @@ class Decoder:
         quiet = sorted(keys, key=lambda connection: connection.now_ns)
         for connection in quiet[: max(1, len(quiet) // 10)]:
             self._retire(connection, keys[connection], time_ns)
-
-
-def read(
-    *paths: str | os.PathLike[str],
-    rsa_keys: Iterable[str | bytes | os.PathLike[str]] = (),
-    keylog: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
-    ports: Iterable[int] | Literal["auto"] = (DEFAULT_PORT,),
-    limits: Limits | None = None,
-) -> Iterator[Message | Gap]:
-    """Decode captures: several count as one, in time order.
-
-    Raises CaptureError if one cannot be read (after everything before the damage was given), KeyFileError
-    if a key file cannot be used.
-    """
-    from decoder.capture.merge import merged
-    from decoder.capture.reader import CaptureReader
-
-    decoder = Decoder(keys=KeyRing(rsa_keys, keylog), ports=ports, limits=limits)
-    errors: list[Exception] = []
-    for batch in merged([CaptureReader(path) for path in paths], lambda _, error: errors.append(error)):
-        yield from decoder.feed_batch(batch)
-    yield from decoder.flush()
-    if errors:
-        raise errors[0]

@@ -1,6 +1,6 @@
 """Bodies as JSON at a third of the price: what is in them was mostly written before.
 
-A body is read as an outline (`schema.outline_class`), and the JSON of each message that the outline leaves unread is
+A body is read as an outline (`schema.shallow_class`), and the JSON of each message that the outline leaves unread is
 looked up by its bytes.  Nine of ten levels of an order book stand in the push before as well, and so do brokers,
 securities, the candles of a poll.  A message is parsed, checked and written when its bytes are first seen; whatever
 deserves a note is never kept, and sends the whole body the long way.
@@ -81,7 +81,7 @@ class JsonFragmentCache:
         kind = kind_of(proto_id, direction)
         if kind.cls is None:
             return None
-        outline = schema.outline_class(kind.cls.DESCRIPTOR.full_name)
+        outline = schema.shallow_class(kind.cls.DESCRIPTOR.full_name)
         return _Plan(kind, outline, self._outlines[outline])
 
     def _parts_of(self, cls: type[ProtobufMessage]) -> Callable[[bytes], orjson.Fragment]:

@@ -64,8 +64,8 @@ def lossy(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("page", [README, DOCS / "python.md"], ids=lambda page: page.name)
-def test_the_program_runs_on_a_capture_with_losses(page: Path, lossy: Path) -> None:
-    program = blocks(page, "python")[0]
+def test_its_programs_run_on_a_capture_with_losses(page: Path, lossy: Path) -> None:
+    program = "\n".join(blocks(page, "python"))
     done = subprocess.run([sys.executable, "-c", program], cwd=lossy, capture_output=True, encoding="utf-8")
     assert (done.returncode, done.stderr) == (0, "")
     assert "bytes missing, lost" in done.stdout
@@ -73,9 +73,9 @@ def test_the_program_runs_on_a_capture_with_losses(page: Path, lossy: Path) -> N
 
 
 @pytest.mark.parametrize("page", [README, DOCS / "python.md"], ids=lambda page: page.name)
-def test_the_program_passes_mypy(page: Path, tmp_path: Path) -> None:
+def test_its_programs_pass_mypy(page: Path, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
-    program.write_text(blocks(page, "python")[0], "utf-8")
+    program.write_text("\n".join(blocks(page, "python")), "utf-8")
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(program)]
     done = subprocess.run(command, cwd=README.parent, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout

@@ -20,6 +20,7 @@ from decoder import schema
 from decoder.body.parse import note, parse_body, unknown_fields
 from decoder.body.to_dict import to_dict
 from tests.support.random_messages import random_message, vendor_classes
+from tests.support.runtime import needs_lenient_text
 
 # Facts of the vendor's documentation: the fields that hold keys, passwords and codes.
 SECRETS = {
@@ -198,6 +199,7 @@ def length_delimited(number: int, data: bytes) -> bytes:
     return bytes((number << 3 | 2, len(data))) + data
 
 
+@needs_lenient_text
 def test_broken_utf8_becomes_replacement_characters_and_a_note() -> None:
     body = b"\x08\x00" + length_delimited(2, b"a\xff\xed\xa0\x80b")
     message = parsed("Trd_UpdateOrder.Response", body)
@@ -283,11 +285,25 @@ def test_parse_body_tells_the_cases_apart() -> None:
     assert problem == "bad-body: required fields missing: retType"
 
 
+def test_text_that_protobuf_cannot_parse_is_a_bad_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the pure-Python protobuf does: it refuses text that is not UTF-8 with an error of its own."""
+
+    class Strict:
+        @staticmethod
+        def FromString(data: bytes) -> None:
+            data.decode()
+
+    message, problem, unknown = parse_body(Strict, b"\xff")  # type: ignore[arg-type]
+    assert (message, unknown) == (None, False)
+    assert problem is not None
+    assert problem.startswith("bad-body: a text is not UTF-8")
+
+
 def test_parse_body_wants_a_known_field_where_none_is_required() -> None:
     cls = schema.message_class("Qot_GetSearchNews.SearchNews")
     assert cls().IsInitialized()
     assert parse_body(cls, b"")[1] is None
-    assert parse_body(cls, b"\xf8\x7f\x05")[1] == "bad-body: none but unknown fields"
+    assert parse_body(cls, b"\xf8\x7f\x05")[1] == "bad-body: only unknown fields"
     field = next(field for field in cls.DESCRIPTOR.fields if field.type == field.TYPE_STRING and field.number < 16)
     assert parse_body(cls, length_delimited(field.number, b""))[1] is None
 

@@ -169,10 +169,10 @@ def test_bodies_over_a_limit_take_the_other_way() -> None:
 
 @pytest.mark.parametrize("name", BODIES)
 def test_an_outline_reads_the_same_bytes(name: str) -> None:
-    outline, cls, random = schema.outline_class(name), schema.message_class(name), Random(name)
+    shallow, cls, random = schema.shallow_class(name), schema.message_class(name), Random(name)
     for density in (1.0, 0.5):
         data = random_message(vendor_classes()[name], random, density).SerializeToString()
-        body, read = cls.FromString(data), outline.FromString(data)
+        body, read = cls.FromString(data), shallow.FromString(data)
         assert read.SerializeToString() == data
         for outer, inner in read.ListFields():
             if outer.type != outer.TYPE_MESSAGE:
