@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,6 +13,7 @@ from decoder.cli.options import DurationType, Size, captures_argument
 
 if TYPE_CHECKING:
     from decoder.capture.live import LiveCapture
+    from decoder.cli.options import Options
 
 __all__ = ["LiveOptions", "live_options", "source_options"]
 
@@ -30,14 +31,18 @@ class LiveOptions:
     ring: int | None
     """Bytes that the saved packets may take."""
 
-    def capture(self, ports: Iterable[int] | Literal["auto"]) -> LiveCapture:
-        """Returns the capture, not started yet."""
+    def capture(self, options: Options) -> LiveCapture:
+        """Returns the capture, not started yet.  Raises click.UsageError if `save` is a file that is read."""
         from decoder.capture.live import LiveCapture
         from decoder.capture.packet_log import PacketLog
+        from decoder.cli.output_file import same_file
+
+        if self.save is not None and any(same_file(self.save, other) for other in options.inputs()):
+            raise click.UsageError("--save names a key or key log that is read: give another file")
 
         log = None if self.save is None else PacketLog(self.save, self.ring)
         seconds = None if self.duration is None else self.duration / 1_000_000_000
-        return LiveCapture(self.interface, ports, duration=seconds, log=log)
+        return LiveCapture(self.interface, options.ports, duration=seconds, log=log)
 
 
 _OPTIONS = {

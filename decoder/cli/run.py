@@ -83,7 +83,7 @@ class Run:
             on_connection=on_connection if selection is None else selection.connection_ended,
             on_retransmission=on_retransmission,
         )
-        self.live_capture = None if live is None else live.capture(options.ports)
+        self.live_capture = None if live is None else live.capture(options)
         """The capture on an interface, if that is the source instead of `captures`."""
         self.readers: list[CaptureReader | LiveCapture] = [CaptureReader(capture) for capture in captures]
         if self.live_capture is not None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
 
 from decoder.cli.live_options import LiveOptions, source_options
+from decoder.cli.main import cli
+from tests.support.command import runner
+from tests.support.recorded import DEMO_KEY
 
 seen: list[tuple[tuple[str, ...], LiveOptions | None]] = []
 
@@ -32,9 +37,7 @@ def test_captures_or_an_interface() -> None:
     assert seen == [((), LiveOptions("lo", 300 * 10**9, "day.pcapng", 2 * 1024**3))]
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("30", 30.0), ("1.5", 1.5), ("90s", 90.0), ("2h", 7200.0)]
-)
+@pytest.mark.parametrize(("text", "seconds"), [("30", 30.0), ("1.5", 1.5), ("90s", 90.0), ("2h", 7200.0)])
 def test_durations(text: str, seconds: float) -> None:
     assert run("-i", "lo", "--duration", text) == (0, "")
     assert seen[0][1] == LiveOptions("lo", int(seconds * 10**9), None, None)
@@ -57,3 +60,12 @@ def test_what_does_not_go_together(arguments: tuple[str, ...], complaint: str) -
     code, output = run(*arguments)
     assert code == 2
     assert complaint in output
+
+
+def test_a_key_is_not_overwritten_by_what_is_saved(tmp_path: Path) -> None:
+    key = tmp_path / "rsa.pem"
+    key.write_bytes(DEMO_KEY.read_bytes())
+    result = runner().invoke(cli, ["decode", "-i", "lo", "--rsa-key", str(key), "--save", str(key)])
+    assert result.exit_code == 2
+    assert "--save names a key or key log that is read: give another file" in result.output
+    assert key.read_bytes() == DEMO_KEY.read_bytes()
