@@ -14,6 +14,8 @@
 `Message`       one message: ``help(decoder.Message)`` lists its attributes
 `KeyRing`       RSA keys and key logs for a `Decoder`
 `Limits`        bounds of memory and work
+`orders`        tells what became of every order
+`stats`         counts connections and protocols, and lists findings
 `OpenDSession`  the Scapy session, and `OpenD` the layer: ``conf.exts.load("scapy-opend"); load_contrib("opend")``
 `OpenDError`    base class of what this package raises; `decoder.errors` has the tree
 

@@ -37,7 +37,7 @@ _MAX_HTML = 20_000
 class Flow:
     """Identifies one direction of one connection."""
 
-    __slots__ = ("connection", "direction", "dst", "limits", "src", "transport")
+    __slots__ = ("connection", "direction", "dst", "first_ns", "limits", "src", "transport")
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class Flow:
         dst: str,
         limits: Limits = DEFAULT_LIMITS,
         transport: Transport = "tcp",
+        first_ns: int = 0,
     ) -> None:
         self.connection = connection
         self.direction: Direction = direction
@@ -56,9 +57,11 @@ class Flow:
         """Limits of the `Decoder`."""
         self.transport: Transport = transport
         """``tcp``, or ``websocket`` where messages travel in WebSocket frames."""
+        self.first_ns = first_ns
+        """Time of the first packet of the connection, in nanoseconds since 1970."""
 
-    def __reduce__(self) -> tuple[type[Flow], tuple[int, Direction, str, str, Limits, Transport]]:
-        return Flow, (self.connection, self.direction, self.src, self.dst, self.limits, self.transport)
+    def __reduce__(self) -> tuple[type[Flow], tuple[int, Direction, str, str, Limits, Transport, int]]:
+        return Flow, (self.connection, self.direction, self.src, self.dst, self.limits, self.transport, self.first_ns)
 
 
 class Message:

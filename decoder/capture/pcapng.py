@@ -15,6 +15,7 @@ from typing import NamedTuple
 from decoder.capture.source import ByteSource, CutShort, Damaged
 
 __all__ = [
+    "APPLICATION",
     "COMMENT",
     "END_OF_OPTIONS",
     "LAYOUTS",
@@ -61,7 +62,7 @@ _SHORTEST = {SECTION_HEADER: 28, INTERFACE_DESCRIPTION: 20, OBSOLETE_PACKET: 32,
 SECTION_MAGIC = SECTION_HEADER.to_bytes(4, "big")
 _BYTE_ORDER = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 
-END_OF_OPTIONS, COMMENT, TIME_RESOLUTION, _TIME_OFFSET = 0, 1, 9, 14
+END_OF_OPTIONS, COMMENT, APPLICATION, TIME_RESOLUTION, _TIME_OFFSET = 0, 1, 4, 9, 14
 
 
 class Interface(NamedTuple):

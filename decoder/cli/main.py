@@ -21,7 +21,12 @@ _COMMANDS = {
     "orders": "Tell what became of every order.",
     "stats": "Count, time and judge what a capture holds.",
     "interfaces": "List the network interfaces that can be captured on.",
+    "report": "Write one HTML file that shows a session.",
+    "export": "Write a capture as tables: Parquet, CSV or JSON Lines.",
     "annotate": "Copy a capture with the messages as packet comments.",
+    "rewrite": "Write the conversation again, in clear and without secrets.",
+    "wireshark": "Give Wireshark what it needs to show messages by name.",
+    "open": "Show the packets of messages in Wireshark.",
     "keys": "Harvest a key log from a capture that has its handshakes.",
     "schema": "Look up protocols, messages and enums.",
 }

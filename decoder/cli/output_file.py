@@ -104,10 +104,12 @@ class OutputFile:
 
     def write_tables(self, tables: Iterable[Table], color: Color, indent: str = "  ") -> None:
         """Writes tables for people: as wide as the terminal if it is one, else aligned with blanks."""
-        from decoder.formatting.table import plain_text, terminal_text
+        from decoder.formatting.table import plain_text
 
         colored = use_color(color, self.terminal)
         if self.terminal or colored:
+            from decoder.formatting.rich_table import terminal_text
+
             text = terminal_text(tables, get_terminal_size().columns, color=colored)
         else:
             text = plain_text(tables, indent)

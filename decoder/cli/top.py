@@ -159,7 +159,7 @@ class _Session:
         return time.time_ns() if self._replay is None else self._replay.now_ns
 
     def _head(self) -> Head:
-        from decoder.output.info import local_time
+        from decoder.formatting.clock import local_time
         from decoder.output.top_screen import Head
 
         source = self._run.readers[0].name if len(self._run.readers) == 1 else f"{len(self._run.readers)} captures"

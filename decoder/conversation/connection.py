@@ -68,8 +68,11 @@ class Connection:
         self.limits = limits
         self.verifier = BodyVerifier(keyring, limits)
         self.results = results
-        self.client = HalfConnection(self, Flow(info.ordinal, "c2s", info.client, info.server, limits), limits)
-        self.server = HalfConnection(self, Flow(info.ordinal, "s2c", info.server, info.client, limits), limits)
+        ends = info.client, info.server
+        self.client = HalfConnection(self, Flow(info.ordinal, "c2s", *ends, limits, first_ns=info.first_ns), limits)
+        self.server = HalfConnection(
+            self, Flow(info.ordinal, "s2c", *ends[::-1], limits, first_ns=info.first_ns), limits
+        )
         self.client.peer, self.server.peer = self.server, self.client
         self.trusted = False
         """Whether a header of the protocol was accepted on it."""

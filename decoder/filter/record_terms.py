@@ -107,7 +107,7 @@ GAP_KEYS: Mapping[str, Key] = {
     "direction": Key("text", _of_flow("direction"), _DIRECTIONS),
     "time": Key("time", _get("time_ns")),
     "bytes": Key("whole", _get("bytes")),
-    "reason": Key("text", _get("reason"), GAP_REASONS),
+    "reason": Key("text", _get("reason"), frozenset(GAP_REASONS)),
 }
 """The keys of a gap's object."""
 

@@ -97,6 +97,10 @@ class Analyser:
         self._ended: list[ConnectionInfo] = []
         self._last_ns = 0
 
+    def on_finding(self, call: Callable[[Finding], None]) -> None:
+        """Calls `call` with each finding that is listed, when it shows."""
+        self._findings.on_listed = call
+
     @property
     def orders(self) -> OrderLedger:
         """The orders so far."""
@@ -390,6 +394,7 @@ class _Connection:
                 report_login(context, info, self._first)
             self._exposure.end(info)
             self._shared.gateways.closed(context, info)
+        self._shared.orders.connection_ended(context.ordinal, context.last_ns)
         silent_ns = time_ns - self._lifetime.received_ns
         self._tracking.end(info, time_ns)
         self._silence.end(time_ns)

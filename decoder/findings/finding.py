@@ -66,6 +66,8 @@ class Findings:
         self._counts: Counter[Severity] = Counter()
         self._left_out: dict[tuple[str, Severity], int] = {}
         self._last_ns = 0
+        self.on_listed: Callable[[Finding], None] | None = None
+        """Called with each finding that is added to the list."""
 
     def add(self, finding: Finding, key: object = None) -> None:
         """Adds a finding.  With a key, one that has the same key is counted up instead of listed again."""
@@ -85,6 +87,8 @@ class Findings:
             return
         self._of_code[code] += 1
         self._listed.append(finding)
+        if self.on_listed is not None:
+            self.on_listed(finding)
         if key is not None:
             self._by_key[key] = finding
 

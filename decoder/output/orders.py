@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 
 from decoder.findings.order_rows import ORDER_KEYS, Order
+from decoder.formatting.clock import local_time
 from decoder.formatting.escape import escape, json_safe
 from decoder.formatting.table import Column, Table
 from decoder.output.csv import write_rows
-from decoder.output.info import local_time
 
 __all__ = ["csv_rows", "json_lines", "order_table", "story"]
 

@@ -12,9 +12,9 @@ from datetime import datetime, timezone
 from decoder.findings import SEVERITIES, Finding
 from decoder.findings.rates import RateRow
 from decoder.findings.subscription_ledger import SubscriptionRow
+from decoder.formatting.clock import local_time
 from decoder.formatting.escape import escape
 from decoder.formatting.table import Column, Table
-from decoder.output.info import local_time
 from decoder.statistics.lateness import LatenessRow
 from decoder.statistics.rows import ConnectionFigures, ProtocolFigures
 from decoder.statistics.statistics import CaptureFigures, Stats

@@ -123,7 +123,7 @@ class TopScreen:
         return Group(*parts, last)
 
     def _table(self, table: Table, count: int, width: int) -> list[RenderableType]:
-        from decoder.formatting.table import rich_table
+        from decoder.formatting.rich_table import rich_table
 
         hidden = len(table.rows) - count
         table.rows = table.rows[:count]

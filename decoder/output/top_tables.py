@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from decoder import schema
+from decoder.formatting.clock import latency_text
 from decoder.formatting.escape import escape
 from decoder.formatting.table import Column, Table
-from decoder.output.info import latency_text
 
 if TYPE_CHECKING:
     from decoder.statistics.activity import Activity

@@ -40,7 +40,7 @@ from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
-    from decoder.findings import Severity
+    from decoder.findings import Finding, Severity
 
 __all__ = ["CONNECTION_KEYS", "FINDING_KEYS", "PROTOCOL_KEYS", "TABLE_KEYS", "CaptureFigures", "Statistics", "Stats"]
 
@@ -154,6 +154,10 @@ class Statistics:
         self._gaps = 0
         self._reasons: dict[str, int] = {}
         self._ended: list[ConnectionInfo] = []
+
+    def on_finding(self, call: Callable[[Finding], None]) -> None:
+        """Calls `call` with each finding that is listed, when it shows."""
+        self._analyser.on_finding(call)
 
     def connection_ended(self, info: ConnectionInfo) -> None:
         """Takes the end of a connection; its last messages may come with the next `add`."""

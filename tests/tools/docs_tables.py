@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from decoder.cli.main import cli
-from decoder.findings import MEANINGS
+from decoder.findings.codes import SUBJECTS
 from decoder.findings.order_rows import ORDER_KEYS
 from decoder.statistics.statistics import TABLE_KEYS
 
@@ -125,6 +125,15 @@ def _keys(head: str, meanings: Mapping[str, str]) -> str:
     return f"| {head} | what it says |\n| --- | --- |\n{rows}"
 
 
+def _codes() -> str:
+    """Returns the codes of findings, a table for each subject."""
+    text = ""
+    for subject, codes in SUBJECTS.items():
+        rows = "".join(f"| `{code}` | {entry.meaning} | {entry.remedy} |\n" for code, entry in codes.items())
+        text += f"\n### {subject}\n\n| code | what it says | what to do |\n| --- | --- | --- |\n{rows}"
+    return f"{text}\n"
+
+
 def _paragraph(about: str | ast.stmt) -> str:
     """Returns the first paragraph of a docstring, as Markdown on one line."""
     if isinstance(about, ast.Expr) and isinstance(about.value, ast.Constant):
@@ -141,6 +150,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "modules": _modules,
     **{name: partial(_keys, "key", keys) for name, keys in TABLE_KEYS.items()},
     "orders": partial(_keys, "key", ORDER_KEYS),
-    "codes": partial(_keys, "code", MEANINGS),
+    "codes": _codes,
 }
 """What makes each generated part, by its name in the page."""

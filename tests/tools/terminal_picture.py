@@ -16,7 +16,7 @@ from rich.text import Text
 
 from decoder import Decoder, KeyRing
 from decoder.capture.reader import CaptureReader
-from decoder.output.info import local_time
+from decoder.formatting.clock import local_time
 from decoder.output.top_screen import Head, TopScreen
 from decoder.statistics.activity import Activity
 
