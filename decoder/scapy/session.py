@@ -128,6 +128,11 @@ class OpenDSession(DefaultSession):
             self._decode(from_packet(packet, bytes(packet)), packet)
         return self._ready.popleft() if self._ready else None
 
+    def add(self, captured: CapturedPacket) -> Iterator[Packet]:
+        """Decode one packet and yield what comes of it."""
+        self._decode(captured)
+        yield from self._drain()
+
     def flush(self) -> list[Packet]:
         """Return everything that is still held, as packets; to be called after a sniff that was stopped."""
         self._emit(self.decoder.flush())
