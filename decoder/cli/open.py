@@ -117,7 +117,7 @@ def _copy(
     """Write the selected packets and the TCP around them; return their number."""
     from decoder.capture.pcapng_writer import interface_block, packet_block, section_block
 
-    write(section_block("opendump open"))
+    write(section_block())
     interfaces: dict[int, int] = {}
     written = 0
     around = _Around(selection)

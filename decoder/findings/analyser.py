@@ -53,6 +53,10 @@ class Analyser:
         self._drift = SchemaDrift()
         self._last_ns = 0
 
+    def mute(self, codes: frozenset[str]) -> None:
+        """Passes over findings with these codes from now on."""
+        self._findings.muted = codes
+
     def connection_ended(self, info: ConnectionInfo) -> None:
         """A connection ended; the messages that its end still gave may be added after this, with the next `add`."""
         self._ended.append(info)

@@ -123,9 +123,13 @@ class Findings:
         self._counts: Counter[Severity] = Counter()
         self._left_out: dict[tuple[str, Severity], int] = {}
         self._last_ns = 0
+        self.muted: frozenset[str] = frozenset()
+        """Codes of findings that are passed over."""
 
     def add(self, finding: Finding, key: object = None) -> None:
         """Take a finding.  With a key, one that has the same key is counted up instead of listed again."""
+        if finding.code in self.muted:
+            return
         if self._wanted is not None and not self._wanted(finding.message, finding.connection):
             return
         if key is not None:

@@ -73,6 +73,10 @@ class Statistics:
         self._reasons: dict[str, int] = {}
         self._ended: list[ConnectionInfo] = []
 
+    def mute(self, codes: frozenset[str]) -> None:
+        """Passes over findings with these codes from now on."""
+        self._analyser.mute(codes)
+
     def connection_ended(self, info: ConnectionInfo) -> None:
         """A connection ended; its last messages may come with the next `add`."""
         self._ended.append(info)

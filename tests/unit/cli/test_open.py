@@ -45,8 +45,8 @@ def test_the_packets_are_those_of_the_capture(tmp_path: Path) -> None:
     assert opendump("open", *CBC, "--where", "proto=Trd_PlaceOrder", "-o", out).code == 0
     from scapy.utils import rdpcap
 
-    original = {(str(packet.time), bytes(packet)) for packet in rdpcap(str(CBC[0]))}
-    found = [(str(packet.time), bytes(packet)) for packet in rdpcap(str(out))]
+    original = {(int(packet.time * 1_000_000), bytes(packet)) for packet in rdpcap(str(CBC[0]))}
+    found = [(int(packet.time * 1_000_000), bytes(packet)) for packet in rdpcap(str(out))]
     assert set(found) <= original
     assert len(set(found)) == len(found)
 
