@@ -53,7 +53,7 @@ _FIN, _SYN, _URG = 1, 2, 32
 
 
 class OpenDSession(DefaultSession):
-    """``sniff(offline="day.pcap", session=OpenDSession)``: one packet with one `OpenD` layer per message.
+    """Yields one packet with one `OpenD` layer per message: ``sniff(offline="day.pcap", session=OpenDSession)``.
 
     The packet has the link, IP and TCP headers of the segment that completed the message (length and checksum None,
     so that they are computed when it is built), the time of the message, and the decoded `Message` in
