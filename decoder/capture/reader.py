@@ -56,6 +56,7 @@ class CaptureReader:
     :ivar name: name of the capture in messages
     :ivar interfaces: the interfaces described so far (in the current section)
     :ivar packets: number of packets read
+    :ivar application: program that wrote a pcapng capture, as its first section says; empty if it does not
     :ivar warnings: faults that did not stop the reading, one line each
     """
 
@@ -66,6 +67,7 @@ class CaptureReader:
         self.name = display_name(source)
         self.interfaces: list[Interface] = []
         self.packets = 0
+        self.application = ""
         self.warnings: list[str] = []
         self._chunk = chunk
         self._max_packet = max_packet
@@ -113,6 +115,7 @@ class CaptureReader:
             if not source.fill(pcap.HEADER_SIZE):
                 raise CaptureError(f"{self.name}: {_description(source)}")
             if source.buffer.startswith(pcapng.SECTION_MAGIC, source.start):
+                self.application = pcapng.application_of(source)
                 walk = pcapng.packets(source, self.interfaces, self._max_packet)
             elif source.buffer[source.start : source.start + 4] in pcap.MAGICS:
                 walk = pcap.packets(source, self.interfaces, self._max_packet)

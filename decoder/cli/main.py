@@ -27,6 +27,7 @@ _COMMANDS = {
     "rewrite": "Write the conversation again, in clear and without secrets.",
     "wireshark": "Give Wireshark what it needs to show messages by name.",
     "open": "Show the packets of messages in Wireshark.",
+    "shell": "Open Scapy with a capture decoded.",
     "keys": "Harvest a key log from a capture that has its handshakes.",
     "schema": "Look up protocols, messages and enums.",
 }

@@ -111,6 +111,16 @@ class Run:
         """Counts and reports of the whole run so far."""
         return self.decoder.summary
 
+    @property
+    def is_rewritten(self) -> bool:
+        """True if every capture, as far as they were read, comes from `opendump rewrite`."""
+        from decoder.output.clear_capture import APPLICATION
+
+        return all(
+            isinstance(reader, CaptureReader) and reader.application.startswith(f"{APPLICATION} ")
+            for reader in self.readers
+        )
+
     def records(self, *, idle: bool = False) -> Iterator[list[Message | Gap]]:
         """Yields messages and gaps in batches: those that the selection takes.
 

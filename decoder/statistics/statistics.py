@@ -159,6 +159,10 @@ class Statistics:
         """Calls `call` with each finding that is listed, when it shows."""
         self._analyser.on_finding(call)
 
+    def mute(self, codes: frozenset[str]) -> None:
+        """Passes over findings with these codes from now on."""
+        self._analyser.mute(codes)
+
     def connection_ended(self, info: ConnectionInfo) -> None:
         """Takes the end of a connection; its last messages may come with the next `add`."""
         self._ended.append(info)
