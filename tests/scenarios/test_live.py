@@ -166,8 +166,12 @@ def test_a_line_comes_within_a_third_of_a_second() -> None:
 def test_capture_live_in_python() -> None:
     with Talk() as talk:
         items = decoder.capture_live("lo", ports=[talk.port], duration=3)
-        speaker = threading.Timer(1.5, lambda: (talk.connect(), talk.send(5)))
-        speaker.start()
+
+        def speak() -> None:
+            talk.connect()
+            talk.send(5)
+
+        threading.Timer(1.5, speak).start()
         found = [item.serial_no for item in items if isinstance(item, decoder.Message)]
     assert found == [1, 2, 3, 4, 5]
 

@@ -31,13 +31,10 @@ class Terminal:
     """Runs ``opendump top`` in a pseudo-terminal; `screen` is the text that was drawn last."""
 
     def __init__(self, *arguments: str | Path, size: tuple[int, int] = (50, 150), cwd: Path = ROOT, **env: str) -> None:
-        import fcntl
         import pty
-        import termios
 
         self._outer, inner = pty.openpty()
-        self._ioctl = lambda size: fcntl.ioctl(self._outer, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
-        self._ioctl(size)
+        self.resize(*size)
         environment = {
             name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")
         }
@@ -65,7 +62,10 @@ class Terminal:
         os.close(self._outer)
 
     def resize(self, rows: int, columns: int) -> None:
-        self._ioctl((rows, columns))
+        import fcntl
+        import termios
+
+        fcntl.ioctl(self._outer, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def read(self, seconds: float = 0.2) -> None:
         until = time.monotonic() + seconds
@@ -236,7 +236,7 @@ def test_live_figures_are_those_of_stats_on_the_saved_packets(tmp_path: Path) ->
         terminal.press("q")
         code, errors = terminal.end()
     assert (code, "Traceback" in errors) == (0, False)
-    command = [sys.executable, "-m", "decoder", "stats", saved, "--port", str(talk.port), "--format", "json"]
+    command = [sys.executable, "-m", "decoder", "stats", str(saved), "--port", str(talk.port), "--format", "json"]
     figures = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
     head = screen.splitlines()[0]
     assert f"packets {figures['capture']['packets']:,}  messages {figures['capture']['messages']:,}" in head
