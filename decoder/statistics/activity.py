@@ -22,7 +22,7 @@ _MAX_CONNECTIONS = 1_024
 _MAX_PROTOCOLS = 256
 _MAX_GATEWAYS = 16
 _MAX_PENDING = 256
-"""Unanswered requests that are remembered for each connection."""
+"""Unanswered requests that are remembered for each connection: the oldest, whose age is shown."""
 _MAX_RECENT = 2_000
 _MAX_RECENT_BYTES = 16 * 1024 * 1024
 """Messages that can be looked at, and the bytes of their bodies; the oldest are dropped."""
@@ -54,7 +54,7 @@ class ConnectionActivity:
     keep_alive_ns: int | None = None
     """Time of the last KeepAlive request."""
     ended_ns: int | None = None
-    pending: BoundedDict[int, tuple[int, str]] = field(default_factory=lambda: BoundedDict(_MAX_PENDING))
+    pending: dict[int, tuple[int, str]] = field(default_factory=dict)
     """Requests without a response, oldest first: time and protocol by the number of the message."""
 
 
@@ -121,7 +121,8 @@ class Activity:
             connection.pushes.add(message.time_ns)
         elif message.kind == "request":
             connection.requests.add(message.time_ns)
-            if message.own_notes is None or "request-later" not in message.own_notes:
+            answered = message.own_notes is not None and "request-later" in message.own_notes
+            if not answered and len(connection.pending) < _MAX_PENDING:
                 name = message.proto or str(message.proto_id)
                 connection.pending[message.number] = message.time_ns, name
             if message.proto_id == KEEP_ALIVE:

@@ -10,6 +10,7 @@ from decoder.capture.reader import CaptureReader
 from decoder.statistics import activity as module
 from decoder.statistics.activity import Activity, GatewayState
 from decoder.statistics.statistics import Statistics
+from tests.support.exchange import Exchange, frame, keep_alive
 from tests.support.recorded import RECORDINGS, Recording
 
 
@@ -96,3 +97,16 @@ def test_the_last_messages_are_kept_within_bounds(monkeypatch: pytest.MonkeyPatc
     assert kept == items[-len(kept) :]
     sizes = [item.body_len for item in items if isinstance(item, Message)]
     assert sum(sizes[-len(kept) :]) <= 2_000 < sum(sizes[-len(kept) - 1 :])
+
+
+def test_the_oldest_request_is_known_however_many_wait() -> None:
+    exchange = Exchange()
+    for n in range(1000):
+        exchange.c2s(frame(1004, keep_alive(), serial_no=n + 1))
+    activity = Activity()
+    engine = Decoder()
+    items = [item for data, time_ns in exchange.packets for item in engine.feed(data, time_ns)]
+    activity.add(items)
+    (live,) = activity.connections.values()
+    assert next(iter(live.pending.values())) == (items[0].time_ns, "KeepAlive")
+    assert len(live.pending) < 1000
