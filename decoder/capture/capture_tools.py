@@ -65,9 +65,10 @@ def default_interface() -> str:
     return {"darwin": "lo0", "win32": _WINDOWS_LOOPBACK}.get(sys.platform, "lo")
 
 
-def port_filter(ports: Iterable[int] | Literal["auto"]) -> str:
-    """Returns the capture filter for `ports`: all of TCP for ``auto``."""
-    return "tcp" if ports == "auto" else " or ".join(f"tcp port {port}" for port in sorted(set(map(int, ports))))
+def port_filter(ports: Iterable[int | str] | Literal["auto"]) -> str:
+    """Returns the capture filter for `ports`: all of TCP if ``auto`` is among them."""
+    chosen = {ports} if isinstance(ports, str) else set(ports)
+    return "tcp" if "auto" in chosen else " or ".join(f"tcp port {port}" for port in sorted(map(int, chosen)))
 
 
 def permission_hint() -> str:

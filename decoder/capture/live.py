@@ -38,7 +38,7 @@ class LiveCapture:
     """Captures on one interface.  Looks like a `CaptureReader` to those who only read packets.
 
     :param interface: its name; None for the one that carries traffic within this machine
-    :param ports: TCP ports to capture, or ``"auto"`` for all of TCP
+    :param ports: TCP ports to capture; with ``"auto"`` all of TCP
     :param duration: seconds after which the capture ends; None: until it is stopped
     :param log: where the packets are saved as they come
     :param tools: capture tools to use, the first that is installed
@@ -52,7 +52,7 @@ class LiveCapture:
     def __init__(
         self,
         interface: str | None = None,
-        ports: Iterable[int] | Literal["auto"] = (DEFAULT_PORT,),
+        ports: Iterable[int | str] | Literal["auto"] = (DEFAULT_PORT,),
         *,
         duration: float | None = None,
         log: PacketLog | None = None,

@@ -128,6 +128,7 @@ def test_filters() -> None:
     assert port_filter([11111]) == "tcp port 11111"
     assert port_filter([22222, 11111, 22222]) == "tcp port 11111 or tcp port 22222"
     assert port_filter("auto") == "tcp"
+    assert port_filter([11111, "auto"]) == "tcp"
 
 
 def test_tools_are_found_on_the_path_and_in_the_usual_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from decoder.capture import capture_tools
+from decoder.capture.capture_tools import Interface
 from decoder.cli.live_options import LiveOptions, source_options
 from decoder.cli.main import cli
 from tests.support.command import runner
@@ -69,3 +72,13 @@ def test_a_key_is_not_overwritten_by_what_is_saved(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "--save names a key or key log that is read: give another file" in result.output
     assert key.read_bytes() == DEMO_KEY.read_bytes()
+
+
+@pytest.mark.parametrize("found", [[("eth0", ""), ("lo", "Loopback\x1b[31m")], []])
+def test_interfaces(found: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(capture_tools, "interfaces", lambda: [Interface(*each) for each in found])
+    result = runner().invoke(cli, ["interfaces"])
+    assert result.exit_code == 0
+    rows = [line.split() for line in result.stdout.splitlines()[1:]]
+    assert rows == ([["eth0"], ["lo", "yes", "Loopback\\x1b[31m"]] if found else [])
