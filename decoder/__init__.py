@@ -6,7 +6,10 @@
 
 `messages`      decodes capture files
 `read`          the same, and yields a `Gap` wherever bytes are missing
+`capture_live`  the same while messages pass on a network interface
 `decode`        decodes Scapy packets
+`orders`        tells what became of every order
+`stats`         counts and judges
 `Decoder`       decodes packets from any other source, one by one
 `Message`       one message: ``help(decoder.Message)`` lists its attributes
 `KeyRing`       RSA keys and key logs for a `Decoder`
@@ -29,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from decoder.crypto.keyring import KeyRing
     from decoder.engine.decoder import Decoder
+    from decoder.engine.live import capture_live
     from decoder.engine.read import messages, read
     from decoder.errors import BodyError, CaptureError, FilterError, KeyFileError, OpenDError, SchemaError
     from decoder.limits import Limits
@@ -55,6 +59,7 @@ __all__ = [
     "OpenDSession",
     "SchemaError",
     "__version__",
+    "capture_live",
     "decode",
     "frame",
     "messages",
@@ -69,6 +74,7 @@ _DISTRIBUTION = "scapy-opend"
 _HOMES = {
     "crypto.keyring": ("KeyRing",),
     "engine.decoder": ("Decoder",),
+    "engine.live": ("capture_live",),
     "engine.read": ("messages", "read"),
     "errors": ("BodyError", "CaptureError", "FilterError", "KeyFileError", "OpenDError", "SchemaError"),
     "limits": ("Limits",),

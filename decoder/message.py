@@ -193,38 +193,44 @@ class Message:
     @property
     def proto_id(self) -> int:
         """Protocol id."""
-        return self.header[1]
+        _, proto_id, *_ = self.header
+        return proto_id
 
     @property
     def version(self) -> int:
         """Version in the header: 0 in every client seen."""
-        return self.header[3]
+        _, _, _, version, *_ = self.header
+        return version
 
     @property
     def serial_no(self) -> int:
         """Serial number: pairs a response with its request."""
-        return self.header[4]
+        _, _, _, _, serial_no, *_ = self.header
+        return serial_no
 
     @property
     def body_len(self) -> int:
         """Length of the body on the wire."""
-        return self.header[5]
+        _, _, _, _, _, body_len, *_ = self.header
+        return body_len
 
     @property
     def proto(self) -> str | None:
         """Name of the protocol, or None if the schema does not know the id."""
-        protocol = schema.protocol(self.header[1])
+        protocol = schema.protocol(self.proto_id)
         return None if protocol is None else protocol.name
 
     @property
     def format(self) -> str:
         """``Protobuf`` or ``Json``; the bare number for anything else."""
-        return FORMATS.get(self.header[2]) or str(self.header[2])
+        _, _, body_format, *_ = self.header
+        return FORMATS.get(body_format) or str(body_format)
 
     @property
     def sha1(self) -> str:
         """The SHA-1 that the header carries, hex."""
-        return self.header[6].hex()
+        _, _, _, _, _, _, digest, _ = self.header
+        return digest.hex()
 
     @property
     def latency_ms(self) -> float | None:
@@ -248,9 +254,8 @@ class Message:
         """Body, parsed at the first access."""
         body = self._body
         if body is None:
-            body = self._body = Body(
-                self.header[1], self.flow.direction, self.header[2], self.plaintext, self.flow.limits
-            )
+            _, proto_id, body_format, *_ = self.header
+            body = self._body = Body(proto_id, self.flow.direction, body_format, self.plaintext, self.flow.limits)
         return body
 
     @property

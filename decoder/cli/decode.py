@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from decoder.cli.hints import HintingCommand
-from decoder.cli.options import DurationType, Options, captures_argument, common_options, output_options, use_color
+from decoder.cli.live_options import LiveOptions, source_options
+from decoder.cli.options import DurationType, Options, common_options, output_options, use_color
 from decoder.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _CONTEXT = click.IntRange(min=0, max=100_000)
 
 
 @click.command(cls=HintingCommand)
-@captures_argument
+@source_options
 @click.option("-V", "--verbose", is_flag=True, help="Show each message whole: header, verdict, packets, every field.")
 @click.option(
     "--format",
@@ -80,6 +81,7 @@ _CONTEXT = click.IntRange(min=0, max=100_000)
 def decode(
     ctx: click.Context,
     captures: tuple[str, ...],
+    live: LiveOptions | None,
     options: Options,
     verbose: bool,
     output_format: str,
@@ -107,10 +109,10 @@ def decode(
       opendump decode day.pcapng --before-close 10s      what led to a disconnect
       opendump decode day.pcapng --format jsonl | jq .body
       opendump decode day.pcapng --format csv -e time,symbol,qty,price
-      tcpdump -i lo -U -w - port 11111 | opendump decode -
+      opendump decode -i lo --rsa-key rsa.pem            what passes now
 
     Print every message of CAPTURE: pcap or pcapng, gzipped or not, - for standard input. Several are read as one, in
-    time order.
+    time order. With -i the messages are shown as they pass.
     """
     from decoder.cli.output_file import OutputFile
     from decoder.cli.run import Run
@@ -128,7 +130,7 @@ def decode(
         raise click.UsageError(
             "-B, -A, -C and --pair show what belongs to the messages that --where finds: give it too"
         )
-    run = Run(captures, options, selection=Selection(options.where, count, around))
+    run = Run(captures, options, live=live, selection=Selection(options.where, count, around))
     with OutputFile(output, options.inputs(captures), live=run.live, private=options.show_secrets, force=force) as file:
         make = partial(
             _renderer,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from decoder.cli.options import Options, captures_argument, common_options
+from decoder.cli.live_options import LiveOptions, source_options
+from decoder.cli.options import Options, common_options
 from decoder.errors import OpenDError
 from decoder.formatting.escape import escape
 
@@ -23,7 +24,7 @@ Format = Literal["parquet", "csv", "jsonl"]
 
 
 @click.command()
-@captures_argument
+@source_options
 @click.option(
     "-o",
     "--output",
@@ -52,6 +53,7 @@ Format = Literal["parquet", "csv", "jsonl"]
 def export(
     ctx: click.Context,
     captures: tuple[str, ...],
+    live: LiveOptions | None,
     options: Options,
     output: str,
     output_format: Format | None,
@@ -66,6 +68,7 @@ def export(
       opendump export day.pcapng -o day                        every table as Parquet
       opendump export day.pcapng -o ticks.csv --table rt_ticker
       opendump export day.pcapng -o day --table orders,deals --where 'symbol=HK.00700'
+      opendump export -i lo --duration 8h -o day               of a trading day
       duckdb -c "select code, sum(turnover) from 'day/rt_ticker.parquet' group by code"
 
     Write the messages of CAPTURE as tables: ticks, book levels, bars, quotes, orders, fills and what goes with them.
@@ -90,7 +93,9 @@ def export(
     where = None if options.where is None else options.where.match
     with _writers(tables, paths, output_format, captures, options, is_file=is_file, force=force) as write:
         collector = Tables(tables, write, all_bodies=bodies == "all", show_secrets=options.show_secrets, where=where)
-        run = Run(captures, dataclasses.replace(options, where=None), on_connection=collector.connection_ended)
+        run = Run(
+            captures, dataclasses.replace(options, where=None), live=live, on_connection=collector.connection_ended
+        )
         for records in run.records():
             collector.add(records)
         collector.finish(run.summary)

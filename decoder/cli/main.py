@@ -17,14 +17,17 @@ __all__ = ["cli", "main"]
 
 _COMMANDS = {
     "decode": "Print every message of a capture.",
+    "top": "Show on a screen what happens now.",
     "orders": "Tell what became of every order.",
     "stats": "Count, time and judge what a capture holds.",
+    "interfaces": "List the network interfaces that can be captured on.",
     "report": "Write one HTML file that shows a session.",
     "export": "Write a capture as tables: Parquet, CSV or JSON Lines.",
     "annotate": "Copy a capture with the messages as packet comments.",
     "rewrite": "Write the conversation again, in clear and without secrets.",
     "wireshark": "Give Wireshark what it needs to show messages by name.",
     "open": "Show the packets of messages in Wireshark.",
+    "shell": "Open Scapy with a capture decoded.",
     "keys": "Harvest a key log from a capture that has its handshakes.",
     "schema": "Look up protocols, messages and enums.",
 }

@@ -25,6 +25,7 @@ __all__ = [
     "DurationType",
     "Filter",
     "Options",
+    "Size",
     "captures_argument",
     "color_option",
     "common_options",
@@ -109,7 +110,21 @@ class _Port(click.ParamType):  # type: ignore[type-arg]
         return self.fail(f"{value!r} is neither a port (1 to 65535) nor auto", param, ctx)
 
 
-class _Size(click.ParamType):  # type: ignore[type-arg]
+def _key_paths(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuses a key given instead of its file, without repeating it: messages end up in logs."""
+    for path in value:
+        if "-----BEGIN" in path or (_KEY_MATERIAL.fullmatch(path) and not os.path.exists(path)):
+            raise click.BadParameter("give the path of the key file, not the key itself", ctx, param)
+    return value
+
+
+_KEY_MATERIAL = re.compile(r"[A-Za-z0-9+/=\s]{32,}")
+"""Base64 or hexadecimal, as keys are written; a path of such characters alone would have to exist."""
+
+
+class Size(click.ParamType):  # type: ignore[type-arg]
+    """Reads a number of bytes: 200M, 2G; at least 1M."""
+
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
@@ -158,6 +173,7 @@ _OPTIONS = {
         metavar="PEM",
         type=click.Path(),
         multiple=True,
+        callback=_key_paths,
         envvar="OPENDUMP_RSA_KEY",
         help="The RSA private key that client and OpenD share (OPENDUMP_RSA_KEY). For an encrypted key file the pass "
         "phrase is asked for, or taken from OPENDUMP_RSA_PASSPHRASE. Repeatable.",
@@ -192,7 +208,7 @@ _OPTIONS = {
     "max_memory": click.option(
         "--max-memory",
         metavar="SIZE",
-        type=_Size(),
+        type=Size(),
         help="Bytes that all connections together may buffer, e.g. 200M (default 256M).",
     ),
     "color": color_option,
@@ -276,9 +292,14 @@ def output_options(command: Command) -> Command:
     return output(force(command))
 
 
-def captures_argument(command: Command) -> Command:
+@overload
+def captures_argument(command: Command) -> Command: ...
+@overload
+def captures_argument(*, required: bool) -> Callable[[Command], Command]: ...
+def captures_argument(command: Any = None, *, required: bool = True) -> Any:
     """Adds ``CAPTURE...``: paths, and ``-`` (once) for standard input."""
-    return click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True, callback=_captures)(command)
+    argument = click.argument("captures", metavar="CAPTURE...", nargs=-1, required=required, callback=_captures)
+    return argument if command is None else argument(command)
 
 
 def _captures(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from decoder.cli.options import Color
     from decoder.formatting.table import Table
 
-__all__ = ["OutputFile", "abandon_stdout", "is_closed_pipe"]
+__all__ = ["OutputFile", "abandon_stdout", "is_closed_pipe", "same_file"]
 
 _STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
@@ -66,7 +66,7 @@ class OutputFile:
         self._private = private
         self._replace = force or not private
         if self._path is not None:
-            if any(_same_file(self._path, other) for other in inputs):
+            if any(same_file(self._path, other) for other in inputs):
                 raise click.UsageError(f"-o {escape(self._path)} is one of the inputs: give another file")
             self._check_replacement()
         self.terminal = self._path is None and sys.stdout is not None and sys.stdout.isatty()
@@ -215,7 +215,8 @@ def _is_device(path: str) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
-def _same_file(path: str, other: str) -> bool:
+def same_file(path: str, other: str) -> bool:
+    """Returns True if both paths lead to one existing file."""
     try:
         return os.path.samefile(path, other)
     except OSError:

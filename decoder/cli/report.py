@@ -6,21 +6,30 @@ import dataclasses
 
 import click
 
-from decoder.cli.options import Options, captures_argument, common_options, output_options
+from decoder.cli.live_options import LiveOptions, source_options
+from decoder.cli.options import Options, common_options, output_options
 
 __all__ = ["report"]
 
 
 @click.command()
-@captures_argument
+@source_options
 @output_options
 @common_options(without=("show_secrets", "color"))
 @click.pass_context
-def report(ctx: click.Context, captures: tuple[str, ...], options: Options, output: str | None, force: bool) -> None:
+def report(
+    ctx: click.Context,
+    captures: tuple[str, ...],
+    live: LiveOptions | None,
+    options: Options,
+    output: str | None,
+    force: bool,
+) -> None:
     """Examples:
 
     \b
       opendump report day.pcapng --rsa-key rsa.pem -o report.html
+      opendump report -i lo --duration 8h -o report.html    of a trading day
       opendump report day.pcapng --where 'symbol=HK.00700' --utc -o report.html
 
     Write one HTML file that shows a session: what went wrong, message rate, latency, connections, what became of each
@@ -36,7 +45,9 @@ def report(ctx: click.Context, captures: tuple[str, ...], options: Options, outp
     with OutputFile(output, options.inputs(captures), force=force) as file:
         if file.terminal:
             raise click.UsageError("a report is a file for a browser: give -o report.html")
-        run = Run(captures, dataclasses.replace(options, where=None), on_connection=collector.connection_ended)
+        run = Run(
+            captures, dataclasses.replace(options, where=None), live=live, on_connection=collector.connection_ended
+        )
         for records in run.records():
             collector.add(records)
         code = run.finish()

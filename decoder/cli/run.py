@@ -16,6 +16,7 @@ import gc
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -28,13 +29,16 @@ from decoder.cli.interrupt import Interrupt
 from decoder.cli.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NOT_VERIFIED
 from decoder.cli.selection import Selection
 from decoder.engine.decoder import Decoder
+from decoder.errors import CaptureError
 from decoder.formatting.escape import escape
 from decoder.vocabulary import HINTS
 
 if TYPE_CHECKING:
+    from decoder.capture.live import LiveCapture
+    from decoder.capture.reader import RawPacket
+    from decoder.cli.live_options import LiveOptions
     from decoder.cli.options import Options
     from decoder.conversation.summary import ConnectionInfo, Summary
-    from decoder.errors import CaptureError
     from decoder.message import Gap, Message
 
 __all__ = ["Run", "counted", "say"]
@@ -65,6 +69,7 @@ class Run:
         captures: Sequence[str],
         options: Options,
         *,
+        live: LiveOptions | None = None,
         on_connection: Callable[[ConnectionInfo], None] | None = None,
         on_retransmission: Callable[[int], None] | None = None,
         selection: Selection | None = None,
@@ -78,9 +83,13 @@ class Run:
             on_connection=on_connection if selection is None else selection.connection_ended,
             on_retransmission=on_retransmission,
         )
-        self.readers = [CaptureReader(capture) for capture in captures]
-        self.live = not all(map(_is_file, captures))
-        """True if a capture may still grow (a pipe): then output is to be passed on at once."""
+        self.live_capture = None if live is None else live.capture(options)
+        """The capture on an interface, if that is the source instead of `captures`."""
+        self.readers: list[CaptureReader | LiveCapture] = [CaptureReader(capture) for capture in captures]
+        if self.live_capture is not None:
+            self.readers.append(self.live_capture)
+        self.live = self.live_capture is not None or not all(map(_is_file, captures))
+        """True if a capture may still grow (a pipe, an interface): what is decoded is to be passed on at once."""
         self.size = 0 if self.live else sum(map(_size, captures))
         """Bytes of input, 0 if unknown."""
         self.interrupted = False
@@ -89,28 +98,53 @@ class Run:
         self._options = options
         self._unreadable = 0
         self._stopped = False
+        self._quit = False
+        self.through: Callable[[Iterator[list[RawPacket]]], Iterator[list[RawPacket]]] = lambda batches: batches
+        """What the batches of packets pass through on their way to the decoder."""
+
+    def stop(self) -> None:
+        """Ends `records` early, as the end of the captures would."""
+        self._quit = True
 
     @property
     def summary(self) -> Summary:
         """Counts and reports of the whole run so far."""
         return self.decoder.summary
 
-    def records(self) -> Iterator[list[Message | Gap]]:
-        """Yields messages and gaps in batches: those that the selection takes."""
+    @property
+    def is_rewritten(self) -> bool:
+        """True if every capture, as far as they were read, comes from `opendump rewrite`."""
+        from decoder.output.clear_capture import APPLICATION
+
+        return all(
+            isinstance(reader, CaptureReader) and reader.application.startswith(f"{APPLICATION} ")
+            for reader in self.readers
+        )
+
+    def records(self, *, idle: bool = False) -> Iterator[list[Message | Gap]]:
+        """Yields messages and gaps in batches: those that the selection takes.
+
+        With `idle` a batch is yielded for whatever was read, also if it is empty.
+        """
         self._say_if_waiting()
         # Messages make no cycles, and hundreds are alive at once: looking through them often costs 6 % of the time.
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD)
-        with Interrupt() as interrupt, self._bar() as advance:
-            batches = merged(self.readers, self._complain)
-            while not (self.interrupted or self._stopped):
+        live = self.live_capture
+        with Interrupt(polled=live is not None) as interrupt, self._bar() as advance:
+            batches = self._batches(interrupt)
+            while not self._stopped and (live is not None or not (self.interrupted or self._quit)):
                 batch = interrupt.next_of(batches)
                 self.interrupted = interrupt.seen
                 if batch is None:
                     break
-                records = self._selection.select(self.decoder.feed_batch(batch))
+                if batch or live is None:
+                    completed = self.decoder.feed_batch(batch)
+                else:
+                    completed = self.decoder.tick(time.time_ns())
+                records = self._selection.select(completed)
                 self._stopped = self._selection.done
-                if records:
+                if records or idle:
                     yield records
                 advance()
                 self.interrupted = interrupt.seen
@@ -119,9 +153,24 @@ class Run:
                 if records:
                     yield records
 
+    def _batches(self, interrupt: Interrupt) -> Iterator[list[RawPacket]]:
+        live = self.live_capture
+        if live is None:
+            readers = [reader for reader in self.readers if isinstance(reader, CaptureReader)]
+            yield from self.through(merged(readers, self._complain))
+            return
+        try:
+            yield from self.through(live.batches(lambda: interrupt.seen or self._quit))
+        except CaptureError as error:
+            self._complain(live, error)
+
     def _say_if_waiting(self) -> None:
         """Says that input is waited for where a person may think that the command hangs."""
-        if any(reader.source == "-" for reader in self.readers) and sys.stdin is not None and sys.stdin.isatty():
+        if (
+            any(isinstance(reader, CaptureReader) and reader.source == "-" for reader in self.readers)
+            and sys.stdin is not None
+            and sys.stdin.isatty()
+        ):
             say("waiting for a capture on standard input: pipe one in, as in tcpdump -w - … | opendump decode -")
 
     def finish(self) -> int:
@@ -184,7 +233,7 @@ class Run:
         for port, n in self.summary.header_ports.most_common(_SHOWN):
             say(f"message headers (FT) were seen on port {port} ({counted(n, 'segment')}): give --port {port}")
 
-    def _complain(self, reader: CaptureReader, error: CaptureError) -> None:
+    def _complain(self, reader: CaptureReader | LiveCapture, error: CaptureError) -> None:
         self._unreadable += 1
         say(str(error))
 

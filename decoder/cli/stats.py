@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from decoder.cli.options import Options, captures_argument, common_options, output_options
+from decoder.cli.live_options import LiveOptions, source_options
+from decoder.cli.options import Options, common_options, output_options
 
 if TYPE_CHECKING:
     from decoder.statistics.statistics import Stats
@@ -22,7 +23,7 @@ _PER_CODE_ALL = 100_000
 
 
 @click.command()
-@captures_argument
+@source_options
 @click.option(
     "--format",
     "output_format",
@@ -49,6 +50,7 @@ _PER_CODE_ALL = 100_000
 def stats(
     ctx: click.Context,
     captures: tuple[str, ...],
+    live: LiveOptions | None,
     options: Options,
     output_format: str,
     table: str | None,
@@ -65,12 +67,14 @@ def stats(
       opendump stats day.pcapng --table rates         how near to the limits
       opendump stats day.pcapng --where 'proto=Trd_*' trade only
       opendump stats day.pcapng --format json | jq '.findings[] | select(.severity=="error")'
+      opendump stats -i lo --duration 5m              of the next five minutes
 
     Say what is worth knowing about a capture, who talked to the gateway, how much and how fast. Tables: protocols,
     connections, findings, subscriptions, rates, lateness. With --where only what it holds for is counted and judged.
     """
     from decoder.cli.output_file import OutputFile
     from decoder.cli.run import Run
+    from decoder.findings.exposure import SECRECY_CODES
     from decoder.statistics.statistics import Statistics
 
     if by == "symbol" and table != "lateness" and output_format != "json":
@@ -80,9 +84,11 @@ def stats(
     where = None if options.where is None else options.where.match
     max_per_code = _PER_CODE_ALL if show_all else _PER_CODE
     statistics = Statistics(where, max_per_code=max_per_code, by_symbol=by == "symbol")
-    run = Run(captures, dataclasses.replace(options, where=None), on_connection=statistics.connection_ended)
+    run = Run(captures, dataclasses.replace(options, where=None), live=live, on_connection=statistics.connection_ended)
     with OutputFile(output, options.inputs(captures), force=force) as file:
         for records in run.records():
+            if run.is_rewritten:
+                statistics.mute(SECRECY_CODES)
             statistics.add(records)
         code = run.finish()
         warnings = [warning for reader in run.readers for warning in reader.warnings]

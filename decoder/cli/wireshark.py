@@ -54,11 +54,10 @@ def wireshark(ctx: click.Context, install: bool, uninstall: bool, output: str | 
     from decoder.cli.run import say
 
     if output is not None:
-        say(f"{_write(_plugin_files(Path(output)))} files written to {escape(output)}")
-        say(
-            f"tshark -X lua_script:{escape(os.path.join(output, 'opend.lua'))} "
-            f'-o \'uat:protobuf_search_paths:"{escape(output)}","TRUE"\' -V -r CAPTURE'
-        )
+        folder = os.path.abspath(output)
+        say(f"{_write(_plugin_files(Path(folder)))} files written to {folder}")
+        paths = f'uat:protobuf_search_paths:"{folder}","TRUE"'
+        say(f"tshark -X lua_script:{os.path.join(folder, 'opend.lua')} -o '{paths}' -V -r CAPTURE")
     elif install:
         _install(Folders.find())
     else:
@@ -77,7 +76,7 @@ class Folders(NamedTuple):
         for program in filter(None, (shutil.which("tshark"), wireshark_program())):
             answer = _ask(program)
             configuration, plugins = (
-                re.search(rf"^{name}:\s*(.*?)\s*$", answer, re.M)
+                re.search(rf"^{name}:[ \t]*(\S.*?)[ \t]*$", answer, re.M)
                 for name in ("Personal configuration", "Personal Lua Plugins")
             )
             if configuration and plugins:

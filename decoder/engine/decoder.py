@@ -99,6 +99,13 @@ class Decoder:
         self._take_packets(batch)
         return self._taken()
 
+    def tick(self, now_ns: int) -> list[Message | Gap]:
+        """Return what the passing of time completes; for live sources only, while no packet comes.
+
+        `now_ns` is the time in nanoseconds since 1970, by the clock that the packets have their times from.
+        """
+        return self._taken()
+
     def _note_times(self, first_ns: int, last_ns: int) -> None:
         summary = self._summary
         if summary.first_ns is None:

@@ -213,27 +213,36 @@ class RateLedger:
 
     def rows(self) -> list[RateRow]:
         """Returns the rows so far, nearest to a limit first."""
-        rows = []
-        for group in self._groups.values():
-            known = schema.protocol(group.proto_id)
-            limit = group.named or _LIMITS.get(group.proto_id)
-            rows.append(
-                RateRow(
-                    proto=str(group.proto_id) if known is None else known.name,
-                    account=group.account,
-                    requests=group.requests,
-                    busiest_30s=group.busiest,
-                    at_ns=group.at_ns,
-                    limit=limit,
-                    limit_source="refusal" if group.named else None if limit is None else "published",
-                    min_gap_ms=None if group.gap_ns is None else group.gap_ns / 1_000_000,
-                    refused=group.refused,
-                    connection=group.connection,
-                    message=group.message,
-                    busiest_ns=group.peak_ns,
-                )
-            )
+        rows = [_row(group) for group in self._groups.values()]
         return sorted(rows, key=lambda row: (-(row.share or 0), -row.busiest_30s, row.proto, row.account or ""))
+
+    def in_window(self, now_ns: int) -> list[tuple[RateRow, int]]:
+        """Returns the rows with requests in the 30 s before `now_ns`, and how many; nearest to the limit first."""
+        counted = [
+            (_row(group), sum(now_ns - time_ns < _WINDOW_NS for time_ns in group.times))
+            for group in self._groups.values()
+            if group.times and now_ns - group.times[-1] < _WINDOW_NS
+        ]
+        return sorted(counted, key=lambda each: (-each[1] / (each[0].limit or 10**9), -each[1], each[0].proto))
+
+
+def _row(group: _Group) -> RateRow:
+    known = schema.protocol(group.proto_id)
+    limit = group.named or _LIMITS.get(group.proto_id)
+    return RateRow(
+        proto=str(group.proto_id) if known is None else known.name,
+        account=group.account,
+        requests=group.requests,
+        busiest_30s=group.busiest,
+        at_ns=group.at_ns,
+        limit=limit,
+        limit_source="refusal" if group.named else None if limit is None else "published",
+        min_gap_ms=None if group.gap_ns is None else group.gap_ns / 1_000_000,
+        refused=group.refused,
+        connection=group.connection,
+        message=group.message,
+        busiest_ns=group.peak_ns,
+    )
 
 
 def limit_in(text: str) -> int | None:

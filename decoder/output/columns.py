@@ -81,14 +81,14 @@ LEADING = (
 _OTHERS = (
     "frames",
     "lag_ms",
-    "transport",
-    "error",
     "packet_id",
     "packet_id.connID",
     "packet_id.serialNo",
     "body",
     "raw",
     "notes",
+    "transport",
+    "error",
 )
 _OF_GAP = frozenset(("kind", "reason", "bytes"))
 """Columns of which at least one must be there for gaps to have rows: without them they could not be told apart."""

@@ -2,7 +2,7 @@
 
 The stand-ins of one run come from a key that is made for it and forgotten: nobody can tell the original without the
 table (`Pseudonyms.table`).  Different values of one length get different stand-ins, so that joins still work, and
-the number 4711 becomes the same digits as the text "4711".
+the number 123456 becomes the same digits as the text "FD123456".
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ _MAX_TABLE = 1_000_000
 """Pairs of the table that are kept."""
 _ID_IN_TEXT = re.compile(r"(?<![\w.])[1-9][0-9]{5,18}(?!\w|\.[0-9])")
 """A number in a sentence that can be an id: six digits or more, not part of a symbol or a price."""
+_NUMBER = re.compile(r"(?<![0-9])([1-9][0-9]{5,18})(?![0-9])")
+"""Digits in a text that can be an id."""
 _ALPHABETS = tuple(
     "".join(map(chr, range(*bounds)))
     # ASCII digits, small and capital letters; then letters of 2, 3 and 4 bytes in UTF-8.
@@ -78,8 +80,13 @@ class Pseudonyms:
         return low + self._permuted(value - low, high - low + 1, b"")
 
     def _text(self, value: str) -> str:
-        if value.isascii() and value.isdecimal() and value[0] != "0" and len(value) <= 19:
-            return str(self._number(int(value)))
+        # An id in a text becomes what it becomes as a number: FD5000000001 goes with 5000000001.
+        parts = _NUMBER.split(value)
+        parts[1::2] = [str(self._of_number(int(digits))) for digits in parts[1::2]]
+        parts[::2] = [self._words(words) for words in parts[::2]]
+        return "".join(parts)
+
+    def _words(self, value: str) -> str:
         out: list[str] = []
         before = b""
         for start in range(0, len(value), _BLOCK):

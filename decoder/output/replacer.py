@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from decoder.body.body import JSON
+from decoder.body.body import JSON, kind_of
 from decoder.body.codegen import REDACTED
 from decoder.body.from_dict import join
 from decoder.body.to_dict import to_dict
@@ -54,6 +54,9 @@ class Replacer:
         """Return the body of `message`, which has a plaintext, fit to be passed on; None if that cannot be judged."""
         plaintext, sha1 = message.plaintext, message.header[6]
         assert plaintext is not None
+        cls = kind_of(message.proto_id, message.direction).cls
+        if self._pseudonyms is None and cls is not None and not self._plan(cls.DESCRIPTOR):
+            return Replaced(plaintext, sha1, [])  # most messages: quotes have no secrets
         content = message.protobuf
         if content is None:
             unknown = self._pseudonyms is not None or (self._redact and may_hold_secrets(message.proto_id))

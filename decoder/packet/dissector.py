@@ -33,8 +33,8 @@ __all__ = [
 ]
 
 #: One TCP segment: key, sequence number, acknowledgement number, flags (9 bits, FIN = 1 … URG = 0x20 … NS = 0x100),
-#: payload, how many bytes of payload were on the wire but not captured, and the numbers of the packets it was put
-#: together from (None: of this one).
+#: payload, number of payload bytes that were on the wire but not captured, and the numbers of the packets that it was
+#: reassembled from (None: this packet alone).
 #:
 #: The key is source address, destination address, source port and destination port, as they stand in the headers:
 #: 12 bytes for IPv4, 36 for IPv6.
@@ -44,7 +44,8 @@ Segment = tuple[bytes, int, int, int, bytes, int, "tuple[int, ...] | None"]
 #: length; fragment field, time to live and protocol; key, sequence number, acknowledgement number, data offset and
 #: flags.
 ETHERNET_IPV4_TCP = struct.Struct(">12xIHxxIxx12sIIH").unpack_from
-#: What these must be: the first without its last byte, the third without time to live and the flag "don't fragment".
+#: Values of these for a plain packet: the first without its last byte, the third without time to live and the flag
+#: "don't fragment".
 IPV4_PLAIN, TCP_WHOLE = 0x080045, 6
 _IPV4 = struct.Struct(">BxHHHxBxx8s").unpack_from
 _IPV6 = struct.Struct(">4xHBx32s").unpack_from
@@ -145,7 +146,7 @@ class PacketReader:
         ]
 
     def read(self, data: bytes, linktype: int, wire_len: int, number: int) -> Segment | None:
-        """The TCP segment in a packet; None when there is none, or it is a fragment that waits for others.
+        """Returns the TCP segment in a packet; None when there is none, or it is a fragment that waits for others.
 
         Never raises, whatever the bytes.
 

@@ -47,6 +47,7 @@ from decoder.errors import BodyError, SchemaError
 from decoder.framing.header import FORMATS, HEADER, HEADER_LEN, MAGIC, RESERVED, plausible
 from decoder.limits import Limits
 from decoder.scapy.from_bytes import message_of
+from decoder.scapy.text import content_lines, facts
 from decoder.schema.secrecy import may_hold_secrets
 from decoder.vocabulary import DEFAULT_PORT, KEEP_ALIVE
 
@@ -240,7 +241,7 @@ class OpenD(Packet):
 
     @classmethod
     def tcp_reassemble(cls, data: bytes, metadata: dict[str, Any], session: dict[str, Any]) -> Packet | None:
-        """For ``StreamSocket(sock, OpenD)``: the first whole message of a stream, the bytes behind it as Padding.
+        """Return the first whole message of a stream, the rest as Padding: for ``StreamSocket(sock, OpenD)``.
 
         For captures use `OpenDSession`: Scapy's TCPSession gets retransmissions and holes wrong.
         """
@@ -277,8 +278,8 @@ class OpenD(Packet):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By a name of this package: the module of the class exists only where the extension is loaded.
-        facts = {name: getattr(self, name) for name in (*_CAPTURE_FACTS, "_sent")}
-        return _unpickled, (self.build(), facts)
+        attributes = {name: getattr(self, name) for name in (*_CAPTURE_FACTS, "_sent")}
+        return _unpickled, (self.build(), attributes)
 
     def setfieldval(self, attr: str, val: Any) -> None:
         super().setfieldval(attr, val)
@@ -324,7 +325,7 @@ class OpenD(Packet):
             and (other.side, self.side) == ("c2s", "s2c")
         )
 
-    # What a person sees.
+    # For people.
 
     def _content(self, body: bytes) -> Body | None:
         """Parse the body, if it is in clear."""
@@ -339,7 +340,7 @@ class OpenD(Packet):
         """How the body shows: one line in ``repr()``, the line and what the body says below it in ``show()``."""
         message, content = self._sent, self._content(body)
         if message is not None:
-            text = f"<{message.body_len} bytes, {', '.join(_facts(message))}>"
+            text = f"<{message.body_len} bytes, {', '.join(facts(message))}>"
         elif content is not None:
             text = f"<{len(body)} bytes in clear>"
         elif self.body_len is not None and self.body_len > len(body):
@@ -349,7 +350,7 @@ class OpenD(Packet):
         if not self._tree or content is None:
             return text
         hint = [] if message is None or message.hint is None else [message.hint]
-        return "\n".join((text, *hint, *_content_lines(content)))
+        return "\n".join((text, *hint, *content_lines(content, show_secrets=bool(setting("show_secrets", False)))))
 
     def _show_or_dump(self, *args: Any, **kwargs: Any) -> str | None:
         self._tree = True
@@ -386,26 +387,6 @@ def _stacked(packet: Packet | None) -> Iterator[Packet]:
     while isinstance(packet, OpenD):
         yield packet
         packet = packet.underlayer
-
-
-def _facts(message: Message) -> Iterator[str]:
-    yield message.kind
-    if message.request is not None:
-        yield f"to message {message.request}"
-    if message.latency_ms is not None:
-        yield f"after {message.latency_ms:.3f} ms"
-    yield "in clear" if message.encryption == "None" else message.encryption
-    yield message.verdict if message.reason is None else f"{message.verdict}: {message.reason}"
-
-
-def _content_lines(content: Body) -> Iterator[str]:
-    show_secrets = bool(setting("show_secrets", False))
-    plain = content.to_dict("sdk", redact=not show_secrets)
-    if plain is None:
-        plain = content.raw(show_secrets=show_secrets)
-    lines = [] if plain is None else orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode().split("\n")
-    for line in (*lines, *(f"note: {remark}" for remark in content.remarks)):
-        yield "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 conf.contribs.setdefault(

@@ -53,7 +53,7 @@ _FIN, _SYN, _URG = 1, 2, 32
 
 
 class OpenDSession(DefaultSession):
-    """``sniff(offline="day.pcap", session=OpenDSession)``: one packet with one `OpenD` layer per message.
+    """Yields one packet with one `OpenD` layer per message: ``sniff(offline="day.pcap", session=OpenDSession)``.
 
     The packet has the link, IP and TCP headers of the segment that completed the message (length and checksum None,
     so that they are computed when it is built), the time of the message, and the decoded `Message` in
@@ -127,6 +127,11 @@ class OpenDSession(DefaultSession):
         if packet is not None:
             self._decode(from_packet(packet, bytes(packet)), packet)
         return self._ready.popleft() if self._ready else None
+
+    def add(self, captured: CapturedPacket) -> Iterator[Packet]:
+        """Decode one packet and yield what comes of it."""
+        self._decode(captured)
+        yield from self._drain()
 
     def flush(self) -> list[Packet]:
         """Return everything that is still held, as packets; to be called after a sniff that was stopped."""

@@ -17,7 +17,7 @@ import click
 from decoder.cli.main import cli
 from decoder.findings.codes import SUBJECTS
 from decoder.findings.order_rows import ORDER_KEYS
-from decoder.statistics import statistics as stats
+from decoder.statistics.statistics import TABLE_KEYS
 
 __all__ = ["TABLES", "commands", "package_names"]
 
@@ -148,7 +148,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "limits": _limits,
     "packages": _packages,
     "modules": _modules,
-    **{name: partial(_keys, "key", keys) for name, keys in stats.TABLE_KEYS.items()},
+    **{name: partial(_keys, "key", keys) for name, keys in TABLE_KEYS.items()},
     "orders": partial(_keys, "key", ORDER_KEYS),
     "codes": _codes,
 }

@@ -316,6 +316,19 @@ def test_a_capture_without_messages_says_so(tmp_path: Path) -> None:
     assert "no gateway traffic" in result.err
 
 
+@pytest.mark.parametrize(
+    "options", [[], ["--where", "proto=Trd_*"], ["--show-secrets"]], ids=["all", "trade", "secrets"]
+)
+def test_that_it_is_in_clear_is_no_finding(options: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out.pcapng"
+    rewritten(Recording("cbc.pcap"), out, *options)
+    codes = {finding["code"] for finding in json.loads(opendump("stats", out, "--format", "json").out)["findings"]}
+    assert codes
+    assert codes & {"secret-in-clear", "trade-in-clear", "key-in-clear"} == set()
+    plain = json.loads(opendump("stats", CAPTURES / "plain.pcap", "--format", "json").out)["findings"]
+    assert {"secret-in-clear", "trade-in-clear"} <= {finding["code"] for finding in plain}
+
+
 # tshark
 
 
