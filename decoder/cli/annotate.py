@@ -48,7 +48,8 @@ def annotate(ctx: click.Context, capture: str, options: Options, output: str, fo
 
     _check(ctx, capture)
     file = OutputFile(output, options.inputs([capture]), private=options.show_secrets, force=force)
-    annotator = Annotator(None if options.where is None else options.where.match, show_secrets=options.show_secrets)
+    where = None if options.where is None else options.where.match
+    annotator = Annotator(where, show_secrets=options.show_secrets, utc=options.utc)
     run = Run(
         (capture,),
         dataclasses.replace(options, where=None),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from decoder.cli.completion import complete_column
 from decoder.cli.hints import HintingCommand
 from decoder.cli.options import DurationType, Options, captures_argument, common_options, output_options, use_color
 from decoder.errors import SchemaError
@@ -40,6 +41,7 @@ _CONTEXT = click.IntRange(min=0, max=100_000)
     "--field",
     "fields",
     metavar="FIELD,...",
+    shell_complete=complete_column,
     multiple=True,
     help="Columns of --format csv, or keys of jsonl: keys of the record, symbol, or paths like body.c2s.code. "
     "Repeatable.",

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 import click
 
+from decoder.cli.completion import complete_filter
+
 if TYPE_CHECKING:
     from decoder.crypto.keyring import KeyRing
     from decoder.limits import Limits
@@ -189,6 +191,7 @@ _OPTIONS = {
     "where": click.option(
         "--where",
         metavar="EXPR",
+        shell_complete=complete_filter,
         help="Only messages for which this holds, e.g. 'symbol=HK.00700 and ret_type!=RET_OK'.",
     ),
     "start": click.option(
@@ -291,7 +294,9 @@ def output_options(command: Command) -> Command:
 
 def captures_argument(command: Command) -> Command:
     """Adds ``CAPTURE...``: paths, and ``-`` (once) for standard input."""
-    return click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True, callback=_captures)(command)
+    return click.argument(
+        "captures", metavar="CAPTURE...", nargs=-1, required=True, type=click.Path(), callback=_captures
+    )(command)
 
 
 def _captures(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:

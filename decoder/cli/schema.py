@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from decoder.cli.completion import complete_schema_name
 from decoder.cli.options import Color, color_option, output_options, version_option
 from decoder.errors import SchemaError
 
@@ -11,7 +12,7 @@ __all__ = ["schema"]
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_schema_name)
 @click.option("--coverage", is_flag=True, help="Print how much of the vendor's SDK the schema covers.")
 @output_options
 @color_option
