@@ -30,6 +30,7 @@ __all__ = [
     "captures_argument",
     "color_option",
     "common_options",
+    "output_option",
     "output_options",
     "use_color",
     "version_option",
@@ -277,19 +278,25 @@ def _filter(where: str | None, start: str | None, end: str | None, utc: bool) ->
         raise click.BadParameter(str(error), param_hint=hint) from None
 
 
+output_option = click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, readable=False),
+    help="Write to FILE instead of standard output (-). It gets its name when it is complete.",
+)
+"""Adds ``-o``, for commands that never write secrets."""
+
+
 def output_options(command: Command) -> Command:
-    """Adds ``-o`` and ``--force`` to a command, which gets them as ``output`` and ``force``, meant for `OutputFile`."""
-    output = click.option(
-        "-o",
-        "--output",
-        metavar="FILE",
-        type=click.Path(dir_okay=False, readable=False),
-        help="Write to FILE instead of standard output (-). It gets its name when it is complete.",
-    )
+    """Adds ``-o`` and ``--force`` to a command, which gets them as ``output`` and ``force``, meant for `OutputFile`.
+
+    ``--force`` is for commands that take ``--show-secrets``: only secrets are not written over an existing file.
+    """
     force = click.option(
-        "--force", is_flag=True, help="Replace FILE even where it is to hold secrets, which no other user can read."
+        "--force", is_flag=True, help="With --show-secrets: replace FILE if it exists. No other user can read it."
     )
-    return output(force(command))
+    return output_option(force(command))
 
 
 def captures_argument(command: Command) -> Command:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from decoder.cli.options import Options, captures_argument, common_options, output_options
+from decoder.cli.options import Options, captures_argument, common_options, output_option
 
 __all__ = ["stats"]
 
@@ -30,7 +30,7 @@ _SHOWN_PER_CODE = 20
     default="protocols",
     help="Which table --format csv gives.",
 )
-@output_options
+@output_option
 @common_options(without=("show_secrets",))
 @click.pass_context
 def stats(
@@ -40,7 +40,6 @@ def stats(
     output_format: str,
     table: str,
     output: str | None,
-    force: bool,
 ) -> None:
     """Examples:
 
@@ -63,7 +62,7 @@ def stats(
     shown_per_code = _SHOWN_PER_CODE if output_format == "text" else 100
     statistics = Statistics(where, max_per_code=shown_per_code)
     run = Run(captures, dataclasses.replace(options, where=None), on_connection=statistics.connection_ended)
-    with OutputFile(output, options.inputs(captures), force=force) as file:
+    with OutputFile(output, options.inputs(captures)) as file:
         for records in run.records():
             statistics.add(records)
         code = run.finish()

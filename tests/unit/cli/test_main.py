@@ -286,3 +286,6 @@ def test_colour_only_where_it_is_wanted() -> None:
     assert "\x1b" not in opendump("decode", PLAIN).out
     assert "\x1b[36m" in opendump("decode", PLAIN, "--color", "always").out
     assert "\x1b[36m" in opendump("decode", PLAIN, "--color", "always", NO_COLOR="1").out
+    assert "\x1b[36m" in opendump("decode", PLAIN, FORCE_COLOR="1").out
+    assert "\x1b" not in opendump("decode", PLAIN, FORCE_COLOR="1", NO_COLOR="1").out
+    assert "\x1b[" in opendump("stats", PLAIN, "--color", "always").out
