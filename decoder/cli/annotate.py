@@ -7,6 +7,7 @@ import os
 
 import click
 
+from decoder.cli.hints import HintingCommand
 from decoder.cli.options import Options, common_options
 from decoder.cli.output_file import OutputFile
 from decoder.errors import CaptureError
@@ -14,7 +15,7 @@ from decoder.errors import CaptureError
 __all__ = ["annotate"]
 
 
-@click.command()
+@click.command(cls=HintingCommand)
 @click.argument("capture", metavar="CAPTURE", type=click.Path(dir_okay=False))
 @click.option(
     "-o",

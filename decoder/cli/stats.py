@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from decoder.cli.hints import HintingCommand
 from decoder.cli.options import Options, captures_argument, common_options, output_option
 
 __all__ = ["stats"]
@@ -15,7 +16,7 @@ _SHOWN_PER_CODE = 20
 """Findings of one code in the text output; programs get more."""
 
 
-@click.command()
+@click.command(cls=HintingCommand)
 @captures_argument
 @click.option(
     "--format",
