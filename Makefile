@@ -7,6 +7,7 @@
 #   make schema   compile the .proto files after an edit
 #   make docs     build the documentation as a web site: build/docs/index.html
 #   make docs-output  renew what README.md and docs/ show: output of commands, tables, picture
+#   make man      write the manual page, build/opendump.1, from the help texts
 #   make bench    measure against other decoders: half an hour; BENCH_ARGS=--quick: 4 minutes
 #   make fuzz     throw damaged input at the decoder: a minute per target; FUZZ_ARGS='--seconds 3600 streams': longer
 #   (OPENDUMP_HYPOTHESIS=long make test PYTEST_ARGS=tests/scenarios/test_properties.py: random traffic for an hour or so)
@@ -22,7 +23,7 @@ BIN := $(VENV)/bin
 endif
 RUN := $(BIN)/python -m
 
-.PHONY: help demo check test format schema docs docs-output bench fuzz clean
+.PHONY: help demo check test format schema docs docs-output man bench fuzz clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -92,6 +93,9 @@ docs: $(VENV)/docs-tools
 
 docs-output: $(VENV)/tools
 	@$(RUN) tests.tools.docs_output
+
+man: $(VENV)/installed
+	@$(BIN)/python tests/tools/man_page.py build/opendump.1
 
 bench: $(VENV)/tools
 	@$(RUN) tests.bench $(BENCH_ARGS)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 import click
 
+from decoder.cli.completion import complete_filter
+
 if TYPE_CHECKING:
     from decoder.crypto.keyring import KeyRing
     from decoder.limits import Limits
@@ -29,6 +31,7 @@ __all__ = [
     "captures_argument",
     "color_option",
     "common_options",
+    "output_option",
     "output_options",
     "use_color",
     "version_option",
@@ -192,6 +195,7 @@ _OPTIONS = {
     "where": click.option(
         "--where",
         metavar="EXPR",
+        shell_complete=complete_filter,
         help="Only messages for which this holds, e.g. 'symbol=HK.00700 and ret_type!=RET_OK'.",
     ),
     "start": click.option(
@@ -277,19 +281,25 @@ def _filter(where: str | None, start: str | None, end: str | None, utc: bool) ->
         raise click.BadParameter(str(error), param_hint=hint) from None
 
 
+output_option = click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, readable=False),
+    help="Write to FILE instead of standard output (-). It gets its name when it is complete.",
+)
+"""Adds ``-o``, for commands that never write secrets."""
+
+
 def output_options(command: Command) -> Command:
-    """Adds ``-o`` and ``--force`` to a command, which gets them as ``output`` and ``force``, meant for `OutputFile`."""
-    output = click.option(
-        "-o",
-        "--output",
-        metavar="FILE",
-        type=click.Path(dir_okay=False, readable=False),
-        help="Write to FILE instead of standard output (-). It gets its name when it is complete.",
-    )
+    """Adds ``-o`` and ``--force`` to a command, which gets them as ``output`` and ``force``, meant for `OutputFile`.
+
+    ``--force`` is for commands that take ``--show-secrets``: only secrets are not written over an existing file.
+    """
     force = click.option(
-        "--force", is_flag=True, help="Replace FILE even where it is to hold secrets, which no other user can read."
+        "--force", is_flag=True, help="With --show-secrets: replace FILE if it exists. No other user can read it."
     )
-    return output(force(command))
+    return output_option(force(command))
 
 
 @overload
@@ -298,7 +308,9 @@ def captures_argument(command: Command) -> Command: ...
 def captures_argument(*, required: bool) -> Callable[[Command], Command]: ...
 def captures_argument(command: Any = None, *, required: bool = True) -> Any:
     """Adds ``CAPTURE...``: paths, and ``-`` (once) for standard input."""
-    argument = click.argument("captures", metavar="CAPTURE...", nargs=-1, required=required, callback=_captures)
+    argument = click.argument(
+        "captures", metavar="CAPTURE...", nargs=-1, required=required, type=click.Path(), callback=_captures
+    )
     return argument if command is None else argument(command)
 
 

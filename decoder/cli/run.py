@@ -150,6 +150,7 @@ class Run:
                 self.interrupted = interrupt.seen
             if not self._stopped:
                 records = self._selection.select(self.decoder.flush())
+                self._stopped = self._selection.done
                 if records:
                     yield records
 

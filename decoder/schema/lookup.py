@@ -48,6 +48,12 @@ def tables_for(name: str) -> list[Table]:
     raise SchemaError(_several(name, candidates) if candidates else _nothing(name))
 
 
+def names() -> list[str]:
+    """Return every name that `tables_for` knows, enums also without their package."""
+    short = [full_name.rpartition(".")[2] for full_name, (_, is_enum) in _types().items() if is_enum]
+    return [*(known.name for known in protocols()), *sorted(set(short)), *_types()]
+
+
 @cache
 def _types() -> dict[str, tuple[Descriptor | EnumDescriptor, bool]]:
     found: dict[str, tuple[Descriptor | EnumDescriptor, bool]] = {}

@@ -60,6 +60,42 @@ def test_on_a_terminal(more: list[str], colored: bool) -> None:
 
 
 @posix
+@pytest.mark.parametrize("option", ["--wrap", "--no-cut"])
+def test_lines_are_not_cut_where_that_is_asked_for(option: str) -> None:
+    lines = on_terminal("decode", PLAIN, option, "--color", "never")
+    assert lines == opendump("decode", PLAIN).lines
+    assert max(map(len, lines)) > 150
+
+
+@posix
+def test_tables_are_as_wide_as_the_terminal() -> None:
+    lines = on_terminal("stats", PLAIN)
+    assert any("\x1b[1m" in line for line in lines)
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines) <= 100
+
+
+@posix
+def test_it_says_that_it_waits_for_standard_input() -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command("decode", "-"), stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+    )
+    os.close(theirs)
+    assert process.stderr is not None
+    with process.stderr:
+        line = process.stderr.readline()
+        process.kill()
+        process.wait(60)
+    os.close(ours)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert line.startswith(b"opendump: waiting for a capture on standard input")
+    assert b"waiting" not in opendump("decode", "-", stdin=b"").err.encode()
+
+
+@posix
 def test_no_colour_on_a_terminal_that_asks_for_none() -> None:
     assert not [line for line in on_terminal("decode", PLAIN, NO_COLOR="1") if "\x1b" in line]
 
