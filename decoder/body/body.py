@@ -195,4 +195,4 @@ def may_hold_secrets(proto_id: int) -> bool:
     described = [cls.DESCRIPTOR for cls in classes if cls is not None]
     if not described:
         return proto_id < _CONNECTION_IDS
-    return any(schema.has_secrets(descriptor) for descriptor in described)  # type: ignore[arg-type]
+    return any(schema.has_secrets(descriptor) for descriptor in described)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal
 from decoder.schema.annotations import annotation, bits_enum
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import EnumDescriptor, EnumValueDescriptor, FieldDescriptor
+    from google.protobuf.descriptor import EnumDescriptor, EnumValueDescriptor
+
+    from decoder.schema.annotations import AnyField
 
 EnumStyle = Literal["sdk", "proto", "number"]
 
@@ -78,7 +80,7 @@ def _build_numbers(enum: EnumDescriptor) -> dict[str, int]:
     return numbers
 
 
-def bit_names(field: FieldDescriptor, style: EnumStyle) -> dict[int, str] | None:
+def bit_names(field: AnyField, style: EnumStyle) -> dict[int, str] | None:
     """Return the displayed name of each bit of an integer field that is a set of bits.
 
     None for any other field, and in style ``number``, which displays the integer.

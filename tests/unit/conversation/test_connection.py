@@ -384,6 +384,7 @@ def test_a_hole_that_was_acknowledged_is_lost_after_a_number_of_packets() -> Non
     assert told == []
     told = feed(decoder, later[19:22], 30)
     assert [type(item) for item in told] == [Gap, Message]
+    assert isinstance(told[0], Gap)
     assert told[0].frame in (29, 30, 31)
     assert told[0].time_ns == START_NS + told[0].frame * STEP_NS
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from Crypto.Cipher import PKCS1_OAEP
 from Crypto.Hash import SHA1, SHA256
@@ -60,7 +62,7 @@ def test_a_message_that_was_tried_once_is_not_tried_again_for_its_verdict() -> N
 
 
 @pytest.mark.parametrize("hash_module", [SHA1, SHA256])
-def test_oaep_is_named_and_its_body_shown(hash_module: object) -> None:
+def test_oaep_is_named_and_its_body_shown(hash_module: Any) -> None:
     key = rsa_key(1024)
     sealed = PKCS1_OAEP.new(key, hash_module).encrypt(init_request())
     assert rsa_decrypt(key, sealed) is None

@@ -65,7 +65,7 @@ class Play:
 
     def frame(self, header: Header, body: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> Opened | None:
         if self.blind or not self.verifies(header, body):
-            return (
+            return Opened(
                 None,
                 "unknown",
                 "unverified" if self.blind else "failed",
