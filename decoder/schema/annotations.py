@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def annotation(descriptor: AnyDescriptor, name: str) -> Any:
-    """Return the value of one of our options (``kind``, ``bits``, ``sdk`` ...), or None if it is not set.
+    """Returns the value of one of our options (``kind``, ``bits``, ``sdk`` ...), or None if it is not set.
 
     For an option of an enum type it is the value's name.
     """
@@ -45,7 +45,7 @@ def _own_class(full_name: str) -> Any:
 
 
 def field_enum(field: AnyField) -> EnumDescriptor | None:
-    """Return the enum that names a field's numbers, or None.
+    """Returns the enum that names a field's numbers, or None.
 
     Three fields are declared wider than an enum (int64, uint32).  They stay integers, so that no value is
     cut, and have the enum's name as an annotation.
@@ -57,13 +57,13 @@ def field_enum(field: AnyField) -> EnumDescriptor | None:
 
 
 def bits_enum(field: AnyField) -> EnumDescriptor | None:
-    """Return the enum whose values are the bits of an integer field, or None."""
+    """Returns the enum whose values are the bits of an integer field, or None."""
     name = annotation(field, "bits") if field.message_type is None else None
     return enum_descriptor(name) if name else None
 
 
 def label(field: AnyField) -> Literal["optional", "required", "repeated"]:
-    """Return a field's label.  protobuf 5.26 has only ``label`` for this, protobuf 7 only ``is_repeated``."""
+    """Returns a field's label.  protobuf 5.26 has only ``label`` for this, protobuf 7 only ``is_repeated``."""
     known: Any = field
     if hasattr(known, "is_repeated"):
         return "repeated" if known.is_repeated else "required" if known.is_required else "optional"
@@ -73,12 +73,12 @@ def label(field: AnyField) -> Literal["optional", "required", "repeated"]:
 
 
 def is_secret(field: AnyField) -> bool:
-    """Return True if a field's value must not be shown unasked: keys, passwords, verification codes."""
+    """Returns True if a field's value must not be shown unasked: keys, passwords, verification codes."""
     return bool(field.GetOptions().debug_redact)
 
 
 def has_secrets(message: AnyMessage) -> bool:
-    """Return True if a message type, or a type in it at any depth, has a secret field."""
+    """Returns True if a message type, or a type in it at any depth, has a secret field."""
     found = _secrecy.get(message.full_name)
     if found is None:
         found = _secrecy[message.full_name] = any(is_secret(field) for field in _reachable_fields(message))
