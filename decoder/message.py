@@ -61,6 +61,8 @@ class Message:
     """Of a response: the number of its request."""
     latency_ns: int | None = None
     """Of a response: nanoseconds from the completion of its request to its own."""
+    copy: bool = False
+    """True if the same message came out before, on another connection that carries the same conversation."""
     _body: Body | None = None
     own_notes: list[str] | None = None
     """Notes on the message itself, which stand before those on its body; None if there are none."""

@@ -147,7 +147,9 @@ class Run:
         for reason, n in not_verified.items():
             verdict = "failed" if reason == "sha1-mismatch" else "unverified"
             say(f"{n} {verdict} ({reason}): {HINTS[reason]}")
-        _say_some([f"{pair}: no message header found, so this is not a gateway's traffic" for pair in summary.not_opend])
+        _say_some(
+            [f"{pair}: no message header found, so this is not a gateway's traffic" for pair in summary.not_opend]
+        )
         if self.interrupted:
             return EXIT_INTERRUPTED
         if self._unreadable or empty:

@@ -41,6 +41,7 @@ class BodyVerifier:
         "clear_seen",
         "conn_id",
         "decrypt",
+        "earlier_keys",
         "encryption",
         "keys",
         "log_exhausted",
@@ -62,6 +63,8 @@ class BodyVerifier:
         """What worked last; None: in clear."""
         self.encryption = "None"
         self.keys: deque[SessionKey] = deque(maxlen=_MAX_KEYS)
+        self.earlier_keys: tuple[SessionKey, ...] = ()
+        """Keys of the connection before that between the same ends; tried like those of a key log."""
         self.conn_id: str | None = None
         self.clear_seen = False
         self.request_seen = self.response_seen = False
@@ -187,6 +190,11 @@ class BodyVerifier:
         for candidate in self._candidates(body, digest):
             if sha1(candidate[0]).digest() == digest:
                 return candidate
+        for key in self.earlier_keys:
+            for mode in MODES:
+                plain = key.decryptor(mode)(body)
+                if plain is not None and sha1(plain).digest() == digest:
+                    return plain, mode, key
         log = self._keyring.log
         if len(log) > self._log_tries:
             self.log_exhausted = True
@@ -241,6 +249,11 @@ class BodyVerifier:
         if not self.clear_seen and not self.keys:
             return "handshake-missing"  # all of it, or the response, which has the keys
         return None
+
+    @property
+    def known_keys(self) -> tuple[SessionKey, ...]:
+        """The keys of this connection, and of the one before it if it had none."""
+        return tuple(self.keys) or self.earlier_keys
 
     @property
     def blind(self) -> bool:

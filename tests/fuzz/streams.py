@@ -88,8 +88,8 @@ def check(data: bytes) -> None:
         items += decoder.feed(packet[: len(packet) - segment.cut], START_NS + number * STEP_NS, 1, len(packet), number)
         check_memory(decoder, len(packet))
     items += decoder.flush()
-    assert decoder._buffered == 0
-    assert not decoder._sides
+    assert decoder._table.buffered == 0
+    assert not decoder._table.entries
     summary = decoder.summary
     assert summary.packets == len(capture.segments)
     assert summary.messages + summary.gaps == len(items)

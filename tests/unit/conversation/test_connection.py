@@ -309,8 +309,8 @@ def test_closed_connections_are_forgotten() -> None:
     for number in range(3000):
         talk = Talk(ports=(1024 + number, 11111)).c2s(request(1)).s2c(answer(1)).fin()
         feed(decoder, talk.segments, 1 + 10 * number)
-    assert len(decoder._sides) < 2500
-    assert decoder._buffered == 0
+    assert len(decoder._table.entries) < 2500
+    assert decoder._table.buffered == 0
 
 
 # Probes
