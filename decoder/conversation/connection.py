@@ -155,7 +155,10 @@ class Connection:
     def fits(self, half: HalfConnection, segment: Segment) -> bool:
         """Returns True if a segment belongs to this connection, not to another one between the same ends."""
         if not segment.flags & SYN:
-            return half.fits(segment)
+            expected_elsewhere = segment.seq != half.stream.next_seq and any(
+                kept.flags & SYN for _, kept in self.matching_out_of_window(half, segment)
+            )
+            return half.fits(segment) and not expected_elsewhere
         peer, seq = half.peer, segment.seq + 1
         if segment.flags & ACK and peer.begin is not None:
             acknowledged = peer.stream.offset(segment.ack) - peer.begin

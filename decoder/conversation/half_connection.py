@@ -34,6 +34,8 @@ _MAX_UNSETTLED = 64 * 1024
 """Bytes of a stream entered in the middle that are collected before its first byte is fixed."""
 _MAX_STARTS = 4
 """Numbers of contradicting SYNs that are kept until data shows which of them counts."""
+_OVERTAKEN = 16
+"""Packets by which the acknowledgement of a retransmission may overtake it, after a hole that stood for long."""
 _MAX_LOOKED_AT = 64
 """Pending blocks that are searched for a request."""
 _WAITING = frozenset(("no-key", "wrong-key", "handshake-missing", "sha1-mismatch"))
@@ -54,6 +56,7 @@ class HalfConnection:
     __slots__ = (
         "_entered",
         "_entered_ns",
+        "_hole_acked",
         "_hole_at",
         "_hole_ns",
         "_hole_packets",
@@ -94,8 +97,8 @@ class HalfConnection:
         self._starts: list[int] = []  # first sequence numbers of other SYNs than the one that `begin` is from
         self._entered = 0  # count of segments when the stream was entered in the middle, and the time
         self._entered_ns = 0
-        self._hole_at = -1  # the hole that is waited for: offset, packets since it was acknowledged, time
-        self._hole_packets = 0
+        self._hole_at = -1  # the hole that is waited for: offset, packets since it was seen and acknowledged, time
+        self._hole_packets = self._hole_acked = 0
         self._hole_ns = 0
         self._wait_for: int | None = None  # what the framer waits for: offset, packets since, time
         self._wait_packets = 0
@@ -139,10 +142,7 @@ class HalfConnection:
         stream, shared = self.stream, self.shared
         seq, payload, missing, arrival = segment.seq, segment.payload, segment.missing, segment.arrival
         if not stream.started:
-            stream.start(seq, settled=False)
-            self._entered, self._entered_ns = shared.segments, arrival.time_ns
-            if self.direction == "s2c":
-                shared.server_settled = False
+            self._enter(seq)
         elif self._starts:
             self._choose_start(seq)
         start, position, waiting = stream.offset(seq), stream.position, stream.overhead
@@ -151,6 +151,13 @@ class HalfConnection:
         self._pass_on(stream.push(seq, payload, missing, arrival, shared.limits.max_pending))
         return missing > 0 or stream.position > position or stream.overhead != waiting
 
+    def _enter(self, seq: int) -> None:
+        """Enters a stream whose beginning was not seen, with a packet at `seq`."""
+        self.stream.start(seq, settled=False)
+        self._entered, self._entered_ns = self.shared.segments, self.shared.now.time_ns
+        if self.direction == "s2c":
+            self.shared.server_settled = False
+
     def handle_end(self, seq: int, arrival: Arrival, *, reset: bool) -> None:
         """Takes note of a FIN or RST that says that the stream ends at `seq`."""
         stream = self.stream
@@ -158,7 +165,7 @@ class HalfConnection:
             if reset:  # the answer to a SYN: no byte was ever sent
                 self.ending = self.ending or Ending(0, reset, arrival)
                 return
-            stream.start(seq)
+            self._enter(seq)
         end = stream.offset(seq)
         if not stream.position <= end < stream.position + WINDOW or (self.ending is not None and self.reached):
             return
@@ -169,7 +176,10 @@ class HalfConnection:
     @property
     def reached(self) -> bool:
         """True while the stream stands exactly where a FIN or RST said that it ends."""
-        return self.ending is not None and self.ending.offset == self.stream.position and not self.stream.pending
+        stream = self.stream
+        if self.ending is None or not stream.settled or stream.pending:
+            return False
+        return self.ending.offset == stream.position
 
     @property
     def end_acknowledged(self) -> bool:
@@ -191,8 +201,8 @@ class HalfConnection:
             return True
         if stream.settled and self.begin is None and end <= stream.origin and segment.size > 1:
             return False  # from before the first byte that came out
-        if end > stream.position and self.end_acknowledged and peer.end_acknowledged:
-            return False
+        if self.ending is not None and end > self.ending.offset and self.end_acknowledged and peer.end_acknowledged:
+            return False  # the receiver had all there was
         # The sequence number of another connection may be near by chance, but not those of both directions.
         acked_near = not (segment.flags & ACK and peer.stream.started) or (
             abs(peer.stream.offset(segment.ack) - peer.stream.position) < WINDOW
@@ -257,12 +267,14 @@ class HalfConnection:
         length cut has been seen, so nothing overtook it.
         """
         if self._hole_at != hole.offset:
-            self._hole_at, self._hole_packets, self._hole_ns = hole.offset, 0, self.shared.now.time_ns
+            self._hole_at, self._hole_ns = hole.offset, self.shared.now.time_ns
+            self._hole_packets = self._hole_acked = 0
         acknowledged = self.acked >= hole.offset + hole.size
         if hole.reason == "snaplen":
             return acknowledged or self.peer.ack < 0
-        self._hole_packets = self._hole_packets + 1 if acknowledged else 0
-        return self._hole_packets > self.shared.limits.reorder_packets
+        self._hole_packets += 1
+        self._hole_acked = self._hole_acked + 1 if acknowledged else 0
+        return self._hole_packets > self.shared.limits.reorder_packets and self._hole_acked > _OVERTAKEN
 
     def _check_framer(self) -> None:
         framer, limits = self.framer, self.shared.limits
@@ -449,19 +461,14 @@ class HalfConnection:
     def _conflict_notes(self, header: Header, body: bytes, offset: int) -> list[str] | None:
         """Returns a note if versions of the frame's bytes differ, and forgets them.
 
-        A single byte that was not used is a keep-alive probe if it repeats the last byte, and may be one if it stands
-        in the body, whose SHA-1 shows that it does not count.
+        A single byte may be a keep-alive probe: that repeats the last byte sent, or sends any byte in its place.
         """
         end = offset + HEADER_LEN + len(body)
         noted = [
             conflict
             for conflict in self.conflicts.overlapping(offset, end)
             if conflict.contradicts(offset, end)
-            and (
-                len(conflict.data) > 1
-                or conflict.start < min(offset + HEADER_LEN, end - 1)
-                or body[conflict.start - offset - HEADER_LEN :][:1] == conflict.data
-            )
+            and (len(conflict.data) > 1 or conflict.start < min(offset + HEADER_LEN, end - 1))
         ]
         self.conflicts.forget(end)
         return ["conflicting-overlap"] if noted else None

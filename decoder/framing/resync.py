@@ -159,8 +159,10 @@ class Resynchronizer:
 
     def finish(self) -> None:
         """Ends the stream: reports what was skipped since the last message, or since the start."""
-        if self.first_frame is not None or self._handler.confirmed:
-            self._report("mid-stream" if self.first_frame is None else "resync")
+        if self.first_frame is not None:
+            self._report("resync")
+        elif self._passed and self._handler.confirmed:
+            self._report("mid-stream")
         self._passed = 0
 
     def look(self, then: int) -> SyncPoint | None:

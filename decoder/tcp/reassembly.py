@@ -136,8 +136,6 @@ class StreamReassembler:
     @property
     def hole(self) -> Hole | None:
         """The hole at `position`, as far as it is known; None if there is none."""
-        while self._cuts and self._cuts[0][1] <= self.position:
-            del self._cuts[0]
         end = self.pending[0].start if self.pending else None
         if self._cuts:
             start, stop, arrival = self._cuts[0]
@@ -164,7 +162,7 @@ class StreamReassembler:
         if missing and end + missing > self.position:
             insort(self._cuts, (max(end, self.position), end + missing, arrival))
         if data and end > self.position:
-            if start == self.position and not self.pending:
+            if start == self.position and not (self.pending or self._cuts):
                 self._advance(len(data))
                 return [Block(start, data, arrival)]
             self._insert(start, data, arrival)
@@ -206,6 +204,8 @@ class StreamReassembler:
             self._advance(len(block.data))
             blocks.append(Block(block.start, block.data, block.arrival))
         del self.pending[: len(blocks)]
+        while self._cuts and self._cuts[0][1] <= self.position:
+            del self._cuts[0]
         return blocks
 
     def lose_hole(self, reason: GapReason) -> list[Block | Hole]:

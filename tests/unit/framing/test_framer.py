@@ -24,8 +24,20 @@ MAX_SCAN = 5_000
 class Play:
     """A framer and what came out of it, in short; a packet for each `feed`, numbered from 1."""
 
-    def __init__(self, *, confirmed: bool = True, begins_at_first_byte: bool = True, nothing_decrypted: bool = False, sealed: bool = False) -> None:
-        self.confirmed, self.begins_at_first_byte, self.nothing_decrypted, self.sealed = confirmed, begins_at_first_byte, nothing_decrypted, sealed
+    def __init__(
+        self,
+        *,
+        confirmed: bool = True,
+        begins_at_first_byte: bool = True,
+        nothing_decrypted: bool = False,
+        sealed: bool = False,
+    ) -> None:
+        self.confirmed, self.begins_at_first_byte, self.nothing_decrypted, self.sealed = (
+            confirmed,
+            begins_at_first_byte,
+            nothing_decrypted,
+            sealed,
+        )
         self.conflicts = OverlapConflicts()
         self.told: list[str] = []
         self.frames: list[tuple[int, ...]] = []
@@ -74,9 +86,7 @@ class Play:
         self.tell(header, "verified", arrival)
         return None
 
-    def handle_unproven(
-        self, header: Header, body: bytes, opened: Opened, arrival: Arrival, offset: int
-    ) -> None:
+    def handle_unproven(self, header: Header, body: bytes, opened: Opened, arrival: Arrival, offset: int) -> None:
         self.tell(header, str(opened[3]), arrival)
 
     def handle_cut_short(self, header: Header, body: bytes, arrival: Arrival) -> None:
