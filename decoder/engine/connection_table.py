@@ -8,6 +8,7 @@ with it.  The older one is kept, and data that continues it still goes there.
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from decoder.conversation.connection import Connection
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
 
 __all__ = ["CONNECTION_COST", "ConnectionTable"]
 
-CONNECTION_COST = 8 * 1024
+CONNECTION_COST = 9 * 1024
 """Bytes of memory that a connection takes beside what it buffers (measured: tests/scenarios/test_memory.py)."""
 _MAX_CLOSED = 1024
 """Closed connections that are kept, for data that continues and for late retransmissions."""
 _MAX_PORTS = 4096
 """Ports that are counted, and SYNs that are remembered, where ports are found by content."""
+
+_TOO_MANY = "too many connections at once; those silent longest were closed early"
 
 Entry = tuple[Connection, "HalfConnection"]
 
@@ -163,12 +166,18 @@ class ConnectionTable:
 
     def _evict(self) -> None:
         """Makes room for new connections: ends a tenth of them, those that were silent longest."""
-        self._summary.report("too many connections at once; those silent longest were closed early")
+        self._summary.report(_TOO_MANY)
         keys = {connection: key for key, (connection, _) in self.entries.items()}
         quiet = sorted(keys, key=lambda connection: connection.last_ns)
         for connection in quiet[: max(1, len(quiet) // 10)]:
             self._retire(keys[connection], connection)
-        for key in list(self._half_open)[: len(self._half_open) // 10]:
+        self._evict_half_open()
+
+    def _evict_half_open(self) -> None:
+        """Reports a tenth of the connections without a byte, those that began first, and forgets them."""
+        if self._half_open:
+            self._summary.report(_TOO_MANY)
+        for key in list(islice(self._half_open, len(self._half_open) // 10 + 1)):  # one by one would be quadratic
             self._report_half_open(key, self._half_open.pop(key))
 
     # Connections
@@ -246,8 +255,7 @@ class ConnectionTable:
             known, first, forward = None, key, True
         if known is None:
             if len(self._half_open) >= self._limits.max_connections:
-                oldest = next(iter(self._half_open))
-                self._report_half_open(oldest, self._half_open.pop(oldest))
+                self._evict_half_open()
             known = self._half_open[first] = HalfOpen(self._next_ordinal())
         known.add(forward, segment)
 

@@ -409,8 +409,7 @@ def test_a_hole_that_nobody_acknowledged_is_filled_late() -> None:
     talk = hole(Talk())
     for serial_no in range(4, 604):
         talk.c2s(request(serial_no))
-    late = Segment("c2s", talk.segments[-1].seq - 602 * 52, request(2))
-    assert talk.segments[-602].payload == request(1) or late.seq == talk.segments[3].seq + 52
+    late = Segment("c2s", talk.segments[3].seq + 52, request(2))
     decoded = decode_segments([*talk.segments, late])
     assert decoded.verified == list(range(1, 604))
     assert decoded.gaps == []
