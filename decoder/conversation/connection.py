@@ -31,14 +31,15 @@ class Connection:
     """Handles the segments of both directions."""
 
     __slots__ = (
+        "__weakref__",
         "_confirmation_handled",
-        "_halves",
         "_hold",
         "_out_of_window",
-        "_pairing",
+        "halves",
         "info",
         "last_ns",
         "needs_slow_path",
+        "pairing",
         "released",
         "results",
         "scheduled",
@@ -52,7 +53,8 @@ class Connection:
         client = HalfConnection(self.shared, Flow(info.ordinal, "c2s", info.client, info.server, limits))
         server = HalfConnection(self.shared, Flow(info.ordinal, "s2c", info.server, info.client, limits))
         client.peer, server.peer = server, client
-        self._halves = (client, server)
+        self.halves = (client, server)
+        """Both directions."""
         self.last_ns = now.time_ns
         """Latest time of a packet."""
         self.needs_slow_path = False
@@ -65,7 +67,7 @@ class Connection:
         """The connection that carries the same conversation, if one does."""
         self._confirmation_handled = False
         self._hold = HoldQueue(limits)
-        self._pairing = Pairing(results, limits)
+        self.pairing = Pairing(results, limits)
         self.results = results
         """Where messages and gaps come out."""
         self._out_of_window: list[tuple[HalfConnection, Segment]] = []
@@ -73,12 +75,12 @@ class Connection:
     @property
     def client(self) -> HalfConnection:
         """The direction from the client to the gateway."""
-        return self._halves[0]
+        return self.halves[0]
 
     @property
     def server(self) -> HalfConnection:
         """The direction from the gateway to the client."""
-        return self._halves[1]
+        return self.halves[1]
 
     @property
     def held_bytes(self) -> int:
@@ -93,14 +95,14 @@ class Connection:
     @property
     def complete(self) -> bool:
         """True if both directions are complete up to their FIN, and acknowledged."""
-        return all(half.reached and half.end_acknowledged for half in self._halves)
+        return all(half.reached and half.end_acknowledged for half in self.halves)
 
     # Segments
 
     def handle(self, half: HalfConnection, segment: Segment) -> None:
         """Handles a segment that belongs to the connection and takes the slow path."""
         shared, info = self.shared, self.info
-        seq, ack, flags, _, _, arrival = segment
+        seq, flags, arrival = segment.seq, segment.flags, segment.arrival
         shared.now = arrival
         shared.segments += 1
         self.last_ns = max(self.last_ns, arrival.time_ns)
@@ -141,15 +143,15 @@ class Connection:
     def check(self) -> None:
         """Decides what need not be waited for any longer, and emits what came out."""
         shared = self.shared
-        for half in self._halves:
+        for half in self.halves:
             half.check()
         if self.client.ending is not None or self.server.ending is not None:
             if self.client.reached and self.server.reached:
                 shared.handle(Event.FINS_REACHED)
-            if any(half.reached and half.ending is not None and half.ending.reset for half in self._halves):
+            if any(half.reached and half.ending is not None and half.ending.reset for half in self.halves):
                 shared.handle(Event.RST_REACHED)
         self._emit_or_hold()
-        waits = any(half.waits or half.stream.waiting for half in self._halves)
+        waits = any(half.waits or half.stream.waiting for half in self.halves)
         self.needs_slow_path = waits or self.over or len(self._hold) > 0
 
     def fits(self, half: HalfConnection, segment: Segment) -> bool:
@@ -189,7 +191,7 @@ class Connection:
         shared, hold = self.shared, self._hold
         while shared.items:
             items, shared.items = shared.items, []
-            waits = any(half.waits for half in self._halves)
+            waits = any(half.waits for half in self.halves)
             for item in items:
                 if not waits and not len(hold) and not isinstance(item, PendingMessage):
                     self._emit(item)
@@ -200,17 +202,18 @@ class Connection:
                     self.release_held()
             if shared.confirmed and not self._confirmation_handled:
                 self._confirmation_handled = True
-                for half in self._halves:  # what begins there counts now as well
+                for half in self.halves:  # what begins there counts now as well
                     if half.stream.settled:
                         half.framer.resume(give_up=False)
-        if not len(hold) or (hold.pending and shared.may_hold) or any(half.waits for half in self._halves):
+        if not len(hold) or (hold.pending and shared.may_hold) or any(half.waits for half in self.halves):
             return
         self._emit_held()
 
     def emit_items(self) -> None:
         """Emits what came out, where nothing was waited for so far: `check` for the fast path."""
         shared = self.shared
-        waits = self.client.framer.waiting_for_ack is not None or self.server.framer.waiting_for_ack is not None
+        client, server = self.halves
+        waits = client.framer.waiting_for_ack is not None or server.framer.waiting_for_ack is not None
         if waits or not self._confirmation_handled or any(isinstance(item, PendingMessage) for item in shared.items):
             self.check()
             return
@@ -221,11 +224,18 @@ class Connection:
     def emit(self, message: Message) -> None:
         """Numbers a message and adds it to the results."""
         self.info.messages[message.direction] += 1
-        if self.twins is not None:
-            self.twins.check(self.info.ordinal, message)
+        twins = self.twins
+        if twins is not None:
+            twins.check(self.info.ordinal, message)
+            if twins.given_up:
+                self.twins = None
+            if message.copy and self.results.dedup:
+                return
         elif message.header[1] == INIT_CONNECT and message.direction == "s2c":
-            self.twins = self.results.find_twins(self.info, message)
-        self._pairing.emit(message, self.client)
+            self.results.twin_finder.find(self, message)
+            if message.copy and self.results.dedup:
+                return
+        self.pairing.emit(message, self.client)
 
     def release_held(self) -> None:
         """Emits what is held back, however long it would have to wait."""
@@ -246,7 +256,7 @@ class Connection:
             if isinstance(item, PendingMessage):
                 item = self._verified(item)
             if isinstance(item, Message):
-                self._pairing.note_later_request(item, to_come)
+                self.pairing.note_later_request(item, to_come)
             self._emit(item)
 
     def _verified(self, pending: PendingMessage) -> Message:
@@ -294,9 +304,11 @@ class Connection:
             self.results.limits_hit.add("too many keys of a key log were tried on a connection; not all of them were")
         info.sample_key = verifier.sample_key
         info.confirmed = shared.confirmed
-        heard = any(half.stream.position > half.lost for half in self._halves)
+        if self.twins is not None and self.twins.proven and info.ordinal == self.twins.ordinals[1]:
+            info.copy_of = self.twins.ordinals[0]
+        heard = any(half.stream.position > half.lost for half in self.halves)
         info.not_opend = heard and not shared.confirmed
-        for half in self._halves:
+        for half in self.halves:
             info.bytes[half.direction] = half.stream.position - half.stream.origin
             info.first_bytes[half.direction] = half.framer.first_bytes
         self._out_of_window = []
@@ -320,7 +332,7 @@ class Connection:
     def release(self) -> None:
         """Breaks the reference cycles of its directions, so that memory is free at once."""
         self.released = True
-        for half in self._halves:
+        for half in self.halves:
             half.release()
 
 

@@ -365,7 +365,7 @@ class HalfConnection:
     def handle_frame(self, header: Header, body: bytes, arrival: Arrival, offset: int) -> Opened | None:
         shared = self.shared
         opened = shared.verifier.open(self.direction, header, body)
-        plain, encryption, verdict, reason = opened
+        _, encryption, verdict, reason = opened
         if verdict != "verified" and reason != "sha1-of-ciphertext":
             return opened
         notes = self._conflict_notes(header, body, offset) if self.conflicts else None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from decoder.message import Flow
     from decoder.vocabulary import Arrival
 
-__all__ = ["HoldQueue", "Item", "PendingMessage"]
+__all__ = ["HoldQueue", "Item", "PendingMessage", "requests_to_come"]
 
 _ITEM_COST = 1024
 """Bytes of memory that holding a message back takes beside its body."""
@@ -60,9 +60,9 @@ class HoldQueue:
         return len(self._items) <= self._limits.max_held and self.size <= self._limits.max_held_bytes
 
     def take_all(self) -> list[Item]:
-        """Empties the queue: returns its items in the order of the packets that completed them, each direction in its own.
+        """Empties the queue; returns its items in the order of the packets that completed them.
 
-        Requests that come out behind their responses are counted by `requests_to_come`.
+        Each direction stays in its own order.
         """
         items, self._items, self.pending, self.size = self._items, [], 0, 0
         latest: dict[int, int] = {}

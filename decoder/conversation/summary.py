@@ -11,7 +11,6 @@ from decoder.conversation.twins import TwinFinder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from decoder.conversation.twins import Twins
     from decoder.message import Gap, Message
 
 __all__ = ["MAX_NOTED", "ConnectionInfo", "Results", "Summary"]
@@ -66,7 +65,7 @@ class ConnectionInfo:
     out_of_window: int = 0
     """Packets with its addresses and ports that belong to no place of its streams: stray, forged or damaged."""
     copy_of: int | None = None
-    """Ordinal of the connection that carries the same conversation (a proxy, DNAT, two capture points); None if none."""
+    """Ordinal of the connection that carries the same conversation (proxy, DNAT, two capture points), if one does."""
 
     @property
     def refused(self) -> bool:
@@ -102,17 +101,8 @@ class Results:
     """Limits of a connection that were hit: a line for the summary each."""
     dedup: bool = False
     """True if copies of messages do not come out."""
-    copies: dict[int, tuple[int, str]] = field(default_factory=dict)
-    """Connections that carry the same conversation as an earlier one: ordinal to the ordinal of that, and the connID."""
-    _twin_finder: TwinFinder = field(default_factory=TwinFinder)
-
-    def find_twins(self, info: ConnectionInfo, response: Message) -> Twins | None:
-        """Takes an InitConnect response; returns what compares the connections that have the same one."""
-        twins, first = self._twin_finder.find(info.ordinal, response)
-        if first is not None and info.ordinal not in self.copies and len(self.copies) < MAX_NOTED:
-            info.copy_of = first
-            self.copies[info.ordinal] = first, str(response.conn_id)
-        return twins
+    twin_finder: TwinFinder = field(default_factory=TwinFinder)
+    """Finds connections that carry the same conversation."""
 
 
 @dataclass

@@ -6,70 +6,100 @@ the same order.  In each direction the copy is the message that comes out second
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+from weakref import ReferenceType, ref
 
 if TYPE_CHECKING:
+    from decoder.conversation.summary import ConnectionInfo
     from decoder.message import Message
 
 __all__ = ["TwinFinder", "Twins"]
 
-_MAX_UNMATCHED = 256
+_MAX_AHEAD = 256
 """Messages by which one of two connections may be ahead of the other, in each direction; older ones are forgotten."""
-_MAX_CONVERSATIONS = 4096
+_MAX_CONVERSATIONS = 1024
 """Conversations that are remembered; the oldest is forgotten for a new one."""
+_ENOUGH = 3
+"""Messages that must agree, the InitConnect response among them, before connections are said to carry the same."""
+_MAX_MISSES = 64
+"""Messages on only one of two connections, for each that agrees, after which they carry different conversations."""
 
-_Identity = tuple[int, int, bytes]
+_Identity = tuple[str, int, int, bytes]
 
 
 class Twins:
-    """Compares the messages of the connections that carry one conversation."""
+    """Compares the messages of two connections that have the same InitConnect response."""
 
-    __slots__ = ("_ahead",)
+    __slots__ = ("_ahead", "_compared", "conn_id", "given_up", "matched", "ordinals")
 
-    def __init__(self) -> None:
-        # By direction: messages that came out on one connection and not on another yet, and the ordinal of the one.
-        self._ahead: dict[str, deque[tuple[int, _Identity]]] = {
-            direction: deque(maxlen=_MAX_UNMATCHED) for direction in ("c2s", "s2c")
-        }
+    def __init__(self, first: int, second: int, conn_id: str) -> None:
+        self.ordinals = first, second
+        """Ordinals of the connections."""
+        self.conn_id = conn_id
+        """Their connID."""
+        self.matched = 0
+        """Messages that came out on both."""
+        self.given_up = False
+        """True once it was seen that they carry different conversations."""
+        self._compared = 0
+        self._ahead: dict[_Identity, int] = {}  # those that came out on one connection only: its ordinal
+
+    @property
+    def proven(self) -> bool:
+        """True if they carry the same conversation."""
+        return self.matched >= _ENOUGH and not self.given_up
 
     def check(self, ordinal: int, message: Message) -> None:
         """Marks `message` of connection `ordinal` as a copy if the same one came out on the other connection."""
-        ahead = self._ahead[message.direction]
-        mine = ordinal, _identity(message)
-        for place, (other, identity) in enumerate(ahead):
-            if identity == mine[1] and other != ordinal:
-                message.copy = True
-                for _ in range(place + 1):  # what it has passed over is not going to come
-                    ahead.popleft()
-                return
-        ahead.append(mine)
+        _, proto_id, _, _, serial_no, _, digest, _ = message.header
+        identity = message.direction, proto_id, serial_no, digest
+        self._compared += 1
+        other = self._ahead.get(identity)
+        if other is not None and other != ordinal:
+            del self._ahead[identity]
+            self.matched += 1
+            message.copy = True
+            return
+        self._ahead[identity] = ordinal
+        if len(self._ahead) > _MAX_AHEAD:
+            for key in list(self._ahead)[: _MAX_AHEAD // 2]:
+                del self._ahead[key]
+        self.given_up = self._compared > _MAX_MISSES * (1 + self.matched)
+
+
+class HasTwins(Protocol):
+    """A connection, as far as it is known here."""
+
+    info: ConnectionInfo
+    twins: Twins | None
 
 
 class TwinFinder:
     """Finds connections that carry the same conversation."""
 
     def __init__(self) -> None:
-        self._conversations: dict[tuple[str, bytes], tuple[int, Twins]] = {}
+        self._first: dict[tuple[str, bytes], tuple[ReferenceType[HasTwins], Message]] = {}
+        self.found: list[Twins] = []
+        """Those that were found, the first 64."""
 
-    def find(self, ordinal: int, response: Message) -> tuple[Twins | None, int | None]:
-        """Takes an InitConnect response; returns what compares the connections, and the ordinal of the first of them.
-
-        Nothing is compared for a response that could not be read.
-        """
+    def find(self, connection: HasTwins, response: Message) -> None:
+        """Takes the InitConnect response of a connection; lets it be compared with an earlier one that has the same."""
         if response.conn_id is None or response.verdict != "verified":
-            return None, None
+            return
         key = response.conn_id, response.header[6]
-        known = self._conversations.get(key)
-        if known is None:
-            known = self._conversations[key] = ordinal, Twins()
-            if len(self._conversations) > _MAX_CONVERSATIONS:
-                del self._conversations[next(iter(self._conversations))]
-        first, twins = known
-        twins.check(ordinal, response)
-        return twins, first if first != ordinal else None
+        reference, earlier = self._first.get(key, (None, response))
+        first = None if reference is None else reference()
+        if first is None or first is connection or first.twins is not None:
+            self._first[key] = ref(connection), response
+            if len(self._first) > _MAX_CONVERSATIONS:
+                del self._first[next(iter(self._first))]
+            return
+        twins = Twins(first.info.ordinal, connection.info.ordinal, response.conn_id)
+        twins.check(first.info.ordinal, earlier)
+        twins.check(connection.info.ordinal, response)
+        first.twins = connection.twins = twins
+        if len(self.found) < _MAX_NOTED:
+            self.found.append(twins)
 
 
-def _identity(message: Message) -> _Identity:
-    _, proto_id, _, _, serial_no, _, digest, _ = message.header
-    return proto_id, serial_no, digest
+_MAX_NOTED = 64

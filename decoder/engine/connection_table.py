@@ -142,6 +142,17 @@ class ConnectionTable:
     def count(self, connection: Connection) -> None:
         """Keeps the total of what is buffered, and makes room when it passes the limit."""
         self._recount(connection)
+        self._check_limit()
+
+    def count_half(self, half: HalfConnection) -> None:
+        """Does so where nothing but the buffer of one direction has changed."""
+        more = half.buffered - half.counted
+        self.buffered += more
+        half.counted += more
+        if more > 0:
+            self._check_limit()
+
+    def _check_limit(self) -> None:
         fixed = CONNECTION_COST * len(self.entries) // 2 + HALF_OPEN_COST * len(self._half_open)
         if self.buffered + fixed > self._limits.max_memory:
             self._make_room(fixed)
@@ -340,7 +351,7 @@ class ConnectionTable:
                 connection.tick(before_ns)
                 self._recount(connection)
         while self._closed and self._closed[0][1].last_ns < before_ns:
-            key, connection = self._closed.popleft()
+            _, connection = self._closed.popleft()
             if connection.over:
                 self._finish(connection)
             else:

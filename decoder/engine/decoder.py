@@ -144,14 +144,17 @@ class Decoder:
             yield "some fragmented IP datagrams never became whole"
         if summary.largest_step_ns >= _STEP_NOTED_NS:
             yield (
-                f"the time steps back by {summary.largest_step_ns / 1e9:.1f} s at packet {summary.step_packet}: the clock"
-                " was set, or the file is not in time order (reordercap, of Wireshark, sorts it)"
+                f"the time steps back by {summary.largest_step_ns / 1e9:.1f} s at packet {summary.step_packet}: the"
+                " clock was set, or the file is not in time order (reordercap, of Wireshark, sorts it)"
             )
-        for ordinal, (first, conn_id) in results.copies.items():
-            yield (
-                f"connections {first} and {ordinal} carry the same conversation (connID {conn_id}), as behind a proxy or"
-                " DNAT; --dedup counts it once"
-            )
+        for twins in results.twin_finder.found:
+            if twins.proven:
+                first, second = twins.ordinals
+                told = "it came out once" if results.dedup else "--dedup counts it once"
+                yield (
+                    f"connections {first} and {second} carry the same conversation (connID {twins.conn_id}), as behind"
+                    f" a proxy or DNAT; {told}"
+                )
 
 
 def read(

@@ -98,8 +98,10 @@ def read_packets(
                     framer.feed(data[start:end], arrival, offset)
                     if connection.shared.items or framer.waiting_for_ack is not None:
                         connection.emit_items()
-                    if framer.buffered or half.counted or connection.needs_slow_path:
+                    if connection.needs_slow_path:
                         table.count(connection)
+                    elif framer.buffered or half.counted:
+                        table.count_half(half)
                     continue
         segment = Segment(seq, ack, flags & 0x1FF, data[start:end], 0, Arrival((number,), time_ns))
         segments += table.handle(key, segment)
@@ -120,7 +122,8 @@ def emit_whole_messages(
     from_gateway = flow.direction == "s2c"
     numbers = (number,)
     body = start + HEADER_LEN
-    pushes = 0
+    emitted = 0
+    compared, pairing, client = connection.twins is not None, connection.pairing, connection.halves[0]
     while body <= stop:
         header: Header = _unpack(data, start)
         magic, proto_id, _, _, _, size, digest, _ = header
@@ -148,14 +151,17 @@ def emit_whole_messages(
             None,
             verifier.conn_id,
         )
-        if push and connection.twins is None:
+        if compared:
+            connection.emit(message)
+        elif push:
             message.number = results.messages = results.messages + 1
             results.items.append(message)
-            pushes += 1
+            emitted += 1
         else:
-            connection.emit(message)
+            pairing.emit(message, client)
+            emitted += 1
         start = end
         body = end + HEADER_LEN
-    if pushes:
-        connection.info.messages["s2c"] += pushes
+    if emitted:
+        connection.info.messages[flow.direction] += emitted
     return start

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 __all__ = ["Budget"]
 
-_CREDIT_PER_BYTE = 8
-"""Bytes that may be hashed or scanned for each byte that arrives, beyond what regular framing needs."""
+_CREDIT_PER_BYTE = 24
+"""Bytes that may be hashed for each byte that arrives: 8 hashed, and scanned once."""
+_SCAN_COST = 16
+"""Bytes that could be hashed in the time in which one is scanned for headers, in the worst case."""
 
 
 class Budget:
@@ -19,11 +21,17 @@ class Budget:
 
     def credit(self, size: int) -> None:
         """Adds what `size` bytes that arrived pay for."""
-        self._left = min(self._maximum, self._left + _CREDIT_PER_BYTE * size)
+        self._left += _CREDIT_PER_BYTE * size
+        if self._left > self._maximum:
+            self._left = self._maximum
 
     def spend(self, size: int) -> bool:
-        """Returns True, and counts them as spent, if `size` bytes more may be hashed or scanned."""
+        """Returns True, and counts them as spent, if `size` bytes more may be hashed."""
         if size > self._left:
             return False
         self._left -= size
         return True
+
+    def spend_scan(self, size: int) -> bool:
+        """Returns True, and counts them as spent, if `size` bytes more may be scanned for headers."""
+        return self.spend(_SCAN_COST * size)

@@ -138,8 +138,7 @@ class Framer:
         self._advance(MORE)
 
     def _append(self, data: bytes, arrival: Arrival, offset: int) -> None:
-        self._trial.hashing.credit(len(data))
-        self._resync.scanning.credit(len(data))
+        self._trial.budget.credit(len(data))
         self._buffer.append(data, arrival, offset)
 
     def handle_hole(self, offset: int, size: int, reason: GapReason, arrival: Arrival | None = None) -> None:
@@ -369,7 +368,7 @@ class Framer:
     # Messages whose length may be wrong
 
     def _split(self, frame: PendingFrame, then: int | None) -> bool:
-        """Cuts a frame that is not proven where the first message begins that it seems to contain; True if there is one.
+        """Cuts a frame that is not proven where the first message begins that it seems to contain, if one does.
 
         `then` is None if all its bytes are there.
         """
@@ -440,7 +439,7 @@ class Framer:
         """Puts other versions of bytes in place if they make a message of what begins at `start`."""
         if not self._handler.conflicts:
             return False
-        budget = self._trial.hashing
+        budget = self._trial.budget
         header = repair(self._handler, self._buffer, budget, start, self._max_body, complete=complete)
         if header is None:
             return False
@@ -489,7 +488,7 @@ class Framer:
     # Holes
 
     def _break_off(self, hole_end: int, size: int, reason: GapReason, arrival: Arrival | None) -> None:
-        """Gives up what cannot become whole any more, because the bytes at hand end at a hole that reaches to `hole_end`.
+        """Gives up what cannot become whole, because the bytes at hand end at a hole that reaches to `hole_end`.
 
         Where the bytes at hand are the hole (they are dropped), they are not counted as skipped as well.
         """

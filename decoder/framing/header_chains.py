@@ -122,7 +122,7 @@ class HeaderChains:
         data, base = buffer.data, buffer.base
         moved: list[Chain] = []
         start = max(0, self.position - base)
-        if not self._budget.spend(max(0, len(data) - start)):
+        if not self._budget.spend_scan(max(0, len(data) - start)):
             return moved
         position = data.find(MAGIC, start)
         last = len(data) - HEADER_LEN

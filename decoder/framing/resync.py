@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from decoder.framing.budget import Budget
+from decoder.framing.header import HEADER_LEN
 from decoder.framing.header_chains import Chain, HeaderChains
 from decoder.framing.trial import END, MANY, MORE, PendingFrame
 
@@ -25,8 +25,6 @@ FIRST_BYTES = 64
 """Bytes kept of the start of a stream in which no header was found: enough to tell HTTP, TLS and WebSocket apart."""
 _MAX_EARLY = 16
 """Gaps before the first header reported one by one; further ones are merged per reason."""
-_MAX_SCANNED = 4 * 1024 * 1024
-"""Bytes that may be scanned again, beyond 8 for each byte that arrives: the pending bytes of one direction."""
 
 
 class SyncPoint(NamedTuple):
@@ -55,7 +53,6 @@ class Resynchronizer:
         "first_bytes",
         "first_frame",
         "not_opend",
-        "scanning",
     )
 
     def __init__(
@@ -77,7 +74,6 @@ class Resynchronizer:
         self._max_scan = max_scan
         self._wait_for_ack = wait_for_ack
         self._wait_for_data = wait_for_data
-        self.scanning = Budget(_MAX_SCANNED)
         self.active = True
         self.chains = self.chains_from(begin)
         self.first_frame: int | None = None
@@ -92,7 +88,7 @@ class Resynchronizer:
 
     def chains_from(self, position: int) -> HeaderChains:
         """Returns what follows the chains of headers from `position` on."""
-        return HeaderChains(position, self._max_body, self.scanning)
+        return HeaderChains(position, self._max_body, self._trial.budget)
 
     @property
     def at_start(self) -> bool:
@@ -218,7 +214,7 @@ class Resynchronizer:
         handler = self._handler
         first = then == MORE and self.at_start and chain.start == self._buffer.base and handler.begins_at_first_byte
         for other in others:
-            if not self._trial.hashing.spend(1):
+            if not self._trial.budget.spend_scan(HEADER_LEN):
                 break
             if self._trial.ends_at(frame, other):
                 return SyncPoint(frame, other.start)

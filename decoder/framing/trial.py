@@ -85,12 +85,12 @@ class PendingFrame:
 class Trial:
     """Weighs the chains that `HeaderChains` finds in `buffer`."""
 
-    __slots__ = ("_buffer", "_handler", "hashing")
+    __slots__ = ("_buffer", "_handler", "budget")
 
     def __init__(self, handler: FrameHandler, buffer: Buffer) -> None:
         self._handler = handler
         self._buffer = buffer
-        self.hashing = Budget(MAX_HASHED)
+        self.budget = Budget(MAX_HASHED)
 
     def proven(self, chain: Chain) -> bool:
         """Returns True if a message of the chain is whole and verified; tried again once another key is known."""
@@ -102,7 +102,7 @@ class Trial:
             if (
                 end > self._buffer.end
                 or chain.tried.get(start) == keys
-                or not self.hashing.spend(HEADER_LEN + header[5])
+                or not self.budget.spend(HEADER_LEN + header[5])
             ):
                 continue
             chain.tried[start] = keys
@@ -136,7 +136,7 @@ class Trial:
         begin = frame.start + HEADER_LEN
         if chain.asked_by == frame.start or frame.reason is not None or chain.start < begin:
             return False
-        if not self.hashing.spend(chain.start - frame.start):
+        if not self.budget.spend(chain.start - frame.start):
             return False
         chain.asked_by = frame.start
         return self._handler.verifies(frame.header, self._buffer.read(begin, chain.start))
@@ -172,7 +172,7 @@ class Trial:
         else:
             wrong = not MAGIC.startswith(after[: len(MAGIC)])
         for chain in chains.chains:
-            if chain.start >= frame.end or not self.hashing.spend(HEADER_LEN):
+            if chain.start >= frame.end or not self.budget.spend_scan(HEADER_LEN):
                 break
             if self.ends_at(frame, chain):
                 return chain.start
@@ -189,7 +189,7 @@ class Trial:
         """Returns where a frame really ends whose bytes are not all there, if another begins in it."""
         moved = chains.scan(self._buffer)
         for chain in moved if then == MORE else list(chains.chains):
-            if not self.hashing.spend(HEADER_LEN):
+            if not self.budget.spend_scan(HEADER_LEN):
                 break
             if self.ends_at(frame, chain) or self.overrides_length(frame, chain, chains, then):
                 return chain.start
