@@ -346,9 +346,9 @@ def _agree(half: HalfConnection, segment: Segment, other_half: HalfConnection, o
         return signed_distance(answer.ack, first.seq + 1) == 0
     if segment.flags & SYN or not segment.size:
         return False
-    if other.flags & SYN and other.flags & ACK and not same:
-        return signed_distance(segment.seq, other.ack) == 0
-    if other.flags & SYN and same:
-        return signed_distance(segment.seq, other.seq + 1) == 0
+    if other.flags & SYN:
+        if same:
+            return signed_distance(segment.seq, other.seq + 1) == 0
+        return bool(other.flags & ACK) and signed_distance(segment.seq, other.ack) == 0
     reference = segment.seq if same else segment.ack
     return abs(signed_distance(reference, other.seq)) < NEAR

@@ -189,8 +189,14 @@ class HalfConnection:
     def fits(self, segment: Segment) -> bool:
         """Returns True if a segment without SYN belongs to this stream, by its numbers."""
         stream, peer = self.stream, self.peer
-        if not stream.started or not segment.size:
+        if not segment.size:
             return True
+        # The sequence number of another connection may be near by chance, but not those of both directions.
+        acked_near = not (segment.flags & ACK and peer.stream.started) or (
+            abs(peer.stream.offset(segment.ack) - peer.stream.position) < WINDOW
+        )
+        if not stream.started:
+            return acked_near
         start = stream.offset(segment.seq)
         end = start + segment.size
         if self._starts and self.untouched:
@@ -203,11 +209,11 @@ class HalfConnection:
             return False  # from before the first byte that came out
         if self.ending is not None and end > self.ending.offset and self.end_acknowledged and peer.end_acknowledged:
             return False  # the receiver had all there was
-        # The sequence number of another connection may be near by chance, but not those of both directions.
-        acked_near = not (segment.flags & ACK and peer.stream.started) or (
-            abs(peer.stream.offset(segment.ack) - peer.stream.position) < WINDOW
-        )
         return abs(start - stream.position) < WINDOW and acked_near
+
+    def continued_by(self, segment: Segment) -> bool:
+        """Returns True if a segment brings the very next byte of the stream."""
+        return segment.size > 0 and self.stream.started and segment.seq == self.stream.next_seq
 
     def _choose_start(self, seq: int) -> None:
         """Chooses, with the first data, the SYN that it follows."""

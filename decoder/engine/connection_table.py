@@ -110,12 +110,13 @@ class ConnectionTable:
     def _route(self, key: bytes, entry: Entry, segment: Segment) -> Entry | None:
         """Returns the connection between these ends that the segment belongs to; None if there is none (yet)."""
         connection, half = entry
+        older = self._older.get(key)
+        if older is not None and not connection.shared.confirmed and older[1].continued_by(segment):
+            self._exchange(key)
+            return older
         if connection.fits(half, segment):
             return entry
-        older = self._older.get(key)
         if older is not None and older[0].fits(older[1], segment):
-            if not connection.shared.confirmed and not older[0].over:
-                self._exchange(key)
             return older
         ended = connection.shared.state is State.FINISHED or connection.complete
         if segment.flags & (SYN | ACK) == SYN and (ended or connection.shared.state is State.RESET):
