@@ -13,7 +13,7 @@ from decoder.body.body import Body
 from decoder.formatting.times import rfc3339
 from decoder.framing.header import FORMATS, Header
 from decoder.limits import Limits
-from decoder.vocabulary import HINTS
+from decoder.vocabulary import ENDS, HINTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,6 +197,10 @@ class Message:
     @property
     def hint(self) -> str | None:
         """One line on what to do about `reason`."""
+        if self.reason == "gap":
+            for note in self.own_notes or ():
+                if note in ENDS:
+                    return ENDS[note]
         return None if self.reason is None else HINTS[self.reason]
 
     # The body.

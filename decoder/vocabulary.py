@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 __all__ = [
     "DEFAULT_PORT",
+    "ENDS",
     "GAP_REASONS",
     "GET_GLOBAL_STATE",
     "HINTS",
@@ -71,6 +72,12 @@ HINTS: Final = {
     "sha1-mismatch": "the body does not have the SHA-1 in its header: damaged in transit, or hashed wrongly",
 }
 """Reasons why a message is not verified, each with one line on what to do about it."""
+
+ENDS: Final = {
+    "capture-ends": "the capture ends before the message does: it was still being sent, or the file is still growing",
+    "connection-ends": "the connection ends before the message does: the sender closed it, or the length is wrong",
+}
+"""Notes on a message of which no packet is lost and yet bytes are missing, each with a line that says so."""
 
 GapReason = Literal["lost", "snaplen", "limit", "resync", "mid-stream"]
 """Why bytes of a stream did not come out in a message."""

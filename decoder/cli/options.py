@@ -51,7 +51,7 @@ class Filter(Protocol):
 class Options:
     """The common options, checked."""
 
-    ports: tuple[int, ...] | Literal["auto"]
+    ports: tuple[int | str, ...] | Literal["auto"]
     rsa_keys: tuple[str, ...]
     keylogs: tuple[str, ...]
     show_secrets: bool
@@ -59,6 +59,8 @@ class Options:
     strict: bool
     limits: Limits
     color: Color
+    dedup: bool = False
+    """True if a conversation that is seen on two address pairs counts once."""
 
     def key_ring(self) -> KeyRing:
         """The keys that were given; without any, the Python SDK's public sample key if that SDK is installed.
@@ -171,6 +173,9 @@ _OPTIONS = (
         type=_Size(),
         help="Bytes that all connections together may buffer, e.g. 200M (default 256M).",
     ),
+    click.option(
+        "--dedup", is_flag=True, help="Count a conversation once that is seen on two address pairs (a proxy, DNAT)."
+    ),
     color_option,
     version_option,
 )
@@ -189,16 +194,17 @@ def common_options(command: Command) -> Command:
         where: Filter | None,
         strict: bool,
         max_memory: int | None,
+        dedup: bool,
         color: Color,
         **kwargs: Any,
     ) -> Any:
         from decoder.limits import Limits
 
         limits = Limits() if max_memory is None else Limits().with_memory(max_memory)
-        numbers = tuple(port for port in ports if isinstance(port, int)) or (11111,)
-        options = Options(
-            "auto" if "auto" in ports else numbers, rsa_keys, keylogs, show_secrets, where, strict, limits, color
-        )
+        chosen: tuple[int | str, ...] | Literal["auto"] = ports or (11111,)
+        if set(ports) == {"auto"}:
+            chosen = "auto"
+        options = Options(chosen, rsa_keys, keylogs, show_secrets, where, strict, limits, color, dedup)
         return command(*args, options=options, **kwargs)
 
     decorated: Any = with_options

@@ -33,6 +33,7 @@ class Connection:
     __slots__ = (
         "__weakref__",
         "_confirmation_handled",
+        "_defers_request",
         "_hold",
         "_out_of_window",
         "halves",
@@ -66,6 +67,7 @@ class Connection:
         self.twins: Twins | None = None
         """The connection that carries the same conversation, if one does."""
         self._confirmation_handled = False
+        self._defers_request = False  # a repeated InitConnect request waits for its response
         self._hold = HoldQueue(limits)
         self.pairing = Pairing(results, limits)
         self.results = results
@@ -81,6 +83,11 @@ class Connection:
     def server(self) -> HalfConnection:
         """The direction from the gateway to the client."""
         return self.halves[1]
+
+    @property
+    def ordinal(self) -> int:
+        """Its ordinal in the capture."""
+        return self.info.ordinal
 
     @property
     def held_bytes(self) -> int:
@@ -123,6 +130,8 @@ class Connection:
         info = self.info
         half.handle_syn(segment.seq)
         info.opened = self.shared.from_start = True
+        # Who sends the SYN is the client, unless the port that was given as the gateway's says otherwise.
+        self.shared.direction_known = (half.direction == "c2s") != bool(segment.flags & ACK)
         if segment.flags & ACK:
             info.syn_ack_seen = True
             half.peer.handle_syn(segment.ack)
@@ -143,6 +152,8 @@ class Connection:
     def check(self) -> None:
         """Decides what need not be waited for any longer, and emits what came out."""
         shared = self.shared
+        if self.client.direction == "s2c":  # the content showed that it was the other way round
+            self.halves = self.server, self.client
         for half in self.halves:
             half.check()
         if self.client.ending is not None or self.server.ending is not None:
@@ -193,7 +204,7 @@ class Connection:
             items, shared.items = shared.items, []
             waits = any(half.waits for half in self.halves)
             for item in items:
-                if not waits and not len(hold) and not isinstance(item, PendingMessage):
+                if not (waits or len(hold) or isinstance(item, PendingMessage) or self._defers(item)):
                     self._emit(item)
                 elif not hold.add(item):
                     self.results.limits_hit.add(
@@ -206,6 +217,8 @@ class Connection:
                     if half.stream.settled:
                         half.framer.resume(give_up=False)
         if not len(hold) or (hold.pending and shared.may_hold) or any(half.waits for half in self.halves):
+            return
+        if self._defers_request and not shared.answered:
             return
         self._emit_held()
 
@@ -251,6 +264,8 @@ class Connection:
         for item in items:
             self._hold.add(item)
         items = self._hold.take_all()
+        if self._defers_request:
+            items = self._without_copied_request(items)
         to_come = requests_to_come(items)
         for item in items:
             if isinstance(item, PendingMessage):
@@ -258,6 +273,25 @@ class Connection:
             if isinstance(item, Message):
                 self.pairing.note_later_request(item, to_come)
             self._emit(item)
+
+    def _defers(self, item: Item) -> bool:
+        """Returns True, where copies do not come out, if an InitConnect request must wait for its response."""
+        if not self.results.dedup or not isinstance(item, Message) or item.kind != "request":
+            return False
+        if item.header[1] == INIT_CONNECT and self.results.twin_finder.is_repeated(item):
+            self._defers_request = True
+        return self._defers_request
+
+    def _without_copied_request(self, items: list[Item]) -> list[Item]:
+        """Drops the InitConnect request that waited, if the response shows that it is a copy."""
+        self._defers_request = False
+        handshake = [item for item in items if isinstance(item, Message) and item.header[1] == INIT_CONNECT]
+        for message in handshake:
+            if message.direction == "s2c" and self.twins is None:
+                self.results.twin_finder.find(self, message)
+        if self.twins is None:
+            return items
+        return [item for item in items if item not in handshake or item.flow.direction == "s2c"]
 
     def _verified(self, pending: PendingMessage) -> Message:
         flow, header, body, arrival, notes = pending

@@ -10,8 +10,10 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import TYPE_CHECKING, NamedTuple
 
+from decoder.conversation.direction import direction_of
 from decoder.conversation.hold_queue import PendingMessage
 from decoder.conversation.state import State
+from decoder.crypto.verifier import BodyVerifier
 from decoder.framing.framer import Framer
 from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header
 from decoder.message import Gap, Message
@@ -371,6 +373,8 @@ class HalfConnection:
     def handle_frame(self, header: Header, body: bytes, arrival: Arrival, offset: int) -> Opened | None:
         shared = self.shared
         opened = shared.verifier.open(self.direction, header, body)
+        if not shared.direction_known and header[1] == INIT_CONNECT and self._turned(opened):
+            opened = shared.verifier.open(self.direction, header, body)
         _, encryption, verdict, reason = opened
         if verdict != "verified" and reason != "sha1-of-ciphertext":
             return opened
@@ -381,6 +385,23 @@ class HalfConnection:
         else:
             self._emit(header, opened, arrival, notes)
         return None
+
+    def _turned(self, opened: Opened) -> bool:
+        """Exchanges the directions if an InitConnect shows that they were guessed wrongly; returns True if so."""
+        plaintext, _, verdict, _ = opened
+        told = direction_of(plaintext) if plaintext is not None and verdict == "verified" else None
+        if told is None or told == self.direction:
+            return False
+        shared, info, peer = self.shared, self.shared.info, self.peer
+        earlier_keys = shared.verifier.earlier_keys
+        shared.verifier = BodyVerifier(shared.keyring, shared.limits)
+        shared.verifier.earlier_keys = earlier_keys
+        self.flow.direction, peer.flow.direction = peer.flow.direction, self.flow.direction
+        info.client, info.server = info.server, info.client
+        for counts in (info.retransmissions, info.messages):
+            counts["c2s"], counts["s2c"] = counts["s2c"], counts["c2s"]
+        shared.server_settled = (self if self.direction == "s2c" else peer).stream.settled
+        return True
 
     def handle_unproven(self, header: Header, body: bytes, opened: Opened, arrival: Arrival, offset: int) -> None:
         notes = self._conflict_notes(header, body, offset) if self.conflicts else None
@@ -396,14 +417,17 @@ class HalfConnection:
         self._emit(header, opened, arrival, ["damaged-length"])
 
     def handle_incomplete(self, header: Header, arrival: Arrival, reason: str) -> None:
-        self._emit(header, (None, "unknown", "unverified", reason), arrival, None)
+        notes = None
+        if reason == "unfinished":
+            reason, notes = "gap", ["connection-ends" if self.ending is not None else "capture-ends"]
+        self._emit(header, (None, "unknown", "unverified", reason), arrival, notes)
 
     def handle_gap(self, size: int, reason: GapReason, arrival: Arrival) -> None:
         self.shared.items.append(Gap(self.flow, arrival.time_ns, size, reason, arrival.packets[-1]))
 
     def _emit(self, header: Header, opened: Opened, arrival: Arrival, notes: list[str] | None) -> None:
         shared = self.shared
-        shared.confirmed = True
+        shared.confirmed = shared.direction_known = True
         shared.answered = shared.answered or self.direction == "s2c"
         shared.items.append(new_message(self.flow, header, opened, arrival, shared.verifier.conn_id, notes))
 

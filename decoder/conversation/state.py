@@ -63,6 +63,7 @@ class SharedState:
     __slots__ = (
         "answered",
         "confirmed",
+        "direction_known",
         "from_start",
         "hold_overflowed",
         "info",
@@ -89,6 +90,8 @@ class SharedState:
         """Segments that took the slow path: the clock of all waits that count packets."""
         self.confirmed = False
         """True once a header of the protocol was accepted."""
+        self.direction_known = False
+        """True once a SYN or the content showed which end is the gateway."""
         self.answered = False
         """True once a message of the gateway came out."""
         self.from_start = False

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 from weakref import ReferenceType, ref
 
 if TYPE_CHECKING:
-    from decoder.conversation.summary import ConnectionInfo
     from decoder.message import Message
 
 __all__ = ["TwinFinder", "Twins"]
@@ -23,6 +22,9 @@ _ENOUGH = 3
 """Messages that must agree, the InitConnect response among them, before connections are said to carry the same."""
 _MAX_MISSES = 64
 """Messages on only one of two connections, for each that agrees, after which they carry different conversations."""
+
+_MAX_NOTED = 64
+"""Pairs of connections that are told."""
 
 _Identity = tuple[str, int, int, bytes]
 
@@ -70,8 +72,11 @@ class Twins:
 class HasTwins(Protocol):
     """A connection, as far as it is known here."""
 
-    info: ConnectionInfo
     twins: Twins | None
+
+    @property
+    def ordinal(self) -> int:
+        """Its ordinal in the capture."""
 
 
 class TwinFinder:
@@ -79,8 +84,19 @@ class TwinFinder:
 
     def __init__(self) -> None:
         self._first: dict[tuple[str, bytes], tuple[ReferenceType[HasTwins], Message]] = {}
+        self._requests: dict[tuple[int, bytes], None] = {}
         self.found: list[Twins] = []
         """Those that were found, the first 64."""
+
+    def is_repeated(self, request: Message) -> bool:
+        """Returns True if the same InitConnect request came before: only its response can tell a copy from a namesake."""
+        key = request.header[4], request.header[6]
+        if key in self._requests:
+            return True
+        self._requests[key] = None
+        if len(self._requests) > _MAX_CONVERSATIONS:
+            del self._requests[next(iter(self._requests))]
+        return False
 
     def find(self, connection: HasTwins, response: Message) -> None:
         """Takes the InitConnect response of a connection; lets it be compared with an earlier one that has the same."""
@@ -94,12 +110,9 @@ class TwinFinder:
             if len(self._first) > _MAX_CONVERSATIONS:
                 del self._first[next(iter(self._first))]
             return
-        twins = Twins(first.info.ordinal, connection.info.ordinal, response.conn_id)
-        twins.check(first.info.ordinal, earlier)
-        twins.check(connection.info.ordinal, response)
+        twins = Twins(first.ordinal, connection.ordinal, response.conn_id)
+        twins.check(first.ordinal, earlier)
+        twins.check(connection.ordinal, response)
         first.twins = connection.twins = twins
         if len(self.found) < _MAX_NOTED:
             self.found.append(twins)
-
-
-_MAX_NOTED = 64

@@ -164,7 +164,7 @@ class Framer:
         if frame is not None and not frame.emitted:
             frame.keep_origin(self._buffer)
             if frame.certain:
-                self._emit_incomplete(frame, "gap")
+                self._emit_incomplete(frame, "unfinished")
         if frame is not None and not frame.certain:
             resync.count(frame.captured)
         if resync.active:

@@ -33,7 +33,7 @@ class FrameHandler(Protocol):
         """Emits a frame whose header has a wrong length; `body` is what stands before the next header."""
 
     def handle_incomplete(self, header: Header, arrival: Arrival, reason: str) -> None:
-        """Emits a message whose bytes are not all there."""
+        """Emits a message whose bytes are not all there; `reason` ``unfinished``: nothing is lost, the stream ends."""
 
     def handle_gap(self, size: int, reason: GapReason, arrival: Arrival) -> None:
         """Reports `size` bytes lost or skipped; `arrival` is the packet with which that became certain."""

@@ -177,7 +177,7 @@ def test_three_hundred_frames_in_one_segment() -> None:
 def test_the_end_in_the_middle_of_a_message() -> None:
     play = Play()
     assert play.feed(A + B[:60]) == ["1 verified"]
-    assert play.finish() == ["2 gap"]
+    assert play.finish() == ["2 unfinished"]
     assert play.frames == [(1,), (1,)]
 
 

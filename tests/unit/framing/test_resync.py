@@ -50,7 +50,7 @@ def test_a_message_that_quotes_and_is_cut_by_the_end() -> None:
     play = Play()
     quoting = message(2, body=bytes(100) + QUOTED + b"\xff" * 500)
     assert play.feed(A + quoting[:-400]) == ["1 verified"]
-    assert play.finish() == ["2 gap"]
+    assert play.finish() == ["2 unfinished"]
 
 
 def test_a_plausible_header_in_a_body_is_no_message() -> None:
