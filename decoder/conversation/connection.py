@@ -332,6 +332,8 @@ class Connection:
         shared.handle(Event.FINISH)
         for half in (self.server, self.client):  # the server's may hold the keys to the client's
             half.finish()
+        for half in self.halves if shared.confirmed else ():
+            half.framer.report_silent()
         self._emit_held()
         verifier = shared.verifier
         if verifier.log_exhausted:

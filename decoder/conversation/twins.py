@@ -89,7 +89,7 @@ class TwinFinder:
         """Those that were found, the first 64."""
 
     def is_repeated(self, request: Message) -> bool:
-        """Returns True if the same InitConnect request came before: only its response can tell a copy from a namesake."""
+        """Returns True if the same InitConnect request came before: its response tells a copy from a namesake."""
         key = request.header[4], request.header[6]
         if key in self._requests:
             return True

@@ -175,6 +175,10 @@ class Framer:
         self._frame = None
         self._update()
 
+    def report_silent(self) -> None:
+        """Reports, after the end, a stream in which no message was found."""
+        self._resync.report_silent()
+
     def drop_buffered(self) -> None:
         """Frees the buffer, at the cost of the message in it."""
         self._give_up_waiting()

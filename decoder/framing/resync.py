@@ -154,12 +154,14 @@ class Resynchronizer:
         self._passed += max(0, size)
 
     def finish(self) -> None:
-        """Ends the stream: reports what was skipped since the last message, or since the start."""
+        """Ends the stream: reports what was skipped since the last message."""
         if self.first_frame is not None:
             self._report("resync")
-        elif self._passed and self._handler.confirmed:
+
+    def report_silent(self) -> None:
+        """Reports, after the end, a stream in which no message was found, if any byte of it was seen."""
+        if self.first_frame is None and self._passed:
             self._report("mid-stream")
-        self._passed = 0
 
     def look(self, then: int) -> SyncPoint | None:
         """Looks at the bytes at hand; returns None if no header is found yet."""

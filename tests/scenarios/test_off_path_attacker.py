@@ -1,7 +1,7 @@
 """Random conversations with packets between them that an attacker or a broken middlebox sends.
 
-The attacker knows addresses and ports, sees no traffic, and guesses numbers: anywhere, or in the window.  The model knows
-what was really sent: all of it must come out, verified, on one connection, and nothing else may be verified.
+The attacker knows addresses and ports, sees no traffic, and guesses numbers: anywhere, or in the window.  The model
+knows what was really sent: all of it must come out, verified, in order, and nothing else may be verified.
 """
 
 from __future__ import annotations

@@ -254,7 +254,7 @@ def test_an_absurd_length_is_not_waited_for(length: int) -> None:
 
 
 def test_a_damaged_length_where_the_sha1_is_damaged_too() -> None:
-    """Nothing verifies where it ends; messages in a row, the first of which begins_at_first_byte a packet, outweigh it."""
+    """Nothing verifies where it ends; messages in a row, the first of which begins a packet, outweigh it."""
     play = Play()
     assert play.feed(A, with_flip(with_length(B, 5000), 20), C, D, E) == ["1 verified"]
     assert play.feed(message(6)) == ["2 cut short", "3 verified", "4 verified", "5 verified", "6 verified"]
