@@ -27,6 +27,9 @@ class Limits:
     """Out-of-order bytes kept for one direction of a connection while a hole is open."""
     reorder_packets: int = 128
     """Packets of a connection that may pass before a hole that the peer acknowledged counts as lost."""
+    max_wait_ns: int = 10_000_000_000
+    """Nanoseconds of capture clock after which a live source (`Decoder.tick`) gives up a hole or a held message: longer
+    than five retransmissions of TCP that begin after 0.2 s and double."""
     max_parsed: int = 256 * _MIB
     """Memory that a body may take once it is parsed (an estimate); one that would take more is not parsed."""
     max_depth: int = 100
@@ -42,7 +45,7 @@ class Limits:
     max_pending_requests: int = 4_096
     """Requests of a connection remembered while they wait for their answer."""
     max_resync_scan: int = 1 * _MIB
-    """Bytes of a stream searched for a first header before the stream counts as foreign."""
+    """Bytes of a stream searched for a first header before the stream counts as not OpenD."""
     max_fragments: int = 1_024
     """IP datagrams collected from fragments at once."""
     max_fragment_bytes: int = 16 * _MIB

@@ -16,7 +16,7 @@ from decoder.formatting.html import html_table
 from decoder.formatting.times import rfc3339
 from decoder.framing.header import FORMATS, Header
 from decoder.limits import Limits
-from decoder.vocabulary import HINTS
+from decoder.vocabulary import ENDS, HINTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +79,9 @@ class Message:
     """Nanoseconds from the completion of the request to that of this response."""
     error: dict[str, Any] | None = None
     """Error in the header of a WebSocket reply: ``{"code": …, "message": …}``."""
+    """Of a response: nanoseconds from the completion of its request to its own."""
+    copy: bool = False
+    """True if the same message came out before, on another connection that carries the same conversation."""
     _body: Body | None = None
     own_notes: list[str] | None = None
     """Notes on the message itself, listed before those on its body; None if there are none."""
@@ -234,6 +237,11 @@ class Message:
     @property
     def hint(self) -> str | None:
         """Cause and next step for `reason`, in one line."""
+        """One line on what to do about `reason`."""
+        if self.reason == "gap":
+            for note in self.own_notes or ():
+                if note in ENDS:
+                    return ENDS[note]
         return None if self.reason is None else HINTS[self.reason]
 
     # The body.

@@ -70,6 +70,7 @@ class Run:
             keys=self.keys,
             ports=options.ports,
             limits=options.limits,
+            dedup=options.dedup,
             on_connection=on_connection,
             on_retransmission=on_retransmission,
         )
@@ -148,7 +149,9 @@ class Run:
         for reason, n in not_verified.items():
             verdict = "failed" if reason == "sha1-mismatch" else "unverified"
             say(f"{n} {verdict} ({reason}): {HINTS[reason]}")
-        _say_some([f"{pair}: no message header found, so this is not a gateway's traffic" for pair in summary.foreign])
+        _say_some(
+            [f"{pair}: no message header found, so this is not a gateway's traffic" for pair in summary.not_opend]
+        )
         if self.interrupted:
             return EXIT_INTERRUPTED
         if self._unreadable or empty:
@@ -174,10 +177,10 @@ class Run:
         if self._unreadable == len(self.readers):
             return
         ports = self._options.ports
-        place = "" if ports == "auto" else f" on port {', '.join(map(str, ports))}"
+        place = "" if "auto" in ports else f" on port {', '.join(map(str, ports))}"
         say(f"no gateway traffic{place} in {counted(self.summary.packets, 'packet')}")
         self._name_ports()
-        if not self.summary.header_ports and ports != "auto" and not self.summary.foreign:
+        if not self.summary.header_ports and "auto" not in ports and not self.summary.not_opend:
             say("if the gateway listens on another port (api_port in its settings), give --port N or --port auto")
 
     def _name_ports(self) -> None:

@@ -1,10 +1,12 @@
-"""What comes out of a decoder: messages and gaps, what is known of each connection, and a summary."""
+"""Defines what a decoder reports: its results, the facts about each connection, and a summary."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from decoder.conversation.twins import TwinFinder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,54 +15,94 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_NOTED", "ConnectionInfo", "Results", "Summary"]
 
+Octets = bytes  # `ConnectionInfo` has a field named `bytes`
 MAX_NOTED = 64
 """Lines of one kind in a summary."""
 
 
-@dataclass
+@dataclass(slots=True)
 class ConnectionInfo:
-    """What is known of one connection as such; complete once the connection has ended."""
+    """Describes one TCP connection; complete when `Decoder` hands it to `on_connection`.
+
+    Every connection to a gateway port is reported, also one that never carried a message: refused, unanswered,
+    closed before a byte.
+    """
 
     ordinal: int
     client: str
     server: str
     first_ns: int
     last_ns: int
+    """Times of its first and last packet, in nanoseconds since 1970; the earliest and latest where the clock steps."""
     opened: bool = False
-    """Whether its SYN is in the capture."""
+    """True if a SYN of either end is in the capture."""
+    syn_seen: bool = False
+    """True if the client's SYN is in the capture."""
+    syn_ack_seen: bool = False
+    """True if the gateway's answer to it, SYN and ACK, is in the capture."""
     closed_by: str | None = None
     """``client`` or ``server``, whoever sent the first FIN or RST; None while open."""
     reset: bool = False
-    """Whether a RST ended it."""
+    """True if a RST ended it."""
     closed_ns: int | None = None
+    """Time of the packet with that FIN or RST."""
     closed_frame: int | None = None
-    """Number of the packet with that FIN or RST."""
-    foreign: bool = False
-    """Whether data but never a header was seen."""
+    """Number of that packet."""
+    confirmed: bool = False
+    """True if a message of the protocol was found on it."""
+    not_opend: bool = False
+    """True if data, but never a header, was seen."""
     sample_key: bool = False
-    """Whether the vendor's public sample key opens its InitConnect."""
+    """True if the vendor's public sample key opens its InitConnect."""
     bytes: dict[str, int] = field(default_factory=lambda: {"c2s": 0, "s2c": 0})
     """Bytes of each direction's stream, holes included."""
+    messages: dict[str, int] = field(default_factory=lambda: {"c2s": 0, "s2c": 0})
+    """Messages of each direction."""
+    first_bytes: dict[str, Octets] = field(default_factory=lambda: {"c2s": b"", "s2c": b""})
+    """First bytes (64 at most) of a direction in which no message was found: they tell HTTP, TLS, WebSocket apart."""
     retransmissions: dict[str, int] = field(default_factory=lambda: {"c2s": 0, "s2c": 0})
     """Packets of each direction all of whose payload had been captured before."""
+    out_of_window: int = 0
+    """Packets with its addresses and ports that belong to no place of its streams: stray, forged or damaged."""
+    copy_of: int | None = None
+    """Ordinal of the connection that carries the same conversation (proxy, DNAT, two capture points), if one does."""
+
+    @property
+    def refused(self) -> bool:
+        """True if the gateway's host answered the SYN with a RST: nothing listens on the port."""
+        return self.syn_seen and not self.syn_ack_seen and self.reset and self.closed_by == "server" and self.silent
+
+    @property
+    def unanswered(self) -> bool:
+        """True if nothing ever answered the client's SYN."""
+        return self.syn_seen and not self.syn_ack_seen and self.closed_by != "server" and self.silent
+
+    @property
+    def silent(self) -> bool:
+        """True if neither end sent a byte."""
+        return not any(self.bytes.values())
 
 
 @dataclass
 class Results:
-    """Where the messages and gaps of all connections come out, in the order of the records."""
+    """Collects the messages and gaps of all connections, in the order of the records."""
 
     items: list[Message | Gap] = field(default_factory=list)
-    """What came out and was not fetched yet."""
+    """Those that came out and were not fetched yet."""
     messages: int = 0
     """Messages so far: the number of the last one."""
     reasons: Counter[str] = field(default_factory=Counter)
-    """Those that are not verified, by reason."""
+    """Messages that are not verified, by reason."""
     gaps: Counter[str] = field(default_factory=Counter)
     """Gaps, by reason."""
     on_retransmission: Callable[[int], None] | None = None
-    """Who is told the number of each packet that brings nothing new."""
+    """Called with the number of each packet that brings nothing new."""
     limits_hit: set[str] = field(default_factory=set)
     """Limits of a connection that were hit: a line for the summary each."""
+    dedup: bool = False
+    """True if copies of messages do not come out."""
+    twin_finder: TwinFinder = field(default_factory=TwinFinder)
+    """Finds connections that carry the same conversation."""
 
 
 @dataclass
@@ -80,10 +122,16 @@ class Summary:
     """Connections that spoke the protocol."""
     verdicts: Counter[str] = field(default_factory=Counter)
     """Messages by reason, or ``verified``."""
-    foreign: list[str] = field(default_factory=list)
+    not_opend: list[str] = field(default_factory=list)
     """Connections on a gateway port that spoke something else, as ``client > server``."""
     header_ports: Counter[int] = field(default_factory=Counter)
     """Other ports on which segments began with a plausible header."""
+    clock_steps: int = 0
+    """Packets whose time lies before that of the packet before them."""
+    largest_step_ns: int = 0
+    """The largest of these steps back, in nanoseconds."""
+    step_packet: int = 0
+    """Number of the packet with the largest step."""
     reports: list[str] = field(default_factory=list)
     """Limits that were hit and other things that concern the whole capture; a line each, no line twice."""
 

@@ -42,6 +42,7 @@ class BodyVerifier:
         "clear_seen",
         "conn_id",
         "decrypt",
+        "earlier_keys",
         "encryption",
         "keys",
         "log_exhausted",
@@ -65,6 +66,8 @@ class BodyVerifier:
         """Names of the encryption that `decrypt` undoes."""
         self.keys: deque[SessionKey] = deque(maxlen=_MAX_KEYS)
         """Session keys of the connection, the last successful one first."""
+        self.earlier_keys: tuple[SessionKey, ...] = ()
+        """Keys of the connection before that between the same ends; tried like those of a key log."""
         self.conn_id: str | None = None
         """connID from InitConnect or the key log, as text."""
         self.clear_seen = False
@@ -203,6 +206,11 @@ class BodyVerifier:
         for candidate in self._candidates(body, digest):
             if sha1(candidate[0]).digest() == digest:
                 return candidate
+        for key in () if self.keys else self.earlier_keys:
+            for mode in MODES:
+                plain = key.decryptor(mode)(body)
+                if plain is not None and sha1(plain).digest() == digest:
+                    return plain, mode, key
         log = self._keyring.log
         if len(log) > self._log_trials:
             self.log_exhausted = True
@@ -262,6 +270,11 @@ class BodyVerifier:
         if not self.clear_seen and not self.keys:
             return "handshake-missing"  # all of it, or the response, which has the keys
         return None
+
+    @property
+    def known_keys(self) -> tuple[SessionKey, ...]:
+        """Keys of this connection, or of the one before it if it has none."""
+        return tuple(self.keys) or self.earlier_keys
 
     @property
     def nothing_decrypted(self) -> bool:

@@ -81,7 +81,7 @@ class Analyser:
             connection = self._connections.pop(info.ordinal, None)
             if connection is not None:
                 connection.end(info, info.last_ns)
-            elif info.foreign:
+            elif info.not_opend:
                 self._report_foreign(info)
 
     def finish(self) -> list[Finding]:

@@ -92,7 +92,7 @@ class Annotator:
 
     def connection_ended(self, info: ConnectionInfo) -> None:
         """A connection ended."""
-        if self._where is None and info.closed_frame is not None and not info.foreign:
+        if self._where is None and info.closed_frame is not None and not info.not_opend:
             who = "gateway" if info.closed_by == "server" else "client"
             how = " with a reset" if info.reset else ""
             self._put(info.closed_frame, f"OpenD: the {who} closes connection {info.ordinal}{how}")

@@ -89,12 +89,12 @@ def check(data: bytes) -> None:
         items += decoder.feed(packet[: len(packet) - segment.cut], START_NS + number * STEP_NS, 1, len(packet), number)
         check_memory(decoder, len(packet))
     items += decoder.flush()
-    assert decoder._buffered == 0
-    assert not decoder._sides
+    assert decoder._table.buffered == 0
+    assert not decoder._table.entries
     summary = decoder.summary
     assert summary.packets == len(capture.segments)
     assert summary.messages + summary.gaps == len(items)
-    assert all(line.isprintable() for line in (*summary.reports, *summary.foreign))
+    assert all(line.isprintable() for line in (*summary.reports, *summary.not_opend))
     check_messages(items, len(capture.segments))
     if capture.honest and not options & 0x80:  # on unknown ports the flags decide which side is the gateway
         _check_sent(items, capture.conversation)

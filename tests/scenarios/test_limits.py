@@ -142,7 +142,7 @@ CASES: dict[str, tuple[Callable[[], list[Segment]], Limits, list[str], str]] = {
         "",
     ),
 }
-ELSEWHERE = {"max_text", "max_fragments", "max_fragment_bytes", "max_keylog_tries"}
+ELSEWHERE = {"max_text", "max_fragments", "max_fragment_bytes", "max_keylog_tries", "max_wait_ns"}
 
 
 def told(decoded: Decoded) -> list[str]:

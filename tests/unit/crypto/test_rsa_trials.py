@@ -14,7 +14,7 @@ from tests.support.exchange import Exchange, decode, frame, init_request, init_r
 
 RIGHT = rsa_key(512)
 WRONG = [rsa_key(512, seed) for seed in range(1, 80)]
-FAILED = "too many RSA keys failed on InitConnect messages; not every key was tried on each"
+FAILED = "too many RSA keys failed on InitConnect; not every key was tried on each message"
 
 
 def logins(count: int, keys: KeyRing, limits: Limits | None = None) -> tuple[list[Message], list[str]]:

@@ -760,4 +760,4 @@ def test_a_first_init_connect_with_a_wrong_sha1_is_no_foreign_traffic(encrypted:
             assert told(messages) == [(1001, encryption, "failed", "sha1-mismatch")]
             assert messages[0].body is not None
             assert messages[0].body["c2s"]["clientID"] == "test"
-            assert (gaps, decoder.summary.foreign) == ([], [])
+            assert (gaps, decoder.summary.not_opend) == ([], [])
