@@ -140,6 +140,7 @@ class Message:
             self.request,
             self.latency_ns,
             self.error,
+            self.copy,
         )
 
     # Keys of the contract that are computed on access.
@@ -237,7 +238,6 @@ class Message:
     @property
     def hint(self) -> str | None:
         """Cause and next step for `reason`, in one line."""
-        """One line on what to do about `reason`."""
         if self.reason == "gap":
             for note in self.own_notes or ():
                 if note in ENDS:
@@ -377,7 +377,7 @@ class Message:
 
 def _restored(*state: Any) -> Message:
     message = Message(*state[:11])
-    message.number, message.ordinal, message.request, message.latency_ns, message.error = state[11:]
+    message.number, message.ordinal, message.request, message.latency_ns, message.error, message.copy = state[11:]
     return message
 
 
