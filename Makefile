@@ -3,6 +3,8 @@
 #   make demo     install the package and decode a recorded, encrypted session
 #   make check    lint, types and imports: less than a minute
 #   make test     install the test tools, make check, and run every test
+#   make cover    run every test and list the lines and branches that none reaches
+#   make dist     build the wheel and the sdist into dist/ and check them as PyPI does
 #   make format   put the sources into the shape that make test asks for
 #   make schema   compile the .proto files after an edit
 #   make docs     build the documentation as a web site: build/docs/index.html
@@ -23,7 +25,7 @@ BIN := $(VENV)/bin
 endif
 RUN := $(BIN)/python -m
 
-.PHONY: help demo check test format schema docs docs-output man bench fuzz clean
+.PHONY: help demo check test cover dist format schema docs docs-output man bench fuzz clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -75,6 +77,21 @@ test: check
 	@echo "== pytest: the tests (a test that needs tshark or tcpdump is skipped where they are not installed)"
 	@$(RUN) pytest $(PYTEST_ARGS)
 
+cover: $(VENV)/tools
+	@$(RUN) pytest $(PYTEST_ARGS) --cov --cov-report=term
+
+$(VENV)/dist-tools: $(VENV)/installed
+	@echo "== Install build and twine into $(VENV)"
+	@$(RUN) pip install -q --disable-pip-version-check -e '.[dist]'
+	@touch $@
+
+dist: $(VENV)/dist-tools
+	@rm -rf dist build
+	@$(RUN) build --outdir dist > build.log 2>&1 || { cat build.log; exit 1; }
+	@! grep -n "is absent from\|Warning:" build.log
+	@rm -f build.log
+	@$(RUN) twine check --strict dist/*
+
 format: $(VENV)/tools
 	@$(RUN) ruff check --fix
 	@$(RUN) ruff format
@@ -109,4 +126,4 @@ fuzz: $(VENV)/fuzz-tools
 	@$(RUN) tests.fuzz $(FUZZ_ARGS)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build build.log dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -59,7 +59,7 @@ class Filter(Protocol):
 class Options:
     """Holds the common options, checked."""
 
-    ports: tuple[int, ...] | Literal["auto"]
+    ports: tuple[int | str, ...] | Literal["auto"]
     rsa_keys: tuple[str, ...]
     keylogs: tuple[str, ...]
     show_secrets: bool
@@ -68,6 +68,8 @@ class Options:
     strict: bool
     limits: Limits
     color: Color
+    dedup: bool = False
+    """True if a conversation that is seen on two address pairs counts once."""
     utc: bool = False
     """True if times for people are in UTC instead of local time."""
 
@@ -215,6 +217,9 @@ _OPTIONS = {
         type=Size(),
         help="Bytes that all connections together may buffer, e.g. 200M (default 256M).",
     ),
+    "dedup": click.option(
+        "--dedup", is_flag=True, help="Count a conversation once that is seen on two address pairs (a proxy, DNAT)."
+    ),
     "color": color_option,
 }
 
@@ -254,7 +259,7 @@ def _checked(values: dict[str, Any]) -> Options:
     if values["max_memory"] is not None:
         limits = limits.with_memory(values["max_memory"])
     return Options(
-        ports="auto" if "auto" in ports else ports or (11111,),
+        ports="auto" if set(ports) == {"auto"} else ports or (11111,),
         rsa_keys=values["rsa_keys"],
         keylogs=values["keylogs"],
         show_secrets=bool(values["show_secrets"]),
@@ -262,6 +267,7 @@ def _checked(values: dict[str, Any]) -> Options:
         strict=bool(values["strict"]),
         limits=limits,
         color=values["color"] or "auto",
+        dedup=bool(values["dedup"]),
         utc=utc,
     )
 

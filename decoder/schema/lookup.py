@@ -23,7 +23,7 @@ MOST_CANDIDATES = 20
 
 
 def tables_for(name: str) -> list[Table]:
-    """Return the tables that describe the thing called `name`; capitals do not matter.
+    """Returns the tables that describe the thing called `name`; capitals do not matter.
 
     `name` is a protocol's id or name (also a former one), a package, or a message or enum, in full or
     without its package.  Raises SchemaError, with candidates, if nothing or several things have that name.

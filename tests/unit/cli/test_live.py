@@ -244,7 +244,7 @@ def test_a_closed_pipe_ends_it_silently(tmp_path: Path) -> None:
 
 
 def test_a_second_interrupt_is_not_caught() -> None:
-    interrupt = run_module.Interrupt()
+    interrupt = run_module.Interrupt()  # type: ignore[attr-defined]
     interrupt._handle(signal.SIGINT, None)
     assert interrupt.seen
     with pytest.raises(KeyboardInterrupt):
@@ -252,7 +252,7 @@ def test_a_second_interrupt_is_not_caught() -> None:
 
 
 def test_waiting_for_input_is_broken_off() -> None:
-    interrupt = run_module.Interrupt()
+    interrupt = run_module.Interrupt()  # type: ignore[attr-defined]
 
     def batches() -> Iterator[list[Any]]:
         yield []
@@ -334,7 +334,7 @@ def test_sizes(text: str, size: int) -> None:
 
 
 def test_connections_are_told_when_they_end() -> None:
-    ended = []
+    ended: list[object] = []
     run = Run([str(PLAIN)], options(), on_connection=ended.append)
     for _ in run.records():
         pass

@@ -236,7 +236,7 @@ def test_no_output_shows_a_secret(recording: str, form: str) -> None:
         if fields.get(key)
     }
     assert secrets
-    arguments = ("decode", CAPTURES / recording, "--rsa-key", DEMO_KEY, *FORMATS[form])
+    arguments: tuple[str | Path, ...] = ("decode", CAPTURES / recording, "--rsa-key", DEMO_KEY, *FORMATS[form])
     hidden, shown = opendump(*arguments), opendump(*arguments, "--show-secrets")
     for secret in secrets:
         assert secret not in hidden.out + hidden.err
