@@ -295,10 +295,6 @@ class ConnectionTable:
             if end in self._syns:
                 same = True
                 earlier.append((end == key, self._syns.pop(end)[1]))
-        for forward, each in earlier:
-            if each.flags & SYN:  # who sends the SYN without ACK is the client
-                to_gateway = (forward == same) != bool(each.flags & ACK)
-                break
         first = earlier[0][1] if earlier else segment
         entry = self._open(key, to_gateway, first, None if known is None else known.ordinal)
         for forward, each in earlier:
