@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from decoder.conversation.half_connection import NEAR, HalfConnection, new_message
 from decoder.conversation.hold_queue import HoldQueue, Item, PendingMessage, requests_to_come
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from decoder.conversation.twins import Twins
     from decoder.crypto.keyring import KeyRing
     from decoder.limits import Limits
-    from decoder.vocabulary import Arrival
+    from decoder.vocabulary import Arrival, Direction
 
 __all__ = ["Connection"]
 
 _SYN_DATA = 64 * 1024
 """Bytes by which the answer to a SYN may acknowledge more than the SYN: more than the payload of any SYN."""
+_MAX_DEFERRED = 16
+"""Messages for which a repeated InitConnect request waits, to be recognized as a copy by its response."""
 _MAX_OUT_OF_WINDOW = 8
 """Segments kept that may be the first of a later connection; the oldest is dropped for a new one."""
 
@@ -207,7 +209,10 @@ class Connection:
             for item in items:
                 if not (waits or len(hold) or isinstance(item, PendingMessage) or self._defers(item)):
                     self._emit(item)
-                elif not hold.add(item):
+                elif hold.add(item):
+                    if self._defers_request and self.twins is None and _is_handshake(item, "s2c"):
+                        self.results.twin_finder.find(self, item)
+                else:
                     self.results.limits_hit.add(
                         "too many messages waited for an InitConnect response; not all of them could be opened"
                     )
@@ -219,7 +224,7 @@ class Connection:
                         half.framer.resume(give_up=False)
         if not len(hold) or (hold.pending and shared.may_hold) or any(half.waits for half in self.halves):
             return
-        if self._defers_request and not shared.answered:
+        if self._defers_request and self.twins is None and len(hold) < _MAX_DEFERRED:
             return
         self._emit_held()
 
@@ -286,13 +291,9 @@ class Connection:
     def _without_copied_request(self, items: list[Item]) -> list[Item]:
         """Drops the InitConnect request that waited, if the response shows that it is a copy."""
         self._defers_request = False
-        handshake = [item for item in items if isinstance(item, Message) and item.header[1] == INIT_CONNECT]
-        for message in handshake:
-            if message.direction == "s2c" and self.twins is None:
-                self.results.twin_finder.find(self, message)
         if self.twins is None:
             return items
-        return [item for item in items if item not in handshake or item.flow.direction == "s2c"]
+        return [item for item in items if not _is_handshake(item, "c2s")]
 
     def _verified(self, pending: PendingMessage) -> Message:
         flow, header, body, arrival, notes = pending
@@ -375,6 +376,11 @@ class Connection:
         self.released = True
         for half in self.halves:
             half.release()
+
+
+def _is_handshake(item: Item, direction: Direction) -> TypeGuard[Message]:
+    """Returns True if an item is the InitConnect message of a direction."""
+    return isinstance(item, Message) and item.header[1] == INIT_CONNECT and item.direction == direction
 
 
 def _agree(half: HalfConnection, segment: Segment, other_half: HalfConnection, other: Segment) -> bool:

@@ -30,7 +30,7 @@ class PendingMessage(NamedTuple):
 
 
 Item = Message | Gap | PendingMessage
-"""What comes out of a direction."""
+"""A message or gap that a direction emits, or a message that waits for its key."""
 
 
 class HoldQueue:

@@ -37,33 +37,35 @@ class Pairing:
             results.reasons[message.reason or message.verdict] += 1
         if message.kind != "push":
             key = (message.header[1], message.header[4])
-            if message.kind == "response":
-                self._pair(message, key, client)
+            if message.kind == "request":
+                self._requests[key] = message.number, message.time_ns
+                if self._early or len(self._requests) > self._limits.max_pending_requests:
+                    self._check_request(message, key)
             else:
-                self._remember(message, key)
+                request = self._requests.pop(key, None)
+                if request is None:
+                    self._note_early(message, key, client)
+                else:
+                    message.request, request_ns = request
+                    if message.time_ns >= request_ns:
+                        message.latency_ns = message.time_ns - request_ns
+                    else:
+                        message.add_note("clock-stepped-back")
         results.items.append(message)
 
-    def _pair(self, message: Message, key: tuple[int, int], client: HalfConnection) -> None:
-        request = self._requests.pop(key, None)
-        if request is None:
-            # Packets overtook each other, or the request is not in the capture.
-            self._early[key] = None
-            if len(self._early) > self._limits.max_pending_requests:
-                del self._early[next(iter(self._early))]
-            if client.awaits(*key):
-                message.add_note("request-later")
-            return
-        message.request, request_ns = request
-        if message.time_ns < request_ns:
-            message.add_note("clock-stepped-back")
-        else:
-            message.latency_ns = message.time_ns - request_ns
+    def _note_early(self, message: Message, key: tuple[int, int], client: HalfConnection) -> None:
+        """Remembers a response without request: packets overtook each other, or it is not in the capture."""
+        self._early[key] = None
+        if len(self._early) > self._limits.max_pending_requests:
+            del self._early[next(iter(self._early))]
+        if client.awaits(*key):
+            message.add_note("request-later")
 
-    def _remember(self, message: Message, key: tuple[int, int]) -> None:
+    def _check_request(self, message: Message, key: tuple[int, int]) -> None:
+        """Notes that the response of a request came before it; forgets the oldest request if there are too many."""
         if key in self._early:
             del self._early[key]
             message.add_note("request-later")
-        self._requests[key] = (message.number, message.time_ns)
         if len(self._requests) > self._limits.max_pending_requests:
             del self._requests[next(iter(self._requests))]
             self._results.limits_hit.add("too many requests without an answer at once; the oldest were forgotten")

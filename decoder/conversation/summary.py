@@ -107,7 +107,7 @@ class Results:
 
 @dataclass
 class Summary:
-    """What was seen as a whole; counters, and lines for people."""
+    """Counts what was seen, and has lines for people."""
 
     packets: int = 0
     first_ns: int | None = None

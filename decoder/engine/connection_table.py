@@ -31,6 +31,8 @@ __all__ = ["CONNECTION_COST", "ConnectionTable"]
 
 CONNECTION_COST = 9 * 1024
 """Bytes of memory that a connection takes beside what it buffers (measured: tests/scenarios/test_memory.py)."""
+_UNCOUNTED = 64
+"""Connections that a limit of any size allows: their fixed memory is not counted."""
 _MAX_CLOSED = 1024
 """Closed connections that are kept, for data that continues and for late retransmissions."""
 _MAX_PORTS = 4096
@@ -74,6 +76,7 @@ class ConnectionTable:
         self._summary = summary
         self._on_connection = on_connection
         self._ordinals = 0
+        self._current: Connection | None = None  # the one whose segment is handled: it is not ended meanwhile
         self._half_open: dict[bytes, HalfOpen] = {}
         self._older: dict[bytes, Entry] = {}  # the connection before that between the same ends
         self._closed: deque[tuple[bytes, Connection]] = deque()
@@ -97,6 +100,7 @@ class ConnectionTable:
 
     def _deliver(self, key: bytes, entry: Entry, segment: Segment) -> None:
         connection, half = entry
+        self._current = connection
         if segment.flags & ACK:
             half.acknowledge(segment.seq, segment.ack)
         connection.handle(half, segment)
@@ -154,7 +158,8 @@ class ConnectionTable:
             self._check_limit()
 
     def _check_limit(self) -> None:
-        fixed = CONNECTION_COST * len(self.entries) // 2 + HALF_OPEN_COST * len(self._half_open)
+        connections = (len(self.entries) + len(self._older)) // 2
+        fixed = CONNECTION_COST * max(0, connections - _UNCOUNTED) + HALF_OPEN_COST * len(self._half_open)
         if self.buffered + fixed > self._limits.max_memory:
             self._make_room(fixed)
 
@@ -179,9 +184,9 @@ class ConnectionTable:
     def _evict(self) -> None:
         """Makes room for new connections: ends a tenth of them, those that were silent longest."""
         self._summary.report(_TOO_MANY)
-        keys = {connection: key for key, (connection, _) in self.entries.items()}
+        keys = {connection: key for key, (connection, _) in self.entries.items() if connection is not self._current}
         quiet = sorted(keys, key=lambda connection: connection.last_ns)
-        for connection in quiet[: max(1, len(quiet) // 10)]:
+        for connection in quiet[: len(quiet) // 10 + 1]:
             self._retire(keys[connection], connection)
         self._evict_half_open()
 
@@ -290,10 +295,6 @@ class ConnectionTable:
             if end in self._syns:
                 same = True
                 earlier.append((end == key, self._syns.pop(end)[1]))
-        for forward, each in earlier:
-            if each.flags & SYN:  # who sends the SYN without ACK is the client
-                to_gateway = (forward == same) != bool(each.flags & ACK)
-                break
         first = earlier[0][1] if earlier else segment
         entry = self._open(key, to_gateway, first, None if known is None else known.ordinal)
         for forward, each in earlier:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ANY_LENGTH", "END", "HOLE", "MANY", "MAX_HASHED", "MORE", "PendingFrame", "Trial"]
 
 MORE, HOLE, END = 0, 1, 2
-"""What comes after the bytes at hand: more bytes, a hole, or the end of the stream."""
+"""Followed by more bytes, by a hole, or by the end of the stream: the bytes at hand."""
 ANY_LENGTH = 0xFFFFFFFF
 MAX_HASHED = 64 * 1024 * 1024
 """Bytes that may be hashed beyond 8 for each byte that arrives: two messages of the greatest length waited for."""
