@@ -162,7 +162,7 @@ def held_back() -> Exchange:
 def test_interrupted_it_prints_what_is_complete_and_what_was_held(live: Live) -> None:
     live.feed(PCAP_HEADER)
     live.feed(b"".join(record(*packet) for packet in in_clear(1).packets))
-    assert [live.line().split()[4] for _ in range(4)] == ["InitConnect", "InitConnect", "KeepAlive", "KeepAlive"]
+    assert [live.line().split()[5] for _ in range(4)] == ["InitConnect", "InitConnect", "KeepAlive", "KeepAlive"]
     live.feed(b"".join(record(data, time_ns + 10**9) for data, time_ns in other_port(held_back(), 50113)))
     assert " InitConnect " in live.line()
     live.process.send_signal(signal.SIGINT)
