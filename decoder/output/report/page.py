@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["page"]
 
 _DAY = 86_400 * 1_000_000_000
-_MAX_MESSAGES = 800 * 1024
-"""Bytes of the section of messages; what would not fit is not shown, nor linked to."""
+_MAX_PAGE = 1_950_000
+"""Bytes of the page."""
+_MESSAGES = (900 * 1024, 300 * 1024)
+"""Bytes of the section of messages; what would not fit is not shown, nor linked to.  The second is for a page that
+would be too large: all other sections together have a bound of 1.6 MB."""
 _OVERHEAD = 300
 """Bytes of markup around one message."""
 _TOP_OUTLIERS = 10
@@ -55,9 +58,14 @@ def page(data: ReportData, *, utc: bool) -> bytes:
             tag("style", Markup(style)),
         )
     )
-    body = joined((SHAPES, *_body(data, names, utc), tag("script", Markup(script))))
-    document = f"<!DOCTYPE html>\n{tag('html', tag('head', head), tag('body', body), lang='en')}\n"
-    return document.encode("utf-8", "backslashreplace")
+    document = b""
+    for room in _MESSAGES:
+        body = joined((SHAPES, *_body(data, names, utc, room), tag("script", Markup(script))))
+        written = f"<!DOCTYPE html>\n{tag('html', tag('head', head), tag('body', body), lang='en')}\n"
+        document = written.encode("utf-8", "backslashreplace")
+        if len(document) <= _MAX_PAGE:
+            break
+    return document
 
 
 @cache
@@ -65,11 +73,11 @@ def _resource(name: str) -> str:
     return files("decoder.output.report").joinpath(name).read_text("utf-8")
 
 
-def _body(data: ReportData, names: Sequence[str], utc: bool) -> Iterator[Markup]:
+def _body(data: ReportData, names: Sequence[str], utc: bool, room: int) -> Iterator[Markup]:
     first_ns, last_ns = data.first_ns or 0, data.last_ns or 0
     clock = Clock(utc=utc, dates=last_ns - first_ns > _DAY)
     scale = TimeScale(first_ns, last_ns, clock)
-    lines = _messages(data)
+    lines = _messages(data, room)
     known = frozenset(lines)
     figures = data.figures
     yield _header(data, names, clock, known)
@@ -134,23 +142,30 @@ def _outliers(worst: Sequence[Outlier], known: frozenset[int], clock: Clock) -> 
     return tag("details", tag("summary", f"the {len(rows)} slowest"), tag("ol", *rows))
 
 
-def _messages(data: ReportData) -> dict[int, tuple[Line, list[str] | None]]:
-    """Returns the messages that the page shows, by number: named by findings and orders first, then the slowest."""
+def _messages(data: ReportData, room: int) -> dict[int, tuple[Line, list[str] | None]]:
+    """Returns the messages that the page shows, by number: named by findings and orders first, then the slowest.
+
+    :param room: bytes that they may take
+    """
     chosen: dict[int, tuple[Line, list[str] | None]] = {}
-    room = _MAX_MESSAGES
     for line, fields in data.book.kept.values():
-        room -= _OVERHEAD + len(line.text.encode()) + sum(len(each.encode()) + 1 for each in fields)
+        room -= _OVERHEAD + _size(line.text) + sum(_size(each) + 1 for each in fields)
         if room < 0:
             break
         chosen[line.number] = line, fields
     for outlier in (*data.slowest, *data.latest):
         if outlier.number in chosen:
             continue
-        room -= _OVERHEAD + len(outlier.line.text.encode())
+        room -= _OVERHEAD + _size(outlier.line.text)
         if room < 0:
             break
         chosen[outlier.number] = outlier.line, None
     return dict(sorted(chosen.items()))
+
+
+def _size(words: str) -> int:
+    """Returns the bytes of a text once it is escaped."""
+    return len(text(words).encode())
 
 
 def _message_section(data: ReportData, lines: dict[int, tuple[Line, list[str] | None]]) -> Markup | None:

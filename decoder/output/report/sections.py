@@ -23,7 +23,11 @@ _SHOWN_FINDINGS = 20
 _SHOWN_OF_CODE = 3
 _MAX_FINDINGS = 500
 """Findings in the page, folded ones among them."""
-_MAX_ORDERS = 60
+_MAX_FINDINGS_SIZE = 200 * 1024
+"""Bytes of all findings together."""
+_MAX_MARKS = 40
+"""Findings marked on one connection."""
+_MAX_ORDERS = 40
 """Orders drawn as a line; all are in the table."""
 _MAX_LANES = 30
 _MESSAGE = re.compile(r"\bmessage (\d+)")
@@ -47,21 +51,23 @@ def findings(rows: Sequence[dict[str, Any]], known: frozenset[int], clock: Clock
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: SEVERITIES.index(row["severity"])):
         groups.setdefault((row["severity"], row["code"]), []).append(row)
-    shown, room = 0, _MAX_FINDINGS
+    shown, left, size = 0, len(rows), 0
     open_groups: list[Markup] = []
     folded: list[Markup] = []
     for (severity, code), group in groups.items():
+        kept = group[: max(0, _MAX_FINDINGS - len(rows) + left)]
+        if not kept or size > _MAX_FINDINGS_SIZE:
+            break
         visible = _SHOWN_OF_CODE if shown < _SHOWN_FINDINGS else 0
         visible = min(visible, _SHOWN_FINDINGS - shown)
-        kept = group[:room]
-        room -= len(kept)
         written = _group(severity, code, group, kept, max(visible, 1), known, clock)
         (open_groups if visible else folded).append(written)
         shown += min(visible, len(group))
+        left -= len(kept)
+        size += len(written)
     if folded:
         open_groups.append(tag("details", tag("summary", f"{len(folded)} more kinds of findings"), *folded))
-    left = sum(map(len, groups.values())) - _MAX_FINDINGS
-    if left > 0:
+    if left:
         open_groups.append(tag("p", f"{left:,} further findings are left out: `opendump stats` lists them."))
     return joined(open_groups)
 
@@ -258,11 +264,10 @@ def _lane(
     track.line(start, end, "life lane-line")
     for time_ns in lane.gaps:
         track.mark(scale.percent(time_ns), "gap", "bytes missing")
-    for finding in list(marks)[:100]:
+    for finding in list(marks)[:_MAX_MARKS]:
         number = finding["message"]
-        title = f"{finding['code']}: {finding['text']}"[:MAX_TEXT]
         place = scale.percent(record_ns(finding["time"]))
-        track.mark(place, finding["severity"], title, number if number in known else None)
+        track.mark(place, finding["severity"], finding["code"], number if number in known else None)
     for time_ns in lane.logins:
         track.mark(scale.percent(time_ns), "login", "login")
     if info is not None and info.closed_ns is not None:

@@ -168,7 +168,7 @@ def test_interrupted_it_prints_what_is_complete_and_what_was_held(live: Live) ->
     live.process.send_signal(signal.SIGINT)
     code, out, err = live.end()
     assert code == 130
-    assert [line.split()[4] for line in out.splitlines()] == ["KeepAlive", "KeepAlive"]
+    assert [line.split()[5] for line in out.splitlines()] == ["KeepAlive", "KeepAlive"]
     assert "opendump: interrupted; 7 messages on 2 connections, 4 verified" in err
 
 
