@@ -5,7 +5,8 @@
 ...     print(message.time, message.direction, message.proto, message.body)
 
 `read` decodes capture files, `decode` Scapy packets, `Decoder` packets that come from anywhere else.  All give
-`Message` and `Gap` objects.  `OpenD` and `OpenDSession` are the Scapy layer and session; Scapy loads them with
+`Message` and `Gap` objects.  `orders` tells what became of every order, `stats` counts and judges.  `OpenD` and
+`OpenDSession` are the Scapy layer and session; Scapy loads them with
 ``conf.exts.load("scapy-opend"); load_contrib("opend")``.  What is raised on purpose is an `OpenDError`.
 
 Importing this package imports none of its modules: each name brings its own when it is first used, so that neither
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from decoder.message import Gap, Message
     from decoder.scapy.layer import OpenD
     from decoder.scapy.session import OpenDSession, decode
+    from decoder.statistics.answers import orders, stats
 
     __version__: str
 
@@ -44,8 +46,10 @@ __all__ = [
     "SchemaError",
     "__version__",
     "decode",
+    "orders",
     "read",
     "scapy_ext",
+    "stats",
 ]
 
 _DISTRIBUTION = "scapy-opend"
@@ -57,6 +61,7 @@ _HOMES = {
     "message": ("Gap", "Message"),
     "scapy.layer": ("OpenD",),
     "scapy.session": ("OpenDSession", "decode"),
+    "statistics.answers": ("orders", "stats"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -6,7 +6,7 @@ doubles.  Bar times (Qot_UpdateKL, Qot_UpdateRT) are no measure: the end of a ba
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from decoder.vocabulary import (
     QOT_UPDATE_BASIC_QOT,
@@ -33,12 +33,8 @@ TIMED_PUSHES = frozenset(
 _REALTIME = 1  # Qot_Common.PushDataType: neither back-fill after a lost link (2) nor the cached first push (3)
 
 
-class Lag(NamedTuple):
-    """One leg of one tick, quote or order."""
-
-    leg: Leg
-    lag_ns: int
-    """Nanoseconds; negative where the clocks differ by more than the way takes."""
+Lag = tuple[Leg, int]
+"""One leg of one tick, quote or order, and its nanoseconds: negative where the clocks differ by more than it takes."""
 
 
 def lags(proto_id: int, body: ProtobufMessage, time_ns: int) -> list[Lag]:
@@ -57,23 +53,23 @@ def lags(proto_id: int, body: ProtobufMessage, time_ns: int) -> list[Lag]:
                 continue
             exchange, received = _ns(tick.timestamp), _ns(tick.recvTime)
             if exchange and received:
-                found.append(Lag("exchange-opend", received - exchange))
+                found.append(("exchange-opend", received - exchange))
             if received:
-                found.append(Lag("opend-wire", time_ns - received))
+                found.append(("opend-wire", time_ns - received))
             if exchange:
-                found.append(Lag("exchange-wire", time_ns - exchange))
+                found.append(("exchange-wire", time_ns - exchange))
     elif proto_id == QOT_UPDATE_ORDER_BOOK:
         newest = max(_ns(s2c.svrRecvTimeBidTimestamp), _ns(s2c.svrRecvTimeAskTimestamp))
         if newest:
-            found.append(Lag("server-wire", time_ns - newest))
+            found.append(("server-wire", time_ns - newest))
     elif proto_id == QOT_UPDATE_BASIC_QOT:
         for quote in s2c.basicQotList:
             if quote.updateTimestamp:
-                found.append(Lag("exchange-wire", time_ns - _ns(quote.updateTimestamp)))
+                found.append(("exchange-wire", time_ns - _ns(quote.updateTimestamp)))
     else:
         seconds = s2c.order.updateTimestamp if proto_id == TRD_UPDATE_ORDER else s2c.orderFill.createTimestamp
         if seconds and seconds % 1:  # whole seconds: simulated, or a first push; too coarse to measure with
-            found.append(Lag("exchange-wire", time_ns - _ns(seconds)))
+            found.append(("exchange-wire", time_ns - _ns(seconds)))
     return found
 
 
@@ -81,10 +77,10 @@ def lag_ms(proto_id: int, body: ProtobufMessage | None, time_ns: int) -> float |
     """Returns how late a push is in milliseconds: its longest leg to the wire; None where no time field tells it."""
     if body is None or proto_id not in TIMED_PUSHES:
         return None
-    to_wire = [lag.lag_ns for lag in lags(proto_id, body, time_ns) if lag.leg != "exchange-opend"]
+    to_wire = [lag_ns for leg, lag_ns in lags(proto_id, body, time_ns) if leg != "exchange-opend"]
     return max(to_wire) / 1_000_000 if to_wire else None
 
 
 def _ns(seconds: float) -> int:
     """Returns a double in seconds as nanoseconds, to the microsecond; 0 for what is no time."""
-    return round(seconds * 1_000_000) * 1_000 if 0 < seconds < 1e11 else 0
+    return int(seconds * 1_000_000 + 0.5) * 1_000 if 0 < seconds < 1e11 else 0

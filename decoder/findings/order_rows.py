@@ -18,6 +18,7 @@ Outcome = Literal["filled", "partly-filled", "cancelled", "failed", "refused", "
 # Numbers of Trd_Common.OrderStatus (source: the schema).
 TIMED_OUT, FILLED_PART, FILLED_ALL, CANCELLED_PART, CANCELLED_ALL = 4, 10, 11, 14, 15
 SUBMIT_FAILED, FAILED, DISABLED, DELETED, FILL_CANCELLED = 3, 21, 22, 23, 24
+_SUBMITTED = 5
 CANCELLING = frozenset((12, 13))
 FINAL = frozenset((SUBMIT_FAILED, FILLED_ALL, CANCELLED_PART, CANCELLED_ALL, FAILED, DISABLED, DELETED, FILL_CANCELLED))
 """States after which nothing more is expected of an order."""
@@ -112,6 +113,8 @@ class State:
     price: float | None
     source: Literal["push", "list"]
     message: int
+    updated: float | None = None
+    """updateTimestamp of the order, in seconds since 1970: the broker's clock, whole seconds in places."""
 
     def record(self) -> dict[str, Any]:
         """Returns one object of the key ``states``."""
@@ -123,6 +126,16 @@ class State:
             "source": self.source,
             "message": self.message,
         }
+
+    def is_older(self, other: State) -> bool:
+        """Returns True if it must have been before `other`: by the broker's clock, else by what orders go through."""
+        if self.updated and other.updated and self.updated != other.updated:
+            return self.updated < other.updated
+        if self.qty != other.qty or self.price != other.price:
+            return False  # a change may have sent it back to the start
+        if self.filled_qty != other.filled_qty:
+            return self.filled_qty < other.filled_qty
+        return _rank(self.number) < _rank(other.number)
 
     def same(self, other: State) -> bool:
         """True if nothing that counts as a change differs."""
@@ -316,6 +329,13 @@ class Order:
             "messages": self.messages,
             "notes": self.notes,
         }
+
+
+def _rank(number: int) -> int:
+    """Returns how far a state is in the life of an order."""
+    if number in FINAL:
+        return 3
+    return 2 if number == FILLED_PART or number in CANCELLING else 1 if number == _SUBMITTED else 0
 
 
 def milliseconds(duration_ns: int | None) -> float | None:

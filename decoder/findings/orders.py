@@ -183,6 +183,12 @@ class OrderLedger:
         connection = self._connections[ordinal] = _Connection(time_ns)
         return connection
 
+    def connection_ended(self, ordinal: int, last_ns: int) -> None:
+        """Takes the end of a connection, or of what was seen of it, for a caller that adds only some messages."""
+        connection = self._connections.get(ordinal)
+        if connection is not None:
+            connection.last_ns = max(connection.last_ns, last_ns)
+
     # Requests
 
     def _request(self, message: Message, body: ProtobufMessage, connection: _Connection) -> bool:
@@ -289,6 +295,7 @@ class OrderLedger:
                 self._answered(asked, response, message.latency_ns)
             elif message.request is None:
                 self._early[flow.connection, proto_id, message.serial_no] = response
+                self._without_request(message, body, response)
             return True
         if body.retType != 0 or not body.HasField("s2c"):
             return False
@@ -304,6 +311,14 @@ class OrderLedger:
                 self._fill(header, told, message, pushed=False)
             return bool(body.s2c.orderFillList)
         return False
+
+    def _without_request(self, message: Message, body: Any, response: _Response) -> None:
+        """Takes a response whose request is not in the capture, or comes later: it names an order all the same."""
+        if response.ret == 0 and body.HasField("s2c"):
+            order = self._find(body.s2c.header, *response.ids, message)
+            if order is not None:
+                order.confirmed = True
+                self._touch(order, message)
 
     def _answered(
         self, asked: list[tuple[Order, Placed | Change]], response: _Response, latency_ns: int | None
@@ -355,8 +370,8 @@ class OrderLedger:
             return
         order.confirmed = True
         self._touch(order, message)
-        if source == "push" and order.first_push_ns is None:
-            order.first_push_ns = message.time_ns
+        if source == "push":
+            _note_push(order, message.time_ns)
         state = State(
             message.time_ns,
             told.orderStatus,
@@ -367,6 +382,7 @@ class OrderLedger:
             told.price if told.HasField("price") else None,
             source,
             message.number,
+            told.updateTimestamp or None,
         )
         if self._advance(order, state, message, asked_ns):
             _describe(order, told, header)
@@ -385,26 +401,32 @@ class OrderLedger:
         positions = self._positions.setdefault(id(order), {})
         start = positions.get(ordinal, -1)
         if states and start == len(states) - 1 and states[-1].same(state):
+            _tell_earlier(states[-1], state)
             return True  # by far the most: told again
         if asked_ns is not None:  # a list: of the time of its request at the earliest
             current = [place for place, known in enumerate(states) if known.time_ns <= asked_ns]
             start = min(start, (current[-1] if current else 0) - 1)
-        for place in range(start + 1, len(states)):
+        for place in range(max(start, 0), len(states)):
             if states[place].same(state):
                 if state.source == "push" or place > positions.get(ordinal, -1):
                     positions[ordinal] = place
+                _tell_earlier(states[place], state)
                 return place == len(states) - 1
-        if state.source == "list" and start < -1:
-            return False
         if len(states) >= _MAX_ENTRIES:
             order.add_note("limit")
             return False
-        before = states[-1] if states else None
-        told_before = ordinal in positions
-        states.append(state)
-        positions[ordinal] = len(states) - 1
+        told_before, place = ordinal in positions, len(states)
+        while place > start + 1 and place > 0 and state.is_older(states[place - 1]):
+            place -= 1  # the other connections have told more, but missed this one
+        before = states[place - 1] if place else None
+        if place < len(states):
+            for other, told in positions.items():
+                if told >= place:
+                    positions[other] = told + 1
+        states.insert(place, state)
+        positions[ordinal] = place
         working = self._open_orders[order.env, order.account]
-        if state.number in FINAL:
+        if states[-1].number in FINAL:
             working.pop(id(order), None)
         else:
             working[id(order)] = order
@@ -413,7 +435,7 @@ class OrderLedger:
                 change.effect = _effect(change, before, state)
         if before is not None and told_before and self._events is not None and _went_back(before, state):
             self._events.status_went_back(order, before, state, message)
-        return True
+        return place == len(states) - 1
 
     def _fill(self, header: Any, told: Any, message: Message, *, pushed: bool) -> None:
         order = self._find(header, told.orderID, told.orderIDEx, message)
@@ -421,8 +443,8 @@ class OrderLedger:
             return
         order.confirmed = True
         self._touch(order, message)
-        if pushed and order.first_push_ns is None:
-            order.first_push_ns = message.time_ns
+        if pushed:
+            _note_push(order, message.time_ns)
         if order.symbol is None:
             order.symbol, order.name = _symbol(told, header), _text(told.name)
             order.side = enum_name("TrdSide", told.trdSide)
@@ -445,6 +467,8 @@ class OrderLedger:
         changed = status is not None and status != fill.status
         if changed:
             fill.status = status
+        if message.time_ns < fill.time_ns:
+            fill.time_ns, fill.message = message.time_ns, message.number
         if not pushed:
             return
         ordinal = message.flow.connection
@@ -551,7 +575,7 @@ class OrderLedger:
         if connection not in order.connections and len(order.connections) < _MAX_ENTRIES:
             order.connections.append(connection)
         if len(order.messages) < _MAX_ENTRIES:
-            if not order.messages or order.messages[-1] != number:
+            if number not in order.messages:
                 order.messages.append(number)
         else:
             order.add_note("limit")
@@ -569,6 +593,8 @@ class OrderLedger:
         subscribed = frozenset[str]().union(*(each.accounts for each in self._connections.values()))
         lost_requests = any(each.lost_requests for each in self._connections.values())
         for order in found:
+            order.connections.sort()
+            order.fills.sort(key=lambda fill: (fill.time_ns, fill.message))
             if order.placed is None and "placed-elsewhere" not in order.notes:
                 order.add_note("gap" if lost_requests else "placed-before-capture")
             if self._lacks_pushes(order, subscribed):
@@ -612,6 +638,17 @@ class OrderLedger:
             and not any(state.number in CANCELLING for state in later)
             and (change.op != "NORMAL" or not _is_as_asked(change, order.states[-1]))
         )
+
+
+def _note_push(order: Order, time_ns: int) -> None:
+    if order.first_push_ns is None or time_ns < order.first_push_ns:
+        order.first_push_ns = time_ns
+
+
+def _tell_earlier(known: State, state: State) -> None:
+    """Takes over time and message of a state that another connection had told before, but whose stream stood still."""
+    if state.time_ns < known.time_ns:
+        known.time_ns, known.message, known.source = state.time_ns, state.message, state.source
 
 
 def _only_refused(order: Order) -> bool:

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.message import DecodeError
+
 from decoder import schema
 from decoder.body.lag import TIMED_PUSHES, lags
+from decoder.body.parse_cost import always_safe_size
 from decoder.body.scalars import plain_text
+from decoder.findings.session_age import conn_id_ns
 from decoder.message import Message
 from decoder.statistics.quantiles import Quantiles
 from decoder.vocabulary import (
@@ -25,18 +29,16 @@ from decoder.vocabulary import (
 if TYPE_CHECKING:
     from decoder.message import Gap
 
-__all__ = ["LATENESS_KEYS", "LatenessLedger", "LatenessRow", "conn_id_ns"]
+__all__ = ["LATENESS_KEYS", "LatenessLedger", "LatenessRow"]
 
-_MAX_GROUPS = 4_096  # protocol, market (and symbol), leg; what comes after counts as one group
+_MAX_GROUPS = 2_048  # protocols and markets (and symbols); what comes after counts as one of the protocol
 _MAX_FIRST = 65_536  # securities of which the first push was seen
 _MAX_GATEWAYS = 1_024
-_MAX_CODE = 32
+_MAX_CODE = 32  # characters of a code
+_PROTOBUF = 0  # of the header's format field
 # First pushes of these may be old: a tick says of itself that it is not live.
 _STALE_FIRST = frozenset((QOT_UPDATE_BASIC_QOT, QOT_UPDATE_ORDER_BOOK))
 _TRADE = frozenset((TRD_UPDATE_ORDER, TRD_UPDATE_ORDER_FILL))
-# OpenD 2 draws connIDs with its clock in the upper bits, older ones at random: those name no possible time.
-_EARLIEST_NS = 1_514_764_800 * 1_000_000_000  # 2018-01-01, before OpenD existed
-_LATEST_AFTER_NS = 86_400 * 1_000_000_000
 
 LATENESS_KEYS = {
     "proto": "name of the protocol",
@@ -73,7 +75,10 @@ class LatenessRow:
 
     def record(self) -> dict[str, Any]:
         """Returns the object with the keys of `LATENESS_KEYS`."""
-        return {key: getattr(self, key) for key in LATENESS_KEYS}
+        keys = list(LATENESS_KEYS)
+        if self.symbol is not None:
+            keys.insert(keys.index("market") + 1, "symbol")
+        return {key: getattr(self, key) for key in keys}
 
 
 class _Group:
@@ -92,7 +97,7 @@ class LatenessLedger:
 
     def __init__(self, *, by_symbol: bool = False) -> None:
         self._by_symbol = by_symbol
-        self._groups: dict[tuple[int, Any, str | None, str], _Group] = {}
+        self._groups: dict[tuple[int, Any, str | None], dict[str, _Group]] = {}  # by protocol, market, symbol
         self._first: set[tuple[int, int, int, str | bytes]] = set()
         self._requests: dict[int, int] = {}  # time of the InitConnect request of a connection
         self._offsets: dict[str, tuple[int, int]] = {}  # by gateway: latency of InitConnect, offset
@@ -108,8 +113,8 @@ class LatenessLedger:
             self._init_response(item)
 
     def _push(self, message: Message, proto_id: int) -> None:
-        body: Any = message.protobuf
-        if body is None or not body.HasField("s2c") or message.verdict == "failed":
+        body = _body(message, proto_id)
+        if body is None or message.verdict == "failed" or not body.HasField("s2c"):
             return
         s2c = body.s2c
         if proto_id in _TRADE:
@@ -128,19 +133,22 @@ class LatenessLedger:
                     self._first.add(key)
                 return
         symbol = plain_text(code)[:_MAX_CODE] if self._by_symbol else None
-        groups = self._groups
+        legs = self._groups.get((proto_id, market, symbol))
+        if legs is None:
+            legs = self._new_group(proto_id, market, symbol)
         for leg, lag_ns in lags(proto_id, body, message.time_ns):
-            group = groups.get((proto_id, market, symbol, leg))
+            group = legs.get(leg)
             if group is None:
-                group = self._group(proto_id, market, symbol, leg)
+                group = legs[leg] = _Group()
             group.lags.add(lag_ns)
-            group.negative += lag_ns < 0
+            if lag_ns < 0:
+                group.negative += 1
 
-    def _group(self, proto_id: int, market: int, symbol: str | None, leg: str) -> _Group:
-        key: tuple[int, Any, str | None, str] = (proto_id, market, symbol, leg)
+    def _new_group(self, proto_id: int, market: int, symbol: str | None) -> dict[str, _Group]:
+        key: tuple[int, Any, str | None] = (proto_id, market, symbol)
         if len(self._groups) >= _MAX_GROUPS:
-            key = (proto_id, None, None, leg)
-        return self._groups.setdefault(key, _Group())
+            key = (proto_id, None, None)
+        return self._groups.setdefault(key, {})
 
     def _init_response(self, message: Message) -> None:
         conn_id = message.conn_id
@@ -177,18 +185,24 @@ class LatenessLedger:
                 group.negative,
                 offset_ms,
             )
-            for (proto_id, market, symbol, leg), group in self._groups.items()
+            for (proto_id, market, symbol), legs in self._groups.items()
+            for leg, group in legs.items()
         ]
         return sorted(rows, key=lambda row: (row.proto, row.market or "~", row.symbol or "", row.leg))
 
 
-def conn_id_ns(conn_id: int, now_ns: int) -> int | None:
-    """Returns when OpenD drew a connID (nanoseconds since 1970, by its clock); None if it names no possible time.
-
-    Source: the upper 42 bits are Unix milliseconds since OpenD 2; OpenD 1 drew all 64 at random.
-    """
-    opened_ns = (conn_id >> 22) * 1_000_000
-    return opened_ns if _EARLIEST_NS <= opened_ns <= now_ns + _LATEST_AFTER_NS else None
+def _body(message: Message, proto_id: int) -> Any:
+    """Returns the parsed body; read at a third of the usual price where no limit can be hit, and not kept."""
+    plaintext = message.plaintext
+    if plaintext is None or message.is_parsed or message.header[2] != _PROTOBUF:
+        return message.protobuf
+    if len(plaintext) > always_safe_size(message.flow.limits):
+        return message.protobuf
+    cls: Any = schema.body_class(proto_id, "s2c")
+    try:
+        return cls.FromString(plaintext)
+    except DecodeError:
+        return None
 
 
 def _ms(value_ns: int | None) -> float:

@@ -9,20 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 from decoder.body.lag import TIMED_PUSHES, lag_ms
 from decoder.bounded import BoundedDict
-from decoder.findings.orders import OrderLedger
 from decoder.message import Gap, Message
 from decoder.output.report.lines import LineBook
-from decoder.statistics.lateness import LatenessLedger
 from decoder.statistics.statistics import Statistics
 from decoder.statistics.timeline import Timeline, log_key
-from decoder.vocabulary import INIT_CONNECT
+from decoder.vocabulary import (
+    INIT_CONNECT,
+    TRD_MODIFY_ORDER,
+    TRD_PLACE_COMBO_ORDER,
+    TRD_PLACE_ORDER,
+    TRD_UPDATE_ORDER,
+    TRD_UPDATE_ORDER_FILL,
+)
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
     from decoder.findings import Finding
     from decoder.findings.order_rows import Order
     from decoder.output.report.lines import Line
-    from decoder.statistics.lateness import LatenessRow
 
 __all__ = ["FAMILIES", "Collector", "Lane", "Outlier", "ReportData"]
 
@@ -33,6 +37,9 @@ FAMILIES = ("quote pushes", "quote requests and responses", "trade", "connection
 _PUSHES = {1: 3, 2: 2, 3: 0}
 _OTHERS = {1: 3, 2: 2, 3: 1}
 _UNKNOWN = 4
+_TRADE = 2
+_ORDERS = frozenset((TRD_PLACE_ORDER, TRD_PLACE_COMBO_ORDER, TRD_MODIFY_ORDER, TRD_UPDATE_ORDER, TRD_UPDATE_ORDER_FILL))
+"""Protocols of which every message is kept: the pictures of orders link to them."""
 _MAX_OUTLIERS = 500
 """Dots of a picture: the slowest responses, the latest pushes."""
 _MAX_LANES = 1_000
@@ -81,10 +88,10 @@ class ReportData:
     """The object of ``stats --format json``."""
     orders: list[Order]
     orders_dropped: int
-    lateness: list[LatenessRow]
     timed: int
-    """Pushes that carry a time, and how many of them were measured."""
+    """Pushes with a time field."""
     measured: int
+    """Those of them that the picture shows."""
     rate: Timeline
     latency: Timeline
     late: Timeline
@@ -107,8 +114,6 @@ class Collector:
         self._where = where
         self._statistics = Statistics(where, max_per_code=100)
         self._statistics.on_finding(self._found)
-        self._orders = OrderLedger()
-        self._lateness = LatenessLedger()
         self._rate, self._latency, self._late = Timeline(), Timeline(), Timeline()
         self._slowest: list[Outlier] = []
         self._latest: list[Outlier] = []
@@ -116,7 +121,7 @@ class Collector:
         self._book = LineBook(utc=utc)
         self._requests: BoundedDict[int, Message] = BoundedDict(_MAX_REQUESTS)
         self._named: list[int] = []
-        self._order_messages: set[int] = set()
+        self._trade_messages: set[int] = set()
         self._timed = self._measured = 0
         self._samples = False
 
@@ -132,14 +137,13 @@ class Collector:
         self._statistics.add(items)
         where = self._where
         for item in items:
-            speaks_of_order = self._orders.add(item)
-            if where is not None and not where(item):
-                continue
+            if where is not None:
+                if not where(item):
+                    continue
+                if isinstance(item, Message) and item.proto_id // 1_000 == _TRADE:
+                    self._trade_messages.add(item.number)
             if isinstance(item, Message):
                 self._message(item)
-                if speaks_of_order:
-                    self._order_messages.add(item.number)
-                    self._book.keep(item)
             else:
                 self._gap(item)
         self._keep_named(items)
@@ -150,6 +154,8 @@ class Collector:
 
     def _message(self, message: Message) -> None:
         proto_id, time_ns = message.header[1], message.time_ns
+        if proto_id in _ORDERS:
+            self._book.keep(message)
         kind = message.kind
         if kind == "push":
             self._rate.add(time_ns, _PUSHES.get(proto_id // 1_000, _UNKNOWN))
@@ -191,7 +197,6 @@ class Collector:
 
     def _measure(self, message: Message) -> None:
         self._measured += 1
-        self._lateness.add(message)
         late_ms = lag_ms(message.header[1], message.protobuf, message.time_ns)
         if late_ms is not None and late_ms > 0:
             late_ns = int(late_ms * 1_000_000)
@@ -222,14 +227,13 @@ class Collector:
         """
         figures = self._statistics.finish(summary, files, warnings)
         self._keep_named(())
-        orders = self._orders.finish()
+        orders = self._statistics.orders.finish()
         if self._where is not None:
-            orders = [order for order in orders if not self._order_messages.isdisjoint(order.messages)]
+            orders = [order for order in orders if not self._trade_messages.isdisjoint(order.messages)]
         return ReportData(
-            figures,
+            figures.record(),
             orders,
-            self._orders.dropped,
-            self._lateness.rows(),
+            self._statistics.orders.dropped,
             self._timed,
             self._measured,
             self._rate,

@@ -25,7 +25,7 @@ _MAX_BODY = 64 * 1024
 _MAX_PACKETS = 64
 
 
-_PACKETS = "    packets "
+_LEFT_OUT = ("    packets ", "    connection ", "    header ")  # in the line, or below it
 
 
 class Line(NamedTuple):
@@ -68,7 +68,7 @@ class LineBook:
         fields = ["(a long body: `opendump decode -V` shows it)"]
         if message.body_len <= _MAX_BODY:
             lines = self._tree.render([message]).rstrip().split("\n")[1:]
-            fields = [_closer(line) for line in lines if not line.startswith(_PACKETS)]
+            fields = [_closer(line) for line in lines if not line.startswith(_LEFT_OUT)]
             if len(fields) > _MAX_FIELDS:
                 rest = len(fields) - _MAX_FIELDS
                 fields = [*fields[:_MAX_FIELDS], f"… and {rest:,} lines more"]

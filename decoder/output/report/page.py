@@ -9,7 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from decoder.output.report import sections
+from decoder.output.report import figures as tables_of_figures
+from decoder.output.report import lanes, order_lines, sections
 from decoder.output.report.axes import Clock, TimeScale
 from decoder.output.report.markup import Markup, joined, tag, text
 from decoder.output.report.pictures import SHAPES, bands_picture, rate_picture
@@ -125,15 +126,22 @@ def _sections(data: ReportData, scale: TimeScale, clock: Clock, known: frozenset
     words = "half of the pushes were no later", f"one of the {len(data.latest):,} latest"
     late = bands_picture(data.late, data.latest, scale, known, words)
     if late is not None:
-        yield _section("lateness", "How late pushes were", late, sections.lateness(data))
+        yield _section("lateness", "How late pushes were", late, tables_of_figures.lateness(data))
     if data.lanes:
-        yield _section("lanes", "Connections over time", sections.lanes(data, scale, known))
+        yield _section("lanes", "Connections over time", lanes.lanes(data, scale, known))
     if data.orders:
-        yield _section("orders", "Orders", sections.orders(data.orders, data.orders_dropped, known, clock))
+        yield _section("orders", "Orders", order_lines.orders(data.orders, data.orders_dropped, known, clock))
     if figures["connections"]:
-        yield _section("connections", "Connections", sections.connections(figures["connections"], clock))
+        yield _section("connections", "Connections", tables_of_figures.connections(figures["connections"], clock))
     if figures["protocols"]:
-        yield _section("protocols", "Protocols", sections.protocols(figures["protocols"]))
+        yield _section("protocols", "Protocols", tables_of_figures.protocols(figures["protocols"]))
+    limited = [row for row in figures["rates"] if row["share"] is not None]
+    if limited:
+        yield _section("rates", "Requests against the gateway's limits", tables_of_figures.rates(limited, clock))
+    if figures["subscriptions"]:
+        rows = figures["subscriptions"]
+        drawn, listed = lanes.subscription_lanes(rows, scale), tables_of_figures.subscriptions(rows, clock)
+        yield _section("subscriptions", "Subscriptions", drawn, listed)
 
 
 def _outliers(worst: Sequence[Outlier], known: frozenset[int], clock: Clock) -> Markup:

@@ -256,6 +256,8 @@ SHAPES = Markup(
     '<path id="s-answer" d="M0-9V9"/>'
     '<path id="s-change" d="M0-5 5 0 0 5-5 0Z"/>'
     '<circle id="s-login" r="4.5"/>'
+    '<circle id="s-granted" r="4.5"/>'
+    '<circle id="s-push" r="3"/>'
     '<path id="s-gap" d="M-2-8H2V8H-2Z"/>'
     '<path id="s-error" d="M-4.5-4.5 4.5 4.5M-4.5 4.5 4.5-4.5"/>'
     '<path id="s-warning" d="M0-6 6 5H-6Z"/>'

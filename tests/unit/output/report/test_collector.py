@@ -101,8 +101,8 @@ def test_pushes_are_measured_all_at_first_then_some(monkeypatch: pytest.MonkeyPa
     assert data.measured == 20 + 20
     assert all(outlier.number % 4 == 0 for outlier in data.latest)  # dots of one density all along
     assert len(data.latest) == 20 + 5
-    row = next(row for row in data.lateness if row.leg == "exchange-wire")
-    assert row.p50_ms == pytest.approx(250, abs=0.01)
+    row = next(row for row in data.figures["lateness"] if row["leg"] == "exchange-wire")
+    assert row["p50_ms"] == pytest.approx(250, abs=0.01)
 
 
 def test_named_messages_are_kept_with_their_fields() -> None:

@@ -62,6 +62,8 @@ def test_sections_stand_in_the_order_of_what_matters() -> None:
         "orders",
         "connections",
         "protocols",
+        "rates",
+        "subscriptions",
         "messages",
     ]
 
