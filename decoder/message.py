@@ -314,12 +314,6 @@ class Message:
             "notes": notes,
         }
 
-    def _repr_html_(self) -> str:
-        """Returns the message for a notebook (https://ipython.readthedocs.io: rich display)."""
-        from decoder.output.notebook import notebook_html
-
-        return notebook_html(self)
-
     def __repr__(self) -> str:
         return (
             f"<Message {self.number} {self.flow.direction} {self.proto or self.proto_id} {self.kind} "
