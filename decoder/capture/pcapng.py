@@ -15,6 +15,7 @@ from typing import NamedTuple
 from decoder.capture.source import ByteSource, CutShort, Damaged
 
 __all__ = [
+    "APPLICATION",
     "COMMENT",
     "END_OF_OPTIONS",
     "LAYOUTS",
@@ -26,6 +27,7 @@ __all__ = [
     "Interface",
     "Layouts",
     "RawPacket",
+    "application_of",
     "blocks",
     "packets",
     "read_options",
@@ -54,7 +56,7 @@ PACKET_BLOCKS = frozenset((OBSOLETE_PACKET, SIMPLE_PACKET, ENHANCED_PACKET))
 SECTION_MAGIC = SECTION_HEADER.to_bytes(4, "big")
 _BYTE_ORDER = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 
-END_OF_OPTIONS, COMMENT, TIME_RESOLUTION, _TIME_OFFSET = 0, 1, 9, 14
+END_OF_OPTIONS, COMMENT, APPLICATION, TIME_RESOLUTION, _TIME_OFFSET = 0, 1, 4, 9, 14
 
 
 class Interface(NamedTuple):
@@ -186,6 +188,17 @@ def packets(source: ByteSource, interfaces: list[Interface], max_packet: int = M
             time_ns = _clamped((high << 32 | low) * multiplier // divisor + offset)
             yield [(time_ns, linktype, raw[28 : 28 + captured], wire)]
         source.start += length
+
+
+def application_of(source: ByteSource) -> str:
+    """Returns the program that wrote the section that begins here, as its header says; empty if it does not."""
+    layouts = LAYOUTS[_BYTE_ORDER.get(source.buffer[source.start + 8 : source.start + 12], "<")]
+    (length,) = layouts.u32.unpack_from(source.buffer, source.start + 4)
+    if not 28 <= length <= _ROOM_FOR_OPTIONS or not source.fill(length):
+        return ""  # whoever reads the packets says what is wrong with it
+    options = source.buffer[source.start + 24 : source.start + length - 4]
+    found = dict(read_options(options, layouts.endian)).get(APPLICATION, b"")
+    return found.decode("utf-8", "replace")
 
 
 def blocks(source: ByteSource) -> Iterator[Block]:

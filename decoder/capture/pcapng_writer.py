@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decoder.capture.pcapng import (
+    APPLICATION,
     COMMENT,
     END_OF_OPTIONS,
     ENHANCED_PACKET,
@@ -39,9 +40,13 @@ def with_open_end(block: Block) -> bytes:
     return block.raw[:16] + b"\xff" * 8 + block.raw[24:]
 
 
-def section_block() -> bytes:
-    """A Section Header Block, to open a file with."""
-    return _block(LAYOUTS["<"], SECTION_HEADER, bytes.fromhex("4d3c2b1a01000000ffffffffffffffff"))
+def section_block(application: str | None = None) -> bytes:
+    """A Section Header Block, to open a file with; `application` is the program that writes it."""
+    layouts = LAYOUTS["<"]
+    options = b""
+    if application is not None:
+        options = _option(layouts, APPLICATION, application.encode()) + layouts.option.pack(END_OF_OPTIONS, 0)
+    return _block(layouts, SECTION_HEADER, bytes.fromhex("4d3c2b1a01000000ffffffffffffffff") + options)
 
 
 def interface_block(linktype: int, snaplen: int = 0) -> bytes:

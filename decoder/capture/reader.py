@@ -53,6 +53,7 @@ class CaptureReader:
     :ivar name: what to call the capture in messages
     :ivar interfaces: what it was taken on, as far as it was read (of the current section)
     :ivar packets: how many packets were read
+    :ivar application: program that wrote a pcapng capture, as its first section says; empty if it does not
     :ivar warnings: what was wrong with it and could be lived with, one line each
     """
 
@@ -63,6 +64,7 @@ class CaptureReader:
         self.name = display_name(source)
         self.interfaces: list[Interface] = []
         self.packets = 0
+        self.application = ""
         self.warnings: list[str] = []
         self._chunk = chunk
         self._max_packet = max_packet
@@ -110,6 +112,7 @@ class CaptureReader:
             if not source.fill(pcap.HEADER_SIZE):
                 raise CaptureError(f"{self.name}: {_what_else(source)}")
             if source.buffer.startswith(pcapng.SECTION_MAGIC, source.start):
+                self.application = pcapng.application_of(source)
                 walk = pcapng.packets(source, self.interfaces, self._max_packet)
             elif source.buffer[source.start : source.start + 4] in pcap.MAGICS:
                 walk = pcap.packets(source, self.interfaces, self._max_packet)

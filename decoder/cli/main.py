@@ -20,6 +20,10 @@ _COMMANDS = {
     "stats": "Count, time and judge what a capture holds.",
     "report": "Write one HTML file that shows a session.",
     "annotate": "Copy a capture with the messages as packet comments.",
+    "rewrite": "Write the conversation again, in clear and without secrets.",
+    "wireshark": "Give Wireshark what it needs to show messages by name.",
+    "open": "Show the packets of messages in Wireshark.",
+    "shell": "Open Scapy with a capture decoded.",
     "keys": "Harvest a key log from a capture that has its handshakes.",
     "schema": "Look up protocols, messages and enums.",
 }

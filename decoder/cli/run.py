@@ -92,6 +92,13 @@ class Run:
         """What was seen so far, as a whole."""
         return self.decoder.summary
 
+    @property
+    def is_rewritten(self) -> bool:
+        """True if every capture, as far as they were read, comes from `opendump rewrite`."""
+        from decoder.output.clear_capture import APPLICATION
+
+        return all(reader.application.startswith(f"{APPLICATION} ") for reader in self.readers)
+
     def records(self, count: int | None = None) -> Iterator[list[Message | Gap]]:
         """The messages and gaps, in batches; with ``--where`` the messages that match; at most `count` messages."""
         # Messages make no cycles, and hundreds are alive at once: looking through them often costs 6 % of the time.

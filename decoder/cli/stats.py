@@ -71,6 +71,7 @@ def stats(
     """
     from decoder.cli.output_file import OutputFile
     from decoder.cli.run import Run
+    from decoder.findings.exposure import SECRECY_CODES
     from decoder.statistics.statistics import Statistics
 
     if by == "symbol" and table != "lateness" and output_format != "json":
@@ -83,6 +84,8 @@ def stats(
     run = Run(captures, dataclasses.replace(options, where=None), on_connection=statistics.connection_ended)
     with OutputFile(output, options.inputs(captures), force=force) as file:
         for records in run.records():
+            if run.is_rewritten:
+                statistics.mute(SECRECY_CODES)
             statistics.add(records)
         code = run.finish()
         warnings = [warning for reader in run.readers for warning in reader.warnings]

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from decoder.findings.finding import Severity
     from decoder.message import Message
 
-__all__ = ["Exposure"]
+__all__ = ["SECRECY_CODES", "Exposure"]
+
+SECRECY_CODES = frozenset(
+    ("sample-key", "secret-in-clear", "trade-in-clear", "key-in-clear", "clear-on-encrypted", "encryption-off")
+)
+"""Codes of the findings on who else can read the traffic: meaningless for a capture that `opendump rewrite` wrote."""
 
 _NO_ENCRYPTION = -1  # PacketEncAlgo_None
 _SESSION_MODES = frozenset(("FTAES_ECB", "AES_ECB", "AES_CBC"))

@@ -68,9 +68,13 @@ class Findings:
         self._last_ns = 0
         self.on_listed: Callable[[Finding], None] | None = None
         """Called with each finding that is added to the list."""
+        self.muted: frozenset[str] = frozenset()
+        """Codes of findings that are passed over."""
 
     def add(self, finding: Finding, key: object = None) -> None:
         """Adds a finding.  With a key, one that has the same key is counted up instead of listed again."""
+        if finding.code in self.muted:
+            return
         if self._wanted is not None and not self._wanted(finding.message, finding.connection):
             return
         if key is not None:

@@ -165,6 +165,10 @@ class Statistics:
         """The orders so far, those that `where` leaves out included."""
         return self._analyser.orders
 
+    def mute(self, codes: frozenset[str]) -> None:
+        """Passes over findings with these codes from now on."""
+        self._analyser.mute(codes)
+
     def connection_ended(self, info: ConnectionInfo) -> None:
         """Takes the end of a connection; its last messages may come with the next `add`."""
         self._ended.append(info)

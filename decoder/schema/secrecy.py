@@ -1,0 +1,24 @@
+"""Decides which bodies may hold secrets where their fields cannot be read."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from decoder.schema.annotations import has_secrets
+from decoder.schema.pool import message_class
+from decoder.schema.protocols import protocol
+
+__all__ = ["may_hold_secrets"]
+
+_SYSTEM_IDS = 1100
+"""Protocol ids below this one are of the login and account kind (1001 to 1010); an unknown one may be, too."""
+
+
+@lru_cache(4096)
+def may_hold_secrets(proto_id: int) -> bool:
+    """True if a body of this protocol, of whatever direction, may hold a secret: the direction can be a guess."""
+    known = protocol(proto_id)
+    if known is None:
+        return proto_id < _SYSTEM_IDS
+    names = (known.request, known.response)
+    return any(has_secrets(message_class(name).DESCRIPTOR) for name in names if name)  # type: ignore[arg-type]
