@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from heapq import heapify, heappush, heapreplace
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
     from decoder.findings import Finding
     from decoder.findings.order_rows import Order
+    from decoder.output.replacer import Replacer
     from decoder.output.report.lines import Line
 
 __all__ = ["FAMILIES", "Collector", "Lane", "Outlier", "ReportData"]
@@ -108,10 +110,18 @@ class Collector:
 
     :param where: only messages and gaps for which it returns True count
     :param utc: times in the lines of messages are UTC instead of local time
+    :param replacer: replaces what names a person, an account or an order in every body
     """
 
-    def __init__(self, where: Callable[[Message | Gap], bool] | None = None, *, utc: bool = False) -> None:
+    def __init__(
+        self,
+        where: Callable[[Message | Gap], bool] | None = None,
+        *,
+        utc: bool = False,
+        replacer: Replacer | None = None,
+    ) -> None:
         self._where = where
+        self._replacer = replacer
         self._statistics = Statistics(where, max_per_code=100)
         self._statistics.on_finding(self._found)
         self._rate, self._latency, self._late = Timeline(), Timeline(), Timeline()
@@ -134,6 +144,8 @@ class Collector:
 
     def add(self, items: Sequence[Message | Gap]) -> None:
         """Takes the next messages and gaps, in the order in which the decoder gave them."""
+        if self._replacer is not None:
+            items = [_replaced(item, self._replacer) if isinstance(item, Message) else item for item in items]
         self._statistics.add(items)
         where = self._where
         for item in items:
@@ -246,6 +258,18 @@ class Collector:
             summary.first_ns,
             summary.last_ns,
         )
+
+
+def _replaced(message: Message, replacer: Replacer) -> Message:
+    """Returns a message with the body that `replacer` makes; without a body if it cannot judge what is in it."""
+    if message.plaintext is None:
+        return message
+    replaced = replacer.replace(message)
+    if replaced is not None and not replaced.places:
+        return message
+    new = copy(message)
+    new.plaintext = b"" if replaced is None else replaced.body
+    return new
 
 
 def _append(marks: list[int], time_ns: int) -> None:

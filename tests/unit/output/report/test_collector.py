@@ -9,8 +9,11 @@ import pytest
 
 import decoder
 from decoder import Message
+from decoder.output.pseudonyms import Pseudonyms
+from decoder.output.replacer import Replacer
 from decoder.output.report import collector as module
 from decoder.output.report.collector import FAMILIES
+from decoder.output.report.page import page
 from decoder.statistics.timeline import log_value
 from tests.support.exchange import (
     START_NS,
@@ -146,3 +149,18 @@ def test_protocol_ids_without_end_do_not_grow_the_tables() -> None:
         exchange.c2s(frame(10_000 + 1_000 * number, b"", serial_no=number))
     data = collected(exchange)
     assert data.rate.total()[FAMILIES.index("unknown protocols")] == 300
+
+
+def test_pseudonyms_leave_nobody_and_change_nothing_else() -> None:
+    data = of_recording(CBC)
+    replaced = of_recording(CBC, replacer=Replacer(pseudonyms=Pseudonyms()))
+    html = page(replaced, utc=True).decode()
+    plain = page(data, utc=True).decode()
+    for private in ("281474976710655001", "5000000000000000001", "FD5000000000000000001", "fills in two steps"):
+        assert private in plain
+        assert private not in html
+    assert [order.outcome for order in replaced.orders] == [order.outcome for order in data.orders]
+    assert [order.symbol for order in replaced.orders] == [order.symbol for order in data.orders]
+    assert len({order.account for order in replaced.orders}) == 1
+    found = [(row["code"], row["message"]) for row in replaced.figures["findings"]]
+    assert found == [(row["code"], row["message"]) for row in data.figures["findings"]]
