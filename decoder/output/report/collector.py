@@ -16,6 +16,7 @@ from decoder.statistics.statistics import Statistics
 from decoder.statistics.timeline import Timeline, log_key
 from decoder.vocabulary import (
     INIT_CONNECT,
+    NOTIFY,
     TRD_MODIFY_ORDER,
     TRD_PLACE_COMBO_ORDER,
     TRD_PLACE_ORDER,
@@ -40,8 +41,18 @@ _PUSHES = {1: 3, 2: 2, 3: 0}
 _OTHERS = {1: 3, 2: 2, 3: 1}
 _UNKNOWN = 4
 _TRADE = 2
-_ORDERS = frozenset((TRD_PLACE_ORDER, TRD_PLACE_COMBO_ORDER, TRD_MODIFY_ORDER, TRD_UPDATE_ORDER, TRD_UPDATE_ORDER_FILL))
-"""Protocols of which every message is kept: the pictures of orders link to them."""
+_KEPT = frozenset(
+    (
+        INIT_CONNECT,
+        NOTIFY,
+        TRD_PLACE_ORDER,
+        TRD_PLACE_COMBO_ORDER,
+        TRD_MODIFY_ORDER,
+        TRD_UPDATE_ORDER,
+        TRD_UPDATE_ORDER_FILL,
+    )
+)
+"""Protocols of which every message is kept: findings and the lines of orders link to them."""
 _MAX_OUTLIERS = 500
 """Dots of a picture: the slowest responses, the latest pushes."""
 _MAX_LANES = 1_000
@@ -166,7 +177,7 @@ class Collector:
 
     def _message(self, message: Message) -> None:
         proto_id, time_ns = message.header[1], message.time_ns
-        if proto_id in _ORDERS:
+        if proto_id in _KEPT:
             self._book.keep(message)
         kind = message.kind
         if kind == "push":
@@ -255,9 +266,16 @@ class Collector:
             sorted(self._latest, reverse=True),
             self._lanes,
             self._book,
-            summary.first_ns,
-            summary.last_ns,
+            *self._span(summary),
         )
+
+    def _span(self, summary: Summary) -> tuple[int | None, int | None]:
+        """Returns the earliest and the latest time: not those of first and last packet if the clock was set back."""
+        times = [time_ns for time_ns in (summary.first_ns, summary.last_ns) if time_ns is not None]
+        starts = [start_ns for start_ns, _ in self._rate]
+        if not times:
+            return None, None
+        return min(times + starts[:1]), max(times + starts[-1:])
 
 
 def _replaced(message: Message, replacer: Replacer) -> Message:

@@ -98,10 +98,9 @@ def bands_picture(
 def _dot(outlier: Outlier, scale: TimeScale, vertical: LogScale, linked: frozenset[int]) -> Markup:
     circle = tag(
         "circle",
-        class_="dot" if outlier.line.good else "dot bad",
+        class_=None if outlier.line.good else "bad",
         cx=f"{scale.percent(outlier.time_ns):.2f}%",
         cy=f"{100 - vertical.percent(outlier.value_ns):.1f}%",
-        r="3.5",
     )
     title = tag("title", f"message {outlier.number}, {duration(outlier.value_ns)}")
     if outlier.number not in linked:

@@ -118,11 +118,11 @@ def messages(lines: Iterable[tuple[Line, list[str] | None]]) -> Markup:
 
 def _message(line: Line, fields: list[str] | None) -> Markup:
     chosen = f"frame.number in {{{','.join(map(str, line.packets))}}}"
-    parts: list[Markup] = [tag("code", line.text, class_="line")]
-    below = tag("div", "Wireshark: ", tag("code", chosen, class_="copy"), class_="where")
+    parts: list[Markup] = [tag("code", line.text)]
+    below = tag("p", "Wireshark: ", tag("code", chosen))
     if fields is not None:
         shown = tag("pre", joined((text(each, MAX_TEXT) for each in fields), "\n"))
         parts.append(tag("details", tag("summary", "fields"), below, shown))
     else:
         parts.append(below)
-    return tag("article", *parts, id=f"m{line.number}", class_="message row", tabindex="-1")
+    return tag("article", *parts, id=f"m{line.number}", class_="row", tabindex="-1")
