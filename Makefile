@@ -74,7 +74,7 @@ check: $(VENV)/tools
 	@$(BIN)/lint-imports
 
 test: check
-	@echo "== pytest: the tests (a test that needs tshark or tcpdump is skipped where they are not installed)"
+	@echo "== pytest: the tests (a test that needs tshark, tcpdump or chromium is skipped where it is not installed)"
 	@$(RUN) pytest $(PYTEST_ARGS)
 
 cover: $(VENV)/tools

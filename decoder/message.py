@@ -85,9 +85,6 @@ class Message:
     """True if the same message came out before, on another connection that carries the same conversation."""
     error: dict[str, Any] | None = None
     """Error in the header of a WebSocket reply: ``{"code": …, "message": …}``."""
-    """Of a response: nanoseconds from the completion of its request to its own."""
-    copy: bool = False
-    """True if the same message came out before, on another connection that carries the same conversation."""
     _body: Body | None = None
     own_notes: list[str] | None = None
     """Notes on the message itself, listed before those on its body; None if there are none."""

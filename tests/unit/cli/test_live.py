@@ -198,13 +198,13 @@ def held_back() -> Exchange:
 def test_interrupted_it_prints_what_is_complete_and_what_was_held(live: Live) -> None:
     live.feed(PCAP_HEADER)
     live.feed(b"".join(record(*packet) for packet in in_clear(1).packets))
-    assert [live.line().split()[4] for _ in range(4)] == ["InitConnect", "InitConnect", "KeepAlive", "KeepAlive"]
+    assert [live.line().split()[5] for _ in range(4)] == ["InitConnect", "InitConnect", "KeepAlive", "KeepAlive"]
     live.feed(b"".join(record(data, time_ns + 10**9) for data, time_ns in other_port(held_back(), 50113)))
     assert " InitConnect " in live.line()
     live.process.send_signal(signal.SIGINT)
     code, out, err = live.end()
     assert code == 130
-    assert [line.split()[4] for line in out.splitlines()] == ["KeepAlive", "KeepAlive"]
+    assert [line.split()[5] for line in out.splitlines()] == ["KeepAlive", "KeepAlive"]
     assert "opendump: interrupted; 7 messages on 2 connections, 4 verified" in err
 
 
