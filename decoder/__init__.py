@@ -15,6 +15,7 @@
 `KeyRing`       RSA keys and key logs for a `Decoder`
 `Limits`        bounds of memory and work
 `orders`        tells what became of every order
+`tables`        makes ``pyarrow`` tables of a capture, and `frame` a data frame of pandas
 `stats`         counts connections and protocols, and lists findings
 `OpenDSession`  the Scapy session, and `OpenD` the layer: ``conf.exts.load("scapy-opend"); load_contrib("opend")``
 `OpenDError`    base class of what this package raises; `decoder.errors` has the tree
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from decoder.errors import BodyError, CaptureError, FilterError, KeyFileError, OpenDError, SchemaError
     from decoder.limits import Limits
     from decoder.message import Gap, Message
+    from decoder.output.frames import frame, tables
     from decoder.scapy.layer import OpenD
     from decoder.scapy.session import OpenDSession, decode
     from decoder.statistics.answers import orders, stats
@@ -59,11 +61,13 @@ __all__ = [
     "__version__",
     "capture_live",
     "decode",
+    "frame",
     "messages",
     "orders",
     "read",
     "scapy_ext",
     "stats",
+    "tables",
 ]
 
 _DISTRIBUTION = "scapy-opend"
@@ -75,6 +79,7 @@ _HOMES = {
     "errors": ("BodyError", "CaptureError", "FilterError", "KeyFileError", "OpenDError", "SchemaError"),
     "limits": ("Limits",),
     "message": ("Gap", "Message"),
+    "output.frames": ("frame", "tables"),
     "scapy.layer": ("OpenD",),
     "scapy.session": ("OpenDSession", "decode"),
     "statistics.answers": ("orders", "stats"),

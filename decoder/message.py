@@ -81,6 +81,8 @@ class Message:
     """Number of the request that this response answers."""
     latency_ns: int | None = None
     """Nanoseconds from the completion of the request to that of this response."""
+    copy: bool = False
+    """True if the same message came out before, on another connection that carries the same conversation."""
     error: dict[str, Any] | None = None
     """Error in the header of a WebSocket reply: ``{"code": …, "message": …}``."""
     _body: Body | None = None

@@ -16,7 +16,7 @@ from decoder.formatting.escape import escape
 
 if TYPE_CHECKING:
     from decoder.output.table_blocks import Block, Write
-    from decoder.output.table_schema import Table
+    from decoder.output.table_columns import Table
 
 __all__ = ["export"]
 

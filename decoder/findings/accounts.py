@@ -55,7 +55,9 @@ class AccountChecks:
         known = self._accounts.get(context.gateway)
         if not known:
             return
-        c2s: Any = body.c2s  # type: ignore[attr-defined]
+        c2s: Any = getattr(body, "c2s", None)  # a few requests have none
+        if c2s is None:
+            return
         if message.proto_id == TRD_UNLOCK_TRADE:
             self._unlock(context, message, c2s, known)
         elif _has_header(c2s.DESCRIPTOR.full_name):

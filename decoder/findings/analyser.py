@@ -142,7 +142,12 @@ class Analyser:
         self.settle()
 
     def take(self, item: Message | Gap) -> bool:
-        """Takes one message or gap; returns True for a request whose response came out before it."""
+        """Takes one message or gap; returns True for a request whose response came out before it.
+
+        A copy, seen on a second pair of addresses, is passed over: it would look like a replay.
+        """
+        if isinstance(item, Message) and item.copy:
+            return False
         connection = self._connections.get(item.flow.connection)
         if connection is None:
             connection = self._open(item.flow, item.time_ns)

@@ -166,7 +166,7 @@ class OrderLedger:
                 connection.gaps.append(item.time_ns)
             connection.lost_requests = connection.lost_requests or item.direction == "c2s"
             return False
-        if item.header[1] not in _FOLLOWED or item.verdict == "failed":
+        if item.header[1] not in _FOLLOWED or item.verdict == "failed" or item.copy:
             return False
         body = item.protobuf
         if body is None:
@@ -503,10 +503,13 @@ class OrderLedger:
         # One name each: an order that is given ever new ones would fill the table.
         named = order_id if order.order_id in (None, str(order_id)) else 0
         named_ex = order_id_ex if order.order_id_ex in (None, order_id_ex) else ""
-        for key in _keys(order.env, order.account, named, named_ex):
-            known = self._by_key.setdefault(key, order)
+        keys = _keys(order.env, order.account, named, named_ex)
+        for key in keys:
+            known = self._resolve(self._by_key.setdefault(key, order))
             if known is not order:
                 order = self._merge(known, order)
+        for key in keys:  # one that was entered before a merge may still name the entry that went
+            self._by_key[key] = order
         if order_id and order.order_id is None:
             order.order_id = str(order_id)
         if order_id_ex and order.order_id_ex is None:

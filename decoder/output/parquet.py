@@ -10,14 +10,13 @@ from decoder.errors import OpenDError
 
 if TYPE_CHECKING:
     from decoder.output.table_blocks import Block
-    from decoder.output.table_columns import ColumnType
-    from decoder.output.table_schema import Table
+    from decoder.output.table_columns import ColumnType, Table
 
 __all__ = ["ArrowBatches", "ParquetTable", "import_pyarrow"]
 
-_GROUP_ROWS = 131_072
+_GROUP_ROWS = 65_536
 """Rows of a row group: enough for its columns to compress well, and a query skips what it does not need."""
-_GROUP_BYTES = 16 * 1024 * 1024
+_GROUP_BYTES = 8 * 1024 * 1024
 """Bytes in memory of a row group at most, for rows may hold texts of any length."""
 _LEVEL = 1
 """Of zstd: higher ones take twice the time and more for a tenth of the size."""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from decoder.output.table_schema import COMMON, ITEM
 
 if TYPE_CHECKING:
+    from decoder.output.table_columns import Table
     from decoder.output.table_rows import Row
-    from decoder.output.table_schema import Table
 
 __all__ = ["Block", "Blocks", "Write"]
 

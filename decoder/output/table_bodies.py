@@ -15,15 +15,16 @@ from decoder.body.body import kind_of, ret_type_of
 from decoder.body.parse import parse_known
 from decoder.body.parse_cost import always_safe_size
 from decoder.output.json_cache import NotCacheable
-from decoder.output.table_columns import Source, row_entries, sources
+from decoder.output.table_columns import Source, Table, row_entries, sources
 from decoder.output.table_names import NAMES, snake_case
 from decoder.output.table_rows import Row, RowFunctions
-from decoder.output.table_schema import WIDE_CELLS, WIDE_LEVELS, Table, around
+from decoder.output.table_schema import WIDE_CELLS, WIDE_LEVELS, around
 from decoder.schema.fields import Field, fields_by_name, fields_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
 
+    from decoder.limits import Limits
     from decoder.message import Message
     from decoder.schema.fields import Descriptor
 
@@ -31,6 +32,11 @@ __all__ = ["Bodies", "BodyRows", "Lent", "Plan", "Rows"]
 
 _LONGEST = 256 * 1024
 """Bytes of a body that is read as an outline; a longer one would be read twice if it is odd."""
+
+
+_PUSH = b"\x08\x00\x22"
+"""How a push begins that says success: retType 0, then s2c; nothing between them."""
+_OK = "RET_OK"
 
 
 class Rows(NamedTuple):
@@ -107,6 +113,8 @@ class Plan:
             self._outline = schema.shallow_class(self.kind.cls.DESCRIPTOR.full_name)
             self._quick = _extractors(found, tables, quick, self._outline)
         self._whole = _extractors(found, tables, whole, self.kind.cls)
+        self._limits: Limits | None = None
+        self._longest = 0
         self.lent = _lent(source, tables[source.table])
 
     def read(self, message: Message) -> BodyRows | None:
@@ -114,11 +122,15 @@ class Plan:
         plaintext = message.plaintext
         if plaintext is None:
             return None
-        longest = min(_LONGEST, always_safe_size(message.flow.limits))
-        if self._outline is not None and not message.header[2] and len(plaintext) <= longest and not message.is_parsed:
-            outline = parse_known(self._outline, plaintext)
+        if self._outline is not None and not message.header[2] and not message.is_parsed:
+            limits = message.flow.limits
+            if limits is not self._limits:
+                self._limits, self._longest = limits, min(_LONGEST, always_safe_size(limits))
+            outline = parse_known(self._outline, plaintext) if len(plaintext) <= self._longest else None
             if outline is not None:
                 try:
+                    if plaintext.startswith(_PUSH):
+                        return BodyRows(_OK, None, None, message.own_notes or [], self._rows(outline, self._quick))
                     return self._read(outline, self._quick, message.own_notes or [], strict=True)
                 except NotCacheable:
                     pass
@@ -138,12 +150,15 @@ class Plan:
             if strict and ret_type.lstrip("-").isdigit():
                 raise NotCacheable  # an unknown number deserves a note
             err_code = body.errCode if body.HasField("errCode") else None
+        return BodyRows(ret_type, err_code, ret_msg, notes, self._rows(body, extractors))
+
+    def _rows(self, body: Any, extractors: list[Extractor]) -> list[Rows]:
         rows: list[Rows] = []
         if body.HasField(self.direction):
             part = getattr(body, self.direction)
             for extract in extractors:
                 rows += extract(part)
-        return BodyRows(ret_type, err_code, ret_msg, notes, rows)
+        return rows
 
 
 def _lent(source: Source, table: Table) -> Lent:
@@ -190,17 +205,17 @@ def _list_extractor(source: Source, table: Table, functions: RowFunctions, cls: 
     if step.repeated:
 
         def extract(part: Any) -> Iterable[Rows]:
+            context = get_context(part)  # without rows too: what is odd in it deserves a note
             items = getattr(part, name)
-            if not items:
-                return ()
-            return (Rows(table_name, arrange(get_context(part)), list(map(get_row, items))),)
+            return (Rows(table_name, arrange(context), list(map(get_row, items))),) if items else ()
 
     else:
 
         def extract(part: Any) -> Iterable[Rows]:
+            context = get_context(part)
             if not part.HasField(name):
                 return ()
-            return (Rows(table_name, arrange(get_context(part)), [get_row(getattr(part, name))]),)
+            return (Rows(table_name, arrange(context), [get_row(getattr(part, name))]),)
 
     return extract
 

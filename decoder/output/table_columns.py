@@ -7,10 +7,10 @@ in a body where rows stand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from decoder import schema
 from decoder.output.table_names import LEFT_OUT, NAMES, PRESENCE, ROW_TYPES, snake_case
@@ -20,7 +20,7 @@ from decoder.schema.fields import Field, fields_of
 if TYPE_CHECKING:
     from decoder.schema.fields import Descriptor
 
-__all__ = ["Column", "ColumnType", "Entry", "Source", "context_entries", "row_entries", "sources"]
+__all__ = ["Column", "ColumnType", "Derived", "Entry", "Source", "Table", "context_entries", "row_entries", "sources"]
 
 ColumnType = Literal[
     "string",
@@ -50,6 +50,29 @@ class Column(NamedTuple):
     type: ColumnType
     source: str
     """The field behind it as ``Qot_Common.Ticker.price``, or a few words."""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A column that is worked out from others when rows are written."""
+
+    column: Column
+    inputs: tuple[str, ...]
+    function: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its columns, and how the cells that are collected become them."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+    context: tuple[Column, ...] = ()
+    """Of a table of rows: what stands around them, after the common ones and before ``side``."""
+    cells: tuple[Column, ...] = ()
+    """What is collected of each row; a name that comes twice is one column: the first value that is there."""
+    derived: tuple[Derived, ...] = ()
 
 
 class Entry(NamedTuple):

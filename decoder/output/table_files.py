@@ -14,8 +14,7 @@ from decoder.output.csv import write_rows
 
 if TYPE_CHECKING:
     from decoder.output.table_blocks import Block
-    from decoder.output.table_columns import ColumnType
-    from decoder.output.table_schema import Table
+    from decoder.output.table_columns import ColumnType, Table
 
 __all__ = ["FORMATS", "TableWriter", "table_writer"]
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from decoder import schema
-from decoder.output.table_columns import Column, ColumnType, Entry, Source, context_entries, row_entries, sources
+from decoder.output.table_columns import (
+    Column,
+    ColumnType,
+    Derived,
+    Entry,
+    Source,
+    Table,
+    context_entries,
+    row_entries,
+    sources,
+)
+from decoder.output.table_ledgers import ledger_tables
 from decoder.output.table_names import NO_UTC, PIVOTS, ROW_TYPES
 from decoder.output.table_times import seconds_ns, utc_ns
-from decoder.statistics.rows import CONNECTION_KEYS, FINDING_KEYS
 
 if TYPE_CHECKING:
     from decoder.schema.fields import Field
@@ -60,6 +68,8 @@ _MESSAGES = (
     Column("notes", "strings", "as in JSON Lines"),
     Column("body", "json", "of protocols without a table of their own; with --bodies all of every one"),
     Column("raw", "json", "wire-level view of a body that the schema cannot read"),
+    Column("transport", "enum", "tcp or websocket"),
+    Column("error", "json", "of a WebSocket reply whose header reports one"),
 )
 _REQUESTS = (
     Column("serial_no", "uint32", "header of the request"),
@@ -81,17 +91,6 @@ _GAPS = (
     Column("bytes", "int64", "size, null if not known"),
     Column("reason", "enum", "lost, snaplen, limit, resync or mid-stream"),
 )
-_CONNECTION_TYPES: dict[str, ColumnType] = {
-    **dict.fromkeys(("client", "gateway", "client_id", "language", "closed_by"), "enum"),
-    "conn_id": "uint64",
-    **dict.fromkeys(("encryption", "format"), "strings"),
-    **dict.fromkeys(("first", "last"), "time"),
-    "duration_s": "double",
-    **dict.fromkeys(("opened", "reset"), "bool"),
-}
-_FINDING_TYPES: dict[str, ColumnType] = {"severity": "enum", "code": "enum", "time": "time", "text": "string"}
-"""Types of the columns that are no counts."""
-
 _MEANINGS = {
     "rt_ticker": "a tick",
     "order_book": "a level of a book",
@@ -120,35 +119,6 @@ _FIRST = (
 """The columns that stand before the others of a row, after the common ones."""
 
 
-@dataclass(frozen=True)
-class Derived:
-    """A column that is worked out from others when rows are written."""
-
-    column: Column
-    inputs: tuple[str, ...]
-    function: Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: its columns, and how the cells that are collected become them."""
-
-    name: str
-    meaning: str
-    columns: tuple[Column, ...]
-    context: tuple[Column, ...] = ()
-    """Of a table of rows: what stands around them, after `COMMON` and before ``side``."""
-    cells: tuple[Column, ...] = ()
-    """What is collected of each row; a name that comes twice is one column: the first value that is there."""
-    derived: tuple[Derived, ...] = ()
-
-
-def _statistics_columns(keys: dict[str, str], types: dict[str, ColumnType]) -> tuple[Column, ...]:
-    """The columns of a table of `stats`; a connection is known by its id instead of its number."""
-    others = [Column(key, types.get(key, "int64"), meaning) for key, meaning in keys.items() if key != "connection"]
-    return (*COMMON[:2], *others)
-
-
 def around(source: Source, *, wide: bool = False) -> list[tuple[Field, tuple[Entry, ...]]]:
     """The fields to descend through to the rows of `source`, and what stands beside each: with `wide` of both sides."""
     cls = schema.body_class(source.proto_id, source.direction)
@@ -169,14 +139,12 @@ def all_tables(*, wide: bool = False) -> dict[str, Table]:
         Table("messages", "a message", (*COMMON, *_MESSAGES)),
         Table("requests", "a request with its answer", (*COMMON, *_REQUESTS)),
         Table("gaps", "a hole in a stream", _GAPS),
-        Table("connections", "a connection", _statistics_columns(CONNECTION_KEYS, _CONNECTION_TYPES)),
-        Table("findings", "something worth knowing", _statistics_columns(FINDING_KEYS, _FINDING_TYPES)),
     )
     rows = [
         _wide_book() if wide and name == "order_book" else _row_table(row_type, name)
         for row_type, name in ROW_TYPES.items()
     ]
-    return {table.name: table for table in (flat[0], *rows, *flat[1:])}
+    return {table.name: table for table in (flat[0], *rows, *flat[1:], *ledger_tables())}
 
 
 def _row_table(row_type: str, name: str) -> Table:

@@ -11,14 +11,16 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from decoder.bounded import BoundedDict
+from decoder.findings.orders import OrderLedger
 from decoder.framing.header import FORMATS
 from decoder.message import Message
 from decoder.output.json_cache import JsonFragmentCache
 from decoder.output.table_blocks import Blocks, Write
 from decoder.output.table_bodies import Bodies
+from decoder.output.table_columns import Table
+from decoder.output.table_ledgers import LEDGERS, ledger_row
 from decoder.output.table_rows import Row, json_text
-from decoder.output.table_schema import Table, all_tables
-from decoder.output.table_times import rfc3339_ns
+from decoder.output.table_schema import all_tables
 from decoder.statistics.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -74,7 +76,8 @@ class Tables:
         self._show_secrets = show_secrets
         self._where = where
         self._host = host
-        self._statistics = Statistics(where) if {"connections", "findings"} & tables.keys() else None
+        self._orders = OrderLedger() if "orders" in tables else None
+        self._statistics = None if tables.keys().isdisjoint(set(LEDGERS) - {"orders"}) else Statistics(where)
         self._connections: dict[int, _Connection] = {}
         self._ended: list[int] = []
         self._ids: BoundedDict[int, str] = BoundedDict(_MAX_CONNECTIONS)
@@ -93,6 +96,10 @@ class Tables:
                 self._add_gap(self._gaps, item)
         if self._statistics is not None:
             self._statistics.add(records)
+        if self._orders is not None:
+            for item in records:
+                if self._where is None or self._where(item):
+                    self._orders.add(item)
         for block in self._blocks.values():
             block.flush_if_full()
         for ordinal in self._ended:
@@ -111,8 +118,7 @@ class Tables:
         """Hands on what is left."""
         while self._pending:
             self._unanswered(*self._pending.popitem(last=False))
-        if self._statistics is not None:
-            self._add_statistics(self._statistics.finish(summary, ()).record())
+        self._add_ledgers(summary)
         for block in self._blocks.values():
             block.flush()
 
@@ -198,6 +204,7 @@ class Tables:
             *((int(packet_id["connID"]), packet_id["serialNo"]) if packet_id else (None, None)),
             *(request, None if latency is None else latency / 1_000_000, ret_type),
             *(message._frames, notes, body, raw),
+            *(flow.transport, None if message.error is None else json_text(message.error)),
         )
         block.add_row(head + row, len(body or raw or ""))
 
@@ -232,24 +239,23 @@ class Tables:
             (self._host, self._connection(gap.flow).id, gap.time_ns, gap.flow.direction, gap.bytes, gap.reason)
         )
 
-    def _add_statistics(self, figures: dict[str, Any]) -> None:
-        for name in ("connections", "findings"):
+    def _add_ledgers(self, summary: Summary) -> None:
+        figures = None if self._statistics is None else self._statistics.finish(summary, ())
+        for name in LEDGERS:
             block = self._blocks.get(name)
             if block is None:
                 continue
-            for figure in figures[name]:
-                cells = {column.name: figure.get(column.name) for column in block.table.columns}
-                ordinal = figure["connection"]
-                known = self._connections.get(ordinal)
-                cells["host"] = self._host
-                cells["connection"] = self._ids.get(ordinal) if known is None else known.id
-                for column in block.table.columns:
-                    value = cells[column.name]
-                    if column.type == "time" and value is not None:
-                        cells[column.name] = rfc3339_ns(value)
-                    elif column.type == "uint64" and value is not None:
-                        cells[column.name] = int(value)
-                block.add_row(tuple(cells.values()))
+            if self._orders is not None and name == "orders":
+                records = [order.record() for order in self._orders.finish()]
+            else:
+                assert figures is not None
+                records = figures.table(name)
+            for record in records:
+                block.add_row(ledger_row(block.table, record, self._host, self._id_of))
+
+    def _id_of(self, ordinal: int) -> str | None:
+        known = self._connections.get(ordinal)
+        return self._ids.get(ordinal) if known is None else known.id
 
 
 class _Connection:

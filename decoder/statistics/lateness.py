@@ -105,7 +105,7 @@ class LatenessLedger:
 
     def add(self, item: Message | Gap) -> None:
         """Takes the next message or gap."""
-        if not isinstance(item, Message):
+        if not isinstance(item, Message) or item.copy:
             return
         proto_id = item.header[1]
         if proto_id in TIMED_PUSHES and item.kind == "push":

@@ -77,7 +77,7 @@ def test_formats_agree(tmp_path: Path) -> None:
     assert json.loads(rows[0]["states"]) == found[0]["states"]
     assert json.loads(rows[6]["placed"]) == found[6]["placed"]
     text = opendump("orders", CBC, "--rsa-key", DEMO_KEY)
-    assert "Orders: 7 (1 filled, 1 cancelled, 2 failed, 2 refused, 1 unanswered)" in text.out
+    assert "Orders: 7 (1 filled, 1 cancelled, 2 failed, 2 refused, 1 unanswered) of account 2814749767106" in text.out
     out = tmp_path / "orders.jsonl"
     assert opendump("orders", CBC, "--rsa-key", DEMO_KEY, "--format", "jsonl", "-o", out).code == 0
     assert [json.loads(line) for line in out.read_text().splitlines()] == found

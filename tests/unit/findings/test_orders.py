@@ -224,3 +224,14 @@ def test_a_failed_body_is_not_believed() -> None:
     session: Session = placed(told(hello()))
     session.push(2208, state(11, filled=100.0), sha1=bytes(20))
     assert the(session).outcome == "unknown"
+
+
+def test_a_copy_of_the_conversation_adds_nothing() -> None:
+    """As `Decoder` marks the messages of a conversation that it saw on other addresses before."""
+    each, ledger = decoder.Decoder(keys=decoder.KeyRing([pem(rsa_key())])), OrderLedger()
+    packets = placed(told(hello())).push(2208, state(5)).packets
+    for item in (item for data, time_ns in packets for item in each.feed(data, time_ns)):
+        assert isinstance(item, Message)
+        item.copy = True
+        assert not ledger.add(item)
+    assert ledger.finish() == []
