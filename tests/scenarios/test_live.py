@@ -285,7 +285,7 @@ def test_without_permission_a_sentence_says_how_to_get_it(path: str | None, tmp_
 def test_an_interface_that_is_not_there(tools: tuple[ToolName, ...]) -> None:
     capture = LiveCapture("nosuch0", tools=tools)
     with pytest.raises(CaptureError, match="nosuch0: there is no such interface: `opendump interfaces` lists them"):
-        next(capture.batches())
+        exhaust(capture.batches())
 
 
 @pytest.mark.skipif(shutil.which("ip") is None, reason="needs iproute2")
