@@ -248,7 +248,7 @@ class Collector:
         :param files: names of the captures
         :param warnings: what was wrong with them
         """
-        figures = self._statistics.finish(summary, files, warnings).record()
+        figures = self._statistics.finish(summary, files, warnings)
         self._keep_named(())
         orders = self._statistics.orders.finish()
         if self._where is not None:
