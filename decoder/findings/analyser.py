@@ -162,7 +162,9 @@ class Analyser:
         ended, self._ended = self._ended, []
         for info in ended:
             connection = self._connections.pop(info.ordinal, None)
-            if connection is not None:
+            if connection is not None and info.copy_of is not None:
+                connection.drop(info)
+            elif connection is not None:
                 connection.end(info, info.last_ns)
             report_connection(self._findings, info)
 
@@ -394,6 +396,11 @@ class _Connection:
                 "ticks are late, and were not lost",
                 "back-fill",
             )
+
+    def drop(self, info: ConnectionInfo) -> None:
+        """Takes the end of a connection that carried a copy of another: what it lacks is no finding."""
+        self._tracking.forget()
+        self._shared.gateways.closed(self._context, info)
 
     def end(self, info: ConnectionInfo | None, time_ns: int) -> None:
         """Takes the end of the connection, or (`info` is None) of the capture."""
