@@ -255,7 +255,7 @@ class Market:
     def _answer_body(self, module: str, order: Order, accepted: bool) -> bytes:
         if not accepted:
             return _response(module, -1, "no buying power")
-        ids = {"orderID": order.order_id, "orderIDEx": f"EX{order.number}"}
+        ids: dict[str, Any] = {"orderID": order.order_id, "orderIDEx": f"EX{order.number}"}
         return _response(module, header=self._header(order), **ids)
 
     def _order_body(self, order: Order, place: int, at_ns: int) -> bytes:
