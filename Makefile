@@ -3,12 +3,16 @@
 #   make demo     install the package and decode a recorded, encrypted session
 #   make check    lint, types and imports: less than a minute
 #   make test     install the test tools, make check, and run every test
+#   make cover    run every test and list the lines and branches that none reaches
+#   make dist     build the wheel and the sdist into dist/ and check them as PyPI does
 #   make format   put the sources into the shape that make test asks for
 #   make schema   compile the .proto files after an edit
-#   make readme   renew the output that README.md shows
+#   make docs     build the documentation as a web site: build/docs/index.html
+#   make docs-output  renew what README.md and docs/ show: output of commands, tables, picture
+#   make man      write the manual page, build/opendump.1, from the help texts
 #   make bench    measure against other decoders: half an hour; BENCH_ARGS=--quick: 4 minutes
 #   make fuzz     throw damaged input at the decoder: a minute per target; FUZZ_ARGS='--seconds 3600 streams': longer
-#   (OPENDUMP_HYPOTHESIS=long make test PYTEST_ARGS=tests/test_properties.py: random traffic for an hour or so)
+#   (OPENDUMP_HYPOTHESIS=long make test PYTEST_ARGS=tests/scenarios/test_properties.py: random traffic for an hour or so)
 #   make clean    remove what the others made
 
 PYTHON ?= python3
@@ -21,7 +25,7 @@ BIN := $(VENV)/bin
 endif
 RUN := $(BIN)/python -m
 
-.PHONY: help demo check test format schema readme bench fuzz clean
+.PHONY: help demo check test cover dist format schema docs docs-output man bench fuzz clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -53,11 +57,11 @@ endef
 demo: $(VENV)/installed
 	@echo "== Decode a session of the official SDK that was recorded with tcpdump: RSA and AES on the wire"
 	$(call show,decode captures/reconnect.pcap.gz $(KEY))
-	@printf '\n== The same file without the key: what is missing has a name\n'
+	@printf '\n== The same file without the key: the reason is named\n'
 	$(call show,decode captures/reconnect.pcap.gz -c 3)
 	@printf '\n== One message of another session in full: why the gateway stopped working\n'
 	$(call show,decode captures/cbc.pcap $(KEY) -V -c 1 --where "body.s2c.programStatus.programStatus.type=NEED_PHONE_VERIFY_CODE")
-	@printf '\n== Now your own: %s/opendump decode YOUR.pcap --rsa-key YOUR.pem (README.md tells how to get both)\n' "$(BIN)"
+	@printf '\n== Now your own: %s/opendump decode YOUR.pcap --rsa-key YOUR.pem (README.md says how to get both)\n' "$(BIN)"
 
 check: $(VENV)/tools
 	@echo "== ruff check: common mistakes"
@@ -73,6 +77,21 @@ test: check
 	@echo "== pytest: the tests (a test that needs tshark, tcpdump or chromium is skipped where it is not installed)"
 	@$(RUN) pytest $(PYTEST_ARGS)
 
+cover: $(VENV)/tools
+	@$(RUN) pytest $(PYTEST_ARGS) --cov --cov-report=term
+
+$(VENV)/dist-tools: $(VENV)/installed
+	@echo "== Install build and twine into $(VENV)"
+	@$(RUN) pip install -q --disable-pip-version-check -e '.[dist]'
+	@touch $@
+
+dist: $(VENV)/dist-tools
+	@rm -rf dist build
+	@$(RUN) build --outdir dist > build.log 2>&1 || { cat build.log; exit 1; }
+	@! grep -n "is absent from\|Warning:" build.log
+	@rm -f build.log
+	@$(RUN) twine check --strict dist/*
+
 format: $(VENV)/tools
 	@$(RUN) ruff check --fix
 	@$(RUN) ruff format
@@ -80,8 +99,20 @@ format: $(VENV)/tools
 schema: $(VENV)/tools
 	@$(BIN)/python tests/tools/compile_schema.py
 
-readme: $(VENV)/tools
-	@$(BIN)/python tests/tools/readme_output.py
+$(VENV)/docs-tools: $(VENV)/installed
+	@echo "== Install MkDocs into $(VENV)"
+	@$(RUN) pip install -q --disable-pip-version-check -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/docs-tools
+	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet
+	@echo "== build/docs/index.html"
+
+docs-output: $(VENV)/tools
+	@$(RUN) tests.tools.docs_output
+
+man: $(VENV)/installed
+	@$(BIN)/python tests/tools/man_page.py build/opendump.1
 
 bench: $(VENV)/tools
 	@$(RUN) tests.bench $(BENCH_ARGS)
@@ -95,4 +126,4 @@ fuzz: $(VENV)/fuzz-tools
 	@$(RUN) tests.fuzz $(FUZZ_ARGS)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build build.log dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

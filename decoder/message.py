@@ -1,70 +1,93 @@
-"""What the decoder gives: a `Message` for every message, a `Gap` for every hole.
+"""Defines the results of the decoder: `Message` and `Gap`, and `Flow`, which both refer to.
 
-A message is opened (decrypted, checked) when it is made, but its body is parsed when it is first
-asked for: whoever only counts messages does not pay for their bodies.
+A message is decrypted and verified before it is made.  Its body is parsed at the first access, so a
+program that only counts messages does not pay for their bodies.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from typing import TYPE_CHECKING, Any
 
 from decoder import schema
 from decoder.body.body import Body
 from decoder.body.lag import lag_ms
+from decoder.formatting.html import html_table
 from decoder.formatting.times import rfc3339
 from decoder.framing.header import FORMATS, Header
 from decoder.limits import Limits
-from decoder.vocabulary import HINTS
+from decoder.vocabulary import ENDS, HINTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from google.protobuf.message import Message as ProtobufMessage
 
-    from decoder.vocabulary import Direction, EnumStyle, Kind
+    from decoder.vocabulary import Direction, EnumStyle, Kind, Transport
 
 __all__ = ["Flow", "Gap", "Message"]
 
 DEFAULT_LIMITS = Limits()
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+_MAX_HTML = 20_000
+"""Characters of a body shown in a notebook: a browser is slow with the megabytes that one can have."""
 
 
 class Flow:
-    """One direction of one TCP connection."""
+    """Identifies one direction of one connection."""
 
-    __slots__ = ("connection", "direction", "dst", "limits", "src")
+    __slots__ = ("connection", "direction", "dst", "first_ns", "limits", "src", "transport")
 
     def __init__(
-        self, connection: int, direction: Direction, src: str, dst: str, limits: Limits = DEFAULT_LIMITS
+        self,
+        connection: int,
+        direction: Direction,
+        src: str,
+        dst: str,
+        limits: Limits = DEFAULT_LIMITS,
+        transport: Transport = "tcp",
+        first_ns: int = 0,
     ) -> None:
         self.connection = connection
         self.direction: Direction = direction
         self.src = src
         self.dst = dst
         self.limits = limits
-        """Those of the `Decoder`."""
+        """Limits of the `Decoder`."""
+        self.transport: Transport = transport
+        """``tcp``, or ``websocket`` where messages travel in WebSocket frames."""
+        self.first_ns = first_ns
+        """Time of the first packet of the connection, in nanoseconds since 1970."""
 
-    def __reduce__(self) -> tuple[type[Flow], tuple[int, Direction, str, str, Limits]]:
-        return Flow, (self.connection, self.direction, self.src, self.dst, self.limits)
+    def __reduce__(self) -> tuple[type[Flow], tuple[int, Direction, str, str, Limits, Transport, int]]:
+        return Flow, (self.connection, self.direction, self.src, self.dst, self.limits, self.transport, self.first_ns)
 
 
 class Message:
-    """One message, with the keys of the JSON Lines contract as attributes (the README's field table).
+    """Holds one message, with the keys of the JSON Lines contract (docs/record.md) as attributes.
 
-    Beyond the contract: `time_ns` (int, UTC), `plaintext` (bytes or None), `protobuf` (the parsed
-    protobuf message or None), `header`, `hint` (what to do about `reason`).
+    Beyond the contract: `time_ns`, `datetime`, `ordinal`, `plaintext` (bytes or None), `protobuf` (the parsed
+    protobuf message or None), `header`, `hint` (next step for `reason`).
     """
 
-    # No __slots__: an instance dict whose defaults stand in the class is made in half the time (0.2 µs against 0.45).
+    # No __slots__: an instance dict with its defaults in the class is made in half the time (0.2 µs against 0.45).
 
     number: int = 0
     """Ordinal of the record, from 1."""
+    ordinal: int = 0
+    """Ordinal of the message within its connection, from 1; 0 while that was not counted."""
     request: int | None = None
-    """Of a response: the number of its request."""
+    """Number of the request that this response answers."""
     latency_ns: int | None = None
-    """Of a response: nanoseconds from the completion of its request to its own."""
+    """Nanoseconds from the completion of the request to that of this response."""
+    copy: bool = False
+    """True if the same message came out before, on another connection that carries the same conversation."""
+    error: dict[str, Any] | None = None
+    """Error in the header of a WebSocket reply: ``{"code": …, "message": …}``."""
     _body: Body | None = None
     own_notes: list[str] | None = None
-    """Notes on the message itself, which stand before those on its body; None if there are none."""
+    """Notes on the message itself, listed before those on its body; None if there are none."""
 
     def __init__(
         self,
@@ -82,27 +105,27 @@ class Message:
     ) -> None:
         self.flow = flow
         self.header = header
-        """The header as it stands on the wire."""
+        """Header as sent."""
         self.time_ns = time_ns
         """Capture time of the packet that completed the message, in nanoseconds since 1970, UTC."""
         self._frames = frames
         self.kind: Kind = kind
-        """``request``, ``response`` or ``push``: by protocol id and direction."""
+        """``request``, ``response`` or ``push``, by protocol id and direction."""
         self.plaintext = plaintext
-        """The body after decryption: proven if `verdict` is ``verified``, else the best candidate or None."""
+        """Body after decryption: proven if `verdict` is ``verified``, else the best candidate or None."""
         self.encryption = encryption
         """``None``, ``RSA``, ``FTAES_ECB``, ``AES_ECB``, ``AES_CBC`` or ``unknown``."""
         self.verdict = verdict
         """``verified``, ``unverified`` or ``failed``."""
         self.reason = reason
-        """Why not verified: a key of `HINTS`; None if it is."""
+        """Key of `HINTS` that says why the message is not verified; None if it is."""
         self.conn_id = conn_id
-        """The connID of InitConnect or of the key log, as text."""
+        """connID of InitConnect or of the key log, as text; None while unknown."""
         if notes is not None:
             self.own_notes = notes
 
     def __reduce__(self) -> tuple[Callable[..., Message], tuple[Any, ...]]:
-        # For worker processes: what cannot be worked out again, as a tuple (an instance dict takes twice as long).
+        # For worker processes: a tuple pickles in half the time of an instance dict.
         return _restored, (
             self.flow,
             self.header,
@@ -116,11 +139,14 @@ class Message:
             self.conn_id,
             self.own_notes,
             self.number,
+            self.ordinal,
             self.request,
             self.latency_ns,
+            self.error,
+            self.copy,
         )
 
-    # The contract's keys that are worked out on demand.
+    # Keys of the contract that are computed on access.
 
     @property
     def frames(self) -> list[int]:
@@ -129,13 +155,26 @@ class Message:
 
     @property
     def time(self) -> str:
-        """`time_ns` as RFC 3339."""
+        """`time_ns` as RFC 3339, in UTC."""
         return rfc3339(self.time_ns)
+
+    @property
+    def datetime(self) -> dt.datetime:
+        """`time_ns` as an aware datetime in UTC, cut to microseconds."""
+        try:
+            return _EPOCH + dt.timedelta(microseconds=self.time_ns // 1_000)
+        except OverflowError:  # the time stamp of a damaged capture
+            return dt.datetime.max.replace(tzinfo=dt.timezone.utc)
 
     @property
     def connection(self) -> int:
         """Ordinal of the TCP connection in the capture, from 0."""
         return self.flow.connection
+
+    @property
+    def transport(self) -> Transport:
+        """``tcp`` or ``websocket``."""
+        return self.flow.transport
 
     @property
     def src(self) -> str:
@@ -155,38 +194,44 @@ class Message:
     @property
     def proto_id(self) -> int:
         """Protocol id."""
-        return self.header[1]
+        _, proto_id, *_ = self.header
+        return proto_id
 
     @property
     def version(self) -> int:
         """Version in the header: 0 in every client seen."""
-        return self.header[3]
+        _, _, _, version, *_ = self.header
+        return version
 
     @property
     def serial_no(self) -> int:
         """Serial number: pairs a response with its request."""
-        return self.header[4]
+        _, _, _, _, serial_no, *_ = self.header
+        return serial_no
 
     @property
     def body_len(self) -> int:
         """Length of the body on the wire."""
-        return self.header[5]
+        _, _, _, _, _, body_len, *_ = self.header
+        return body_len
 
     @property
     def proto(self) -> str | None:
-        """Name of the protocol, or None if the schema does not know the id."""
-        protocol = schema.protocol(self.header[1])
+        """Names of the protocol, or None if the schema does not know the id."""
+        protocol = schema.protocol(self.proto_id)
         return None if protocol is None else protocol.name
 
     @property
     def format(self) -> str:
         """``Protobuf`` or ``Json``; the bare number for anything else."""
-        return FORMATS.get(self.header[2]) or str(self.header[2])
+        _, _, body_format, *_ = self.header
+        return FORMATS.get(body_format) or str(body_format)
 
     @property
     def sha1(self) -> str:
         """The SHA-1 that the header carries, hex."""
-        return self.header[6].hex()
+        _, _, _, _, _, _, digest, _ = self.header
+        return digest.hex()
 
     @property
     def latency_ms(self) -> float | None:
@@ -200,39 +245,42 @@ class Message:
 
     @property
     def hint(self) -> str | None:
-        """One line on what to do about `reason`."""
+        """Cause and next step for `reason`, in one line."""
+        if self.reason == "gap":
+            for note in self.own_notes or ():
+                if note in ENDS:
+                    return ENDS[note]
         return None if self.reason is None else HINTS[self.reason]
 
     # The body.
 
     @property
     def content(self) -> Body:
-        """The body, parsed at the first call."""
+        """Body, parsed at the first access."""
         body = self._body
         if body is None:
-            body = self._body = Body(
-                self.header[1], self.flow.direction, self.header[2], self.plaintext, self.flow.limits
-            )
+            _, proto_id, body_format, *_ = self.header
+            body = self._body = Body(proto_id, self.flow.direction, body_format, self.plaintext, self.flow.limits)
         return body
 
     @property
     def is_parsed(self) -> bool:
-        """Whether the body was asked for before."""
+        """True once the body was parsed."""
         return self._body is not None
 
     @property
     def protobuf(self) -> ProtobufMessage | None:
-        """The body as a protobuf message of the package's own schema (a JSON body too), or None."""
+        """Body as a protobuf message of the package's own schema (a JSON body too), or None."""
         return self.content.message
 
     @property
     def ret_type(self) -> str | None:
-        """Of a response or push: the SDK's name of its retType."""
+        """SDK name of the retType of a response or push."""
         return self.content.ret_type
 
     @property
     def packet_id(self) -> dict[str, Any] | None:
-        """The PacketID that a trade write carries."""
+        """PacketID of a trade request that has one."""
         return self.content.packet_id
 
     @property
@@ -241,32 +289,32 @@ class Message:
         return self.content.to_dict("sdk", redact=True)
 
     def to_dict(self, enums: EnumStyle = "sdk", *, redact: bool = False) -> dict[str, Any] | None:
-        """The body as plain data in the protobuf JSON mapping, with original field names, or None.
+        """Returns the body as plain data in the protobuf JSON mapping, with original field names, or None.
 
-        This is data for a program, so secrets are in it unless `redact` is set; everything that
-        this package prints is redacted unless the user asks otherwise.
+        This is data for a program, so it contains secrets unless `redact` is set.  What this package
+        prints is redacted unless the user asks otherwise.
         """
         return self.content.to_dict(enums, redact=redact)
 
     @property
     def raw(self) -> Any:
-        """Wire-level view of a body that the schema cannot read, else None; withheld where it may hold secrets."""
+        """Wire-level view of a body that the schema cannot parse, else None; withheld if secrets may be in it."""
         return self.content.raw(show_secrets=False)
 
     @property
     def notes(self) -> list[str]:
-        """What is worth knowing beside the verdict."""
+        """Notes on the message and its body, beside the verdict."""
         return [*self.own_notes, *self.content.notes] if self.own_notes else self.content.notes
 
     def add_note(self, note: str) -> None:
-        """Append `note` unless it is there already."""
+        """Appends `note` unless the message has it already."""
         if self.own_notes is None:
             self.own_notes = [note]
         elif note not in self.own_notes:
             self.own_notes.append(note)
 
     def record(self, enums: EnumStyle = "sdk", *, show_secrets: bool = False) -> dict[str, Any]:
-        """The record of the JSON Lines contract, ready for a JSON writer."""
+        """Returns the record of the JSON Lines contract, ready for a JSON writer."""
         content = self._body or self.content
         body = content.to_dict(enums, redact=not show_secrets)
         raw = None if body is not None else content.raw(show_secrets=show_secrets)
@@ -281,7 +329,7 @@ class Message:
         raw: Any,
         notes: list[str],
     ) -> dict[str, Any]:
-        """As `record`, with what comes from the body given by the caller."""
+        """Returns the record with the values that depend on the body from the caller."""
         flow = self.flow
         _, proto_id, format, version, serial_no, body_len, sha1, _ = self.header
         latency = self.latency_ns
@@ -312,7 +360,21 @@ class Message:
             "body": body,
             "raw": raw,
             "notes": notes,
+            "transport": flow.transport,
+            "error": self.error,
         }
+
+    def _repr_html_(self) -> str:
+        """Renders the message as a table, for notebooks; secrets are redacted."""
+        verdict = self.verdict if self.reason is None else f"{self.verdict} ({self.reason}): {self.hint}"
+        rows = [("time", self.time), ("from", self.src), ("to", self.dst), ("encryption", self.encryption)]
+        rows += [("verdict", verdict), ("notes", ", ".join(self.notes))]
+        body = self.body
+        text = "" if body is None else json.dumps(body, indent=1, ensure_ascii=False)
+        if len(text) > _MAX_HTML:
+            text = f"{text[:_MAX_HTML]}\n… ({len(text) - _MAX_HTML:,} more characters; message.body has all)"
+        title = f"{self.number} {self.proto or self.proto_id} {self.kind} #{self.serial_no}"
+        return html_table(title, [row for row in rows if row[1]], text)
 
     def __repr__(self) -> str:
         return (
@@ -323,12 +385,12 @@ class Message:
 
 def _restored(*state: Any) -> Message:
     message = Message(*state[:11])
-    message.number, message.request, message.latency_ns = state[11:]
+    message.number, message.ordinal, message.request, message.latency_ns, message.error, message.copy = state[11:]
     return message
 
 
 class Gap:
-    """A hole in one direction of a connection: bytes that are missing or could not be used."""
+    """Describes a hole in one direction of a connection: bytes that are missing or could not be used."""
 
     __slots__ = ("bytes", "flow", "frame", "reason", "time_ns")
 
@@ -339,7 +401,7 @@ class Gap:
         self.time_ns = time_ns
         """Capture time of the packet at which the hole was declared, in nanoseconds since 1970."""
         self.bytes = size
-        """Its size, or None if it is not known."""
+        """Size of the hole, or None if it is not known."""
         self.reason = reason
         """``lost``, ``snaplen``, ``limit``, ``resync`` or ``mid-stream``."""
 
@@ -359,7 +421,7 @@ class Gap:
         return rfc3339(self.time_ns)
 
     def record(self) -> dict[str, Any]:
-        """The gap as an object of the JSON Lines contract."""
+        """Returns the gap as an object of the JSON Lines contract."""
         return {
             "gap": True,
             "connection": self.flow.connection,

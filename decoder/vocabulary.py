@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 __all__ = [
     "DEFAULT_PORT",
+    "ENDS",
     "GAP_REASONS",
     "GET_GLOBAL_STATE",
     "HINTS",
@@ -34,12 +35,11 @@ __all__ = [
     "TRD_UPDATE_ORDER_FILL",
     "Arrival",
     "Direction",
-    "Encryption",
     "EnumStyle",
     "GapReason",
     "Kind",
-    "Opened",
-    "VerdictName",
+    "Transport",
+    "Verdict",
 ]
 
 DEFAULT_PORT: Final = 11111
@@ -49,31 +49,35 @@ Direction = Literal["c2s", "s2c"]
 """``c2s``: from the client to the gateway; ``s2c``: from the gateway to the client."""
 
 Kind = Literal["request", "response", "push"]
-"""Kind of a message, told by protocol id and direction."""
+"""Kind of a message, decided by protocol id and direction."""
+
+Transport = Literal["tcp", "websocket"]
+"""Layer that carries the messages of a connection."""
 
 EnumStyle = Literal["sdk", "proto", "number"]
 """Display style of enum values: ``FILLED_ALL``, ``OrderStatus_Filled_All`` or ``11``."""
-
-Encryption = Literal["None", "RSA", "FTAES_ECB", "AES_ECB", "AES_CBC", "unknown"]
-"""Encryption of a body as it was on the wire."""
-
-VerdictName = Literal["verified", "unverified", "failed"]
-"""Result of comparing the body with the SHA-1 in its header."""
 
 HINTS: Final = {
     "truncated": "the capture kept only the start of each packet; record with a larger snap length (tcpdump -s 0)",
     "gap": "packets are missing from the capture; record closer to the client or with a larger buffer (tcpdump -B)",
     "oversize": "the length in the header is over the limit; raise --max-memory if such a message is real",
+    "rsa-padding": "the right key, but the client pads InitConnect with RSA OAEP; OpenD reads PKCS#1 v1.5 only",
     "sha1-of-ciphertext": "the sender hashed the encrypted bytes, not the plain ones: a bug in its SDK",
     "no-key": "the connection is encrypted; give OpenD's RSA private key (its rsa_private_key setting) with --rsa-key",
     "wrong-key": "no given RSA key opens InitConnect; give the key file that OpenD's rsa_private_key setting names",
     "handshake-missing": "InitConnect, which has the keys, is missing: give a key log with --keylog, or record it",
     "sha1-mismatch": "the body does not have the SHA-1 in its header: damaged in transit, or hashed wrongly",
 }
-"""Reasons why a message is not verified, each with one line on what to do about it."""
+"""Reasons why a message is not verified, each with a line on its cause and the next step."""
+
+ENDS: Final = {
+    "capture-ends": "the capture ends before the message does: it was still being sent, or the file is still growing",
+    "connection-ends": "the connection ends before the message does: the sender closed it, or the length is wrong",
+}
+"""Notes on a message of which no packet is lost and yet bytes are missing, each with a line that says so."""
 
 GapReason = Literal["lost", "snaplen", "limit", "resync", "mid-stream"]
-"""Why bytes of a stream did not come out in a message."""
+"""Reason why bytes of a stream are in no message."""
 
 GAP_REASONS: Final = {
     "lost": "missing from the capture",
@@ -84,7 +88,7 @@ GAP_REASONS: Final = {
 }
 """All values of `GapReason`, each with a phrase that follows a number of bytes."""
 
-# Protocol ids that code names; all others are known by the schema only (source: `schema/protocols.tsv`).
+# Protocol ids that the code refers to; the schema has the others (source: `schema/protocols.tsv`).
 INIT_CONNECT: Final = 1001
 GET_GLOBAL_STATE: Final = 1002
 NOTIFY: Final = 1003
@@ -109,11 +113,20 @@ QOT_UPDATE_BROKER: Final = 3015
 
 
 class Arrival(NamedTuple):
-    """Records how bytes came: the numbers of the packets that brought them, and the time of the last of these."""
+    """Holds the numbers of the packets that brought some bytes, and the capture time of the last of these packets."""
 
     packets: tuple[int, ...]
     time_ns: int
 
 
-Opened = tuple[bytes | None, str, str, str | None]
-"""Result of decrypting and verifying a body: plaintext, encryption, verdict, reason."""
+class Verdict(NamedTuple):
+    """Holds the result of decrypting and verifying a body."""
+
+    plaintext: bytes | None
+    """The body after decryption, or the best candidate; None if nothing readable was found."""
+    encryption: str
+    """``None``, ``RSA``, ``FTAES_ECB``, ``AES_ECB``, ``AES_CBC`` or ``unknown``."""
+    name: str
+    """``verified``, ``unverified`` or ``failed``."""
+    reason: str | None
+    """Key of `HINTS`, or None for a verified body."""

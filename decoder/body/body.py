@@ -1,4 +1,4 @@
-"""The body of one message: parsed against the schema, shown as plain data, or as a wire-level view."""
+"""Parses the body of one message against the schema and converts it to plain data."""
 
 from __future__ import annotations
 
@@ -17,19 +17,22 @@ if TYPE_CHECKING:
 
     from decoder.vocabulary import Direction, EnumStyle
 
-__all__ = ["Body", "Kind", "kind_of", "ret_type_of"]
+__all__ = ["Body", "Kind", "kind_of", "may_hold_secrets", "ret_type_of"]
 
 JSON = 1
+"""Value of the header's format field for JSON bodies."""
+_CONNECTION_IDS = 1100
+"""Protocol ids below this belong to the connection and the gateway: login, keys, verification codes."""
 _LIMITS = Limits()
 
 
 class Body:
-    """A parsed body; `message` is None when there is no plaintext, no schema for it, or it is not a whole message."""
+    """Holds a parsed body; `message` is None without plaintext, without a schema, or if required fields are missing."""
 
     message: ProtobufMessage | None = None
     problem: str | None = None
-    """Why there is no `message`: a remark."""
-    _value_notes: list[str] | None = None  # remarks on values, a by-product of `to_dict`
+    """Remark on why there is no `message`, or None."""
+    _value_notes: list[str] | None = None  # remarks on values; `to_dict` collects them on its way
     _remarks: list[str] | None = None
     _may_have_unknown = False
 
@@ -37,6 +40,7 @@ class Body:
         self, proto_id: int, direction: Direction, format: int, plaintext: bytes | None, limits: Limits = _LIMITS
     ) -> None:
         self._kind = kind_of(proto_id, direction)
+        self._proto_id = proto_id
         self._format = format
         self._plaintext = plaintext
         if plaintext is None:
@@ -76,24 +80,24 @@ class Body:
 
     @property
     def complete(self) -> bool:
-        """Whether the plaintext is a whole message of its protocol."""
+        """True if the plaintext is a complete message of its protocol."""
         return self.message is not None
 
     @property
     def proto(self) -> str | None:
-        """Name of the protocol."""
+        """Names of the protocol; None if the schema does not have it."""
         return self._kind.proto
 
     @property
     def ret_type(self) -> str | None:
-        """The SDK's name of the retType of a response or push; the number as text where it has none."""
+        """SDK name of the retType of a response or push; the number as text where it has no name."""
         if self.message is None or not self._kind.has_ret_type:
             return None
         return ret_type_of(self.message)
 
     @property
     def packet_id(self) -> dict[str, Any] | None:
-        """The PacketID that a request carries: its connID as text, its serialNo."""
+        """PacketID of a trade request: its connID as text, its serialNo; None if there is none."""
         if self.message is None or not self._kind.has_packet_id:
             return None
         c2s = self.message.c2s  # type: ignore[attr-defined]
@@ -103,16 +107,16 @@ class Body:
 
     @property
     def remarks(self) -> list[str]:
-        """What is odd about the body: a note each, and after a colon the places in it."""
+        """Remarks on the body: each a note, and after a colon the places in the body."""
         if self._value_notes is None:
             self._value_notes = []
-            if self.message is not None:  # `to_dict` was not called yet
+            if self.message is not None:  # nobody called `to_dict` yet
                 to_dict(self.message, "number", True, self._value_notes, complete=True)
         return self.remarks_on_form + self._value_notes
 
     @property
     def remarks_on_form(self) -> list[str]:
-        """Those that do not take a look at every value: it does not parse, or has fields that the schema does not."""
+        """Remarks that need no look at every value: the body does not parse, or has fields that the schema lacks."""
         if self._remarks is None:
             self._remarks = [] if self.problem is None else [self.problem]
             if self._may_have_unknown and self.message is not None and self._plaintext is not None:
@@ -123,33 +127,31 @@ class Body:
 
     @property
     def notes(self) -> list[str]:
-        """`remarks` without the places: words to search and count."""
+        """`remarks` without the places, to filter by and to count."""
         if self._value_notes == [] and not (self._remarks or self.problem or self._may_have_unknown):
-            return []  # by far the most
+            return []  # the usual case
         return [remark.partition(":")[0] for remark in self.remarks]
 
     def to_dict(self, enums: EnumStyle, *, redact: bool) -> dict[str, Any] | None:
-        """The body as plain data in the protobuf JSON mapping, or None if it could not be read."""
+        """Returns the body as plain data in the protobuf JSON mapping, or None if it could not be parsed."""
         if self.message is None:
             return None
         self._value_notes = []
         return to_dict(self.message, enums, redact, self._value_notes, complete=True)
 
     def raw(self, *, show_secrets: bool) -> Any:
-        """Wire-level view of a body that the schema cannot read; None where it can, or where it may hold secrets."""
+        """Returns a wire-level view of a body that does not parse; None if it does, or if secrets may be in it."""
         if self.message is not None or self._plaintext is None:
             return None
-        if not show_secrets:
-            cls = self._kind.cls
-            if cls is not None and schema.has_secrets(cls.DESCRIPTOR):  # type: ignore[arg-type]
-                return None
+        if not show_secrets and may_hold_secrets(self._proto_id):
+            return None
         from decoder.body.wire import text_view, wire_view
 
         return text_view(self._plaintext) if self._format == JSON else wire_view(self._plaintext)
 
 
 def ret_type_of(body: ProtobufMessage) -> str:
-    """The SDK's name of the retType of a body that has one; the number as text where it has none."""
+    """Returns the SDK name of the retType of `body`, which has one; the number as text where it has no name."""
     number: int = body.retType  # type: ignore[attr-defined]
     return _ret_types().get(number) or str(number)
 
@@ -161,7 +163,7 @@ def _ret_types() -> dict[int, str]:
 
 
 class Kind(NamedTuple):
-    """What all bodies of a protocol in one direction have in common."""
+    """Holds what all bodies of a protocol in one direction have in common."""
 
     proto: str | None
     cls: type[ProtobufMessage] | None
@@ -171,7 +173,7 @@ class Kind(NamedTuple):
 
 @functools.lru_cache(4096)
 def kind_of(proto_id: int, direction: Direction) -> Kind:
-    """The kind of the bodies of a protocol in one direction."""
+    """Returns the kind of the bodies of a protocol in one direction."""
     protocol = schema.protocol(proto_id)
     name = None if protocol is None else protocol.name
     cls = schema.body_class(proto_id, direction)
@@ -181,3 +183,16 @@ def kind_of(proto_id: int, direction: Direction) -> Kind:
     c2s = fields["c2s"].message_type if "c2s" in fields else None
     has_packet_id = c2s is not None and "packetID" in c2s.fields_by_name
     return Kind(name, cls, "retType" in fields, has_packet_id)
+
+
+def may_hold_secrets(proto_id: int) -> bool:
+    """Returns True if bodies of this protocol may hold keys or passwords.
+
+    Both directions count, since the direction may have been guessed wrongly.  Ids below 1100 that the schema does not
+    describe count too: InitConnect is in that range.
+    """
+    classes = [kind_of(proto_id, "c2s").cls, kind_of(proto_id, "s2c").cls]
+    described = [cls.DESCRIPTOR for cls in classes if cls is not None]
+    if not described:
+        return proto_id < _CONNECTION_IDS
+    return any(schema.has_secrets(descriptor) for descriptor in described)

@@ -1,17 +1,17 @@
-"""Generated functions that turn a protobuf message into plain data, one per message type.
+"""Generates functions that convert protobuf messages to plain data, one for each message type.
 
 Writing every message out is the bulk of JSON Lines output, so the walk is unrolled: for each
 message type a Python function is generated once from its descriptor, with the field names, enum
-tables and sub-functions as constants.  Measured on the traffic mix of the benchmark (70 fields a
+tables and functions of submessages as constants.  Measured on the traffic mix of the benchmark (70 fields a
 message on average, CPython 3.11): generated source 17 µs a message, the same steps as one closure
 per field 27 µs, a walk with ``ListFields`` 38 µs, `json_format.MessageToDict` 83 µs.
 
 Three observations about upb (protobuf 5.26 to 7.36) shape the source:
 
-* reading a field costs 0.06 µs and ``HasField`` another 0.05, so presence is asked only when the
+* reading a field costs 0.06 µs and ``HasField`` another 0.05, so ``HasField`` is called only when the
   value equals its default;
-* a string field whose bytes are not UTF-8 reads as ``bytes``, because our schema does not ask for
-  a UTF-8 check;
+* a string field whose bytes are not UTF-8 reads as ``bytes``, because the schema switches the UTF-8
+  check off;
 * ``v - v == 0`` is the cheapest test for a finite double.
 """
 
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["BAD_UTF8", "REDACTED", "UNKNOWN_ENUM_VALUE", "Builder", "Builders", "builder"]
 
 Builder = Callable[["ProtobufMessage", list[str]], dict[str, Any]]
-"""Takes a message and a list, to which it appends the kind of note that a value deserves."""
+"""Converts a message; appends a note kind to the list for each value that needs a note."""
 
 REDACTED = "[redacted]"
+"""Stands for the value of a secret field."""
 UNKNOWN_ENUM_VALUE = "unknown-enum-value"
 BAD_UTF8 = "bad-utf8"
 
@@ -46,10 +47,10 @@ _builders: dict[tuple[EnumStyle, bool, bool], Builders] = {}
 
 
 def builder(cls: type[ProtobufMessage], enums: EnumStyle, redact: bool, complete: bool) -> Builder:
-    """The function that converts messages of type `cls`, generated at the first call.
+    """Returns the function that converts messages of type `cls`; it is generated at the first call.
 
-    With `complete` it takes messages that have all their required fields, and does not ask for each.
-    Raises ValueError for an enum style that does not exist.
+    With `complete` it relies on all required fields being present and does not check each.
+    Raises ValueError for an unknown enum style.
     """
     try:
         return _builders[enums, redact, complete][cls]
@@ -60,9 +61,10 @@ def builder(cls: type[ProtobufMessage], enums: EnumStyle, redact: bool, complete
 
 
 class Builders(dict[type["ProtobufMessage"], Builder]):
-    """Builders by message type, generated when first asked for: of one enum style, with or without secrets.
+    """Maps message types to their builders, for one enum style, with or without secrets; generates missing ones.
 
-    `parts`, if given, gives by its type what turns the bytes that an outline leaves unread into plain data.
+    `parts`, if given, returns for a message type the function that converts the bytes of a submessage which a
+    shallow type leaves unparsed.
     """
 
     def __init__(
@@ -88,9 +90,9 @@ class Builders(dict[type["ProtobufMessage"], Builder]):
         }
 
     def __missing__(self, cls: type[ProtobufMessage]) -> Builder:
-        """Generate the builder of `cls` and of every type in it."""
+        """Generates the builder of `cls` and of every message type in it."""
         with self._lock:
-            # Another thread shall see a type only when everything that it calls is there too.
+            # Another thread must see a builder only when all that it calls exist.
             made: dict[type[ProtobufMessage], Builder] = {}
             pending = [cls]
             while pending:
@@ -107,7 +109,7 @@ class Builders(dict[type["ProtobufMessage"], Builder]):
         return self._names.setdefault(cls, f"build_{len(self._names)}")
 
     def _constant(self, name: str, value: object) -> str:
-        """A name for `value` in the generated source."""
+        """Adds `value` to the namespace of the generated source and returns its name there."""
         name = f"{name}_{len(self._namespace)}"
         self._namespace[name] = value
         return name
@@ -132,7 +134,7 @@ class Builders(dict[type["ProtobufMessage"], Builder]):
         return self._redact and field.secret
 
     def _at_once(self, fields: list[Field], has: str, pending: list[type[ProtobufMessage]]) -> Iterable[str]:
-        """Builds fields in one go if all of them are there and none needs a second look, else one by one."""
+        """Writes code that builds `fields` in one expression if all are present and plain, else one by one."""
         tests, doubles, usual, careful = [], [], [], []
         for i, field in enumerate(fields):
             name, v = field.name, f"v{i}"
@@ -154,7 +156,7 @@ class Builders(dict[type["ProtobufMessage"], Builder]):
             careful.append(f"   d[{name!r}] = {f'{plain} if {test} else {other}' if test else plain}")
             if self._is_sure(field):
                 careful[-1] = careful[-1][1:]
-        if doubles:  # (the sum of finite numbers may not be finite: then each gets its second look for nothing)
+        if doubles:  # one test for all; if the sum of finite numbers overflows, each is tested for nothing
             tests.append(f"(s := {' + '.join(doubles)}) - s == 0")
         display = f"d = {{{', '.join(usual)}}}"
         if tests:
@@ -163,7 +165,7 @@ class Builders(dict[type["ProtobufMessage"], Builder]):
             yield f" {display}"
 
     def _field(self, field: Field, has: str, pending: list[type[ProtobufMessage]]) -> Iterable[str]:
-        """Builds one field."""
+        """Writes code that builds one field."""
         name, read = field.name, _read(field)
         put = f"d[{name!r}] ="
         if field.repeated:
@@ -220,7 +222,7 @@ class Builders(dict[type["ProtobufMessage"], Builder]):
 
     def _enum_table(self, field: Field) -> dict[int, str | int]:
         assert field.enum is not None
-        # In an enum of the vendor that has no 0, 0 says that nothing is set: it is no finding.
+        # In an enum of the vendor without a 0, the value 0 means that nothing is set: no note.
         names = {0: 0, **schema.enum_names(field.enum, self._enums)}
         if field.wide:
             return {number: str(name) for number, name in names.items()}
@@ -249,7 +251,7 @@ def _read(field: Field) -> str:
 
 
 def _not_default(field: Field, v: str) -> str:
-    """Whether `v`, what was read from a scalar field, shows that it is there."""
+    """Returns the test that the scalar `v` differs from its default, and so is present."""
     return f"{v} != {field.descriptor.default_value!r}" if field.descriptor.default_value else v
 
 

@@ -1,8 +1,9 @@
-"""Parses the bytes of a body as a protobuf message, and notes what the schema does not know in it."""
+"""Parses the bytes of a body as a protobuf message, and notes fields that are not in the schema."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 from decoder.body import wire
@@ -14,27 +15,22 @@ if TYPE_CHECKING:
 
     from decoder.schema.fields import Descriptor
 
-__all__ = ["SEARCHED", "note", "parse_body", "parse_known", "unknown_fields"]
+__all__ = ["SEARCHED", "note", "parse_body", "parse_errors", "parse_known", "unknown_fields"]
 
 _NOTED_PLACES = 8
-"""Places that one note names; a hostile message could have millions."""
-
-
+"""Places that one note names: a hostile message can have millions."""
 SEARCHED = 1_000
-"""Fields or list items of one message that are searched for such places."""
-
-
+"""Fields and list items of one message that are searched for such places."""
 _SMALL = 256 * 1024
-"""Bytes of a body up to which all its missing fields may be named."""
+"""Bytes of a body up to which protobuf is asked for its missing fields: it lists all of them, however many."""
 
 
 def parse_body(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage | None, str | None, bool]:
-    """Parse `data` as `cls`: the message, what is wrong with it as the text of a note, whether it has unknown fields.
+    """Parses `data` as `cls`; returns the message, a note on what is wrong with it, and if it may have unknown fields.
 
     ``(message, None, …)`` is a complete message.  ``(message, problem, …)`` parses but lacks required
-    fields, or holds none but unknown fields; ``(None, problem, False)`` does not parse.  That there are
-    unknown fields is only a suspicion where the bytes are not in protobuf's usual order; `unknown_fields` tells.
-
+    fields, or has only unknown fields.  ``(None, problem, False)`` does not parse.  The last value can be
+    True without need where the bytes are not in protobuf's usual order; `unknown_fields` finds out.
     """
     if len(data) <= _SMALL:
         message = parse_known(cls, data)
@@ -42,49 +38,55 @@ def parse_body(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage
             return message, None, False
     try:
         return _parse_carefully(cls, data)
-    except Exception as error:
-        from google.protobuf.message import DecodeError
+    except parse_errors() as error:
+        if isinstance(error, UnicodeDecodeError):
+            return None, "bad-body: a text is not UTF-8, which the pure-Python protobuf does not parse", False
+        return None, "bad-body: not a protobuf message", False
 
-        if isinstance(error, DecodeError):
-            return None, "bad-body: not a protobuf message", False
-        raise
+
+@cache
+def parse_errors() -> tuple[type[Exception], ...]:
+    """Returns the exceptions with which protobuf refuses bytes, or a message without its required fields.
+
+    UnicodeDecodeError is one of the pure-Python implementation, which has no way to switch the UTF-8 check off.
+    """
+    from google.protobuf.message import DecodeError, EncodeError
+
+    return DecodeError, EncodeError, UnicodeDecodeError
 
 
 def parse_known(cls: type[ProtobufMessage], data: bytes) -> ProtobufMessage | None:
-    """`data` as a complete message of fields that the schema knows; None if it is anything else.
+    """Parses `data` as a complete message without unknown fields; None if it is anything else.
 
-    The usual case takes one look: what is left without the unknown fields serialises to `data`, and
-    serialising has looked for required fields on its way, in half the time of IsInitialized().
+    One step checks both in the usual case: the message without its unknown fields serialises to `data`
+    again, and serialising checks required fields in half the time of IsInitialized().
     """
     try:
         message = cls.FromString(data)
         message.DiscardUnknownFields()
         known = message.SerializeToString()
-        # (Of another length than `data` are bytes that are not in protobuf's usual form.)
+        # Bytes that are not in protobuf's usual form can have another length.
         if known == data or len(known) == len(cls.FromString(data).SerializeToString()):
             return message
-    except Exception as error:
-        from google.protobuf.message import DecodeError, EncodeError
-
-        if not isinstance(error, (DecodeError, EncodeError)):
-            raise
+    except parse_errors():
+        pass
     return None
 
 
 def _parse_carefully(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage, str | None, bool]:
     message = cls.FromString(data)
     if not message.IsInitialized():
-        missing = missing_fields(message) if len(data) <= _SMALL else ()  # it names them all, and may find millions
+        missing = missing_fields(message) if len(data) <= _SMALL else ()  # it lists them all, which can be millions
         return message, note("bad-body: required fields missing", missing), True
     if data and not message.ListFields():
-        return message, "bad-body: none but unknown fields", True
+        return message, "bad-body: only unknown fields", True
     return message, None, True
 
 
 def unknown_fields(message: ProtobufMessage, body: bytes) -> str | None:
-    """The note ``unknown-fields``, with the places, if `message`, which was parsed from `body`, has any.
+    """Returns the note ``unknown-fields``, with the places, if `message`, which was parsed from `body`, has any.
 
-    The usual case is quick (3.6 µs): a message whose known fields serialise to `body` has no others.
+    The usual case takes 3.6 µs: a message whose known fields serialise to `body` has no others.
     """
     known = message.__class__.FromString(body)
     known.DiscardUnknownFields()
@@ -95,7 +97,7 @@ def unknown_fields(message: ProtobufMessage, body: bytes) -> str | None:
 
 
 def note(kind: str, places: Iterable[str]) -> str:
-    """One note about several places in a message; it names the first few, each once."""
+    """Joins a note kind and places in a message; the first few are named, each once."""
     named: dict[str, None] = {}
     for place in places:
         named[place] = None
@@ -105,9 +107,9 @@ def note(kind: str, places: Iterable[str]) -> str:
 
 
 def _unknown_places(data: bytes, descriptor: Descriptor, path: str, budget: Iterator[int]) -> Iterator[str]:
-    """Places, by number, of the fields in `data` that `descriptor` does not have, or not in this wire type.
+    """Yields the paths, by number, of fields in `data` that `descriptor` does not have, or has in another wire type.
 
-    Read from the bytes: protobuf's UnknownFieldSet would copy all of them, however many, at once.
+    The bytes are scanned: protobuf's UnknownFieldSet would copy all of them, however many, at once.
     """
     known = {field.descriptor.number: field for field in fields_of(descriptor)}
     try:
@@ -117,7 +119,7 @@ def _unknown_places(data: bytes, descriptor: Descriptor, path: str, budget: Iter
                 yield join(path, str(number))
             elif field.kind == "message":
                 yield from _unknown_places(value, field.message_type, join(path, field.name), budget)
-    except ValueError:  # in a type without fields protobuf takes what no message holds: the field number 0
+    except ValueError:  # protobuf accepts the invalid field number 0 in a type without fields
         yield path or "body"
 
 

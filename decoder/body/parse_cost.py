@@ -1,7 +1,7 @@
-"""What parsing a body would cost, told from its bytes without parsing it.
+"""Bounds the memory that parsing a body would take, by scanning its tags.
 
-Two bytes of a hostile body can make a message of a kilobyte: 32 MiB of them would take 8 GiB.  So a body that is
-large enough to do harm is looked through first, in as much time as parsing takes and in no memory.
+Two bytes of a hostile body can become a message object of a kilobyte: a body of 32 MiB could take 8 GiB.  So a body
+that is large enough to do harm is scanned first, which takes as much time as parsing and no memory.
 """
 
 from __future__ import annotations
@@ -17,68 +17,69 @@ if TYPE_CHECKING:
 
 __all__ = ["always_safe_size", "check_json", "check_protobuf"]
 
-# Bytes, as measured from protobuf 5.26 to 7.36 and CPython 3.10 to 3.13: parsed and as plain data, both alive at once.
-_MESSAGE, _MEMBER = 256, 16  # a message, and each field that its type has
-_TEXT, _NUMBER = 128, 64  # beside the text itself
+# Bytes of memory, measured with protobuf 5.26 to 7.36 and CPython 3.10 to 3.13; message and plain data exist together.
+_MESSAGE, _MEMBER = 256, 16  # a message, and each field that its type declares
+_TEXT, _NUMBER = 128, 64  # a text without its characters, a number
 _OBJECT, _LIST, _PAIR, _ITEM = 512, 128, 128, 64  # of JSON
-_WORST = 256  # for each byte of a body
+_WORST = 256  # the most that one byte of a body can take
 
 _VARINT, _FIXED64, _LENGTH, _GROUP, _END_GROUP, _FIXED32 = range(6)
-_SIZES = {"double": 8, "float": 4}  # of the items of a packed list; the others take a byte at least
-_CONTINUED = bytes(range(0x80, 0x100))  # bytes of a varint but the last
+_SIZES = {"double": 8, "float": 4}  # bytes of an item of a packed list; other kinds take at least one
+_CONTINUED = bytes(range(0x80, 0x100))  # bytes of a varint that are not its last one
 
-_STRINGS = re.compile(rb'"[^"]*"?')  # once the escaped quotes are gone
+_STRINGS = re.compile(rb'"[^"]*"?')  # after escaped quotes were removed
 _LEVELS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class _Type(NamedTuple):
-    """What matters here of a message type."""
+    """Holds what the scan needs of a message type."""
 
     cost: int
+    """Bytes that an empty message takes."""
     inner: dict[int, Descriptor]
-    """Its messages, by field number."""
+    """Types of its submessages, by field number."""
     scalars: dict[int, str]
-    """The kinds of its other fields."""
+    """Kinds of its other fields, by field number."""
 
 
 _types: dict[Descriptor, _Type] = {}
 
 
 def always_safe_size(limits: Limits) -> int:
-    """How long a body may be, in bytes, that goes beyond no limit, whatever protobuf message it is."""
+    """Returns the length in bytes up to which no protobuf body can exceed a limit."""
     return limits.max_parsed // _WORST if limits.max_depth >= _SCHEMA_DEPTH else 0
 
 
 def check_protobuf(data: bytes, descriptor: Descriptor, limits: Limits) -> str | None:
-    """The remark ``too-large`` or ``too-deep`` if `data`, a message of the type `descriptor`, goes beyond a limit.
+    """Returns the remark ``too-large`` or ``too-deep`` if `data`, of the type `descriptor`, exceeds a limit.
 
-    None for bytes that are no message at all: reading them says so at once.
+    None for bytes that are no message at all: parsing refuses them at once.
     """
     if len(data) <= always_safe_size(limits):
         return None
     try:
-        return _survey(data, descriptor, limits.max_parsed, limits.max_depth)
+        return _scan(data, descriptor, limits.max_parsed, limits.max_depth)
     except IndexError:  # the bytes end in the middle of a field
         return None
 
 
 def too_deep(data: bytes, descriptor: Descriptor, limits: Limits) -> str | None:
-    """The remark ``too-deep`` if that is why protobuf refuses `data`."""
+    """Returns the remark ``too-deep`` if protobuf refuses `data` for its nesting."""
     try:
-        return _survey(data, descriptor, _ANY_COST, limits.max_depth)
+        return _scan(data, descriptor, _ANY_COST, limits.max_depth)
     except IndexError:
         return None
 
 
-_SCHEMA_DEPTH = 100  # protobuf itself refuses what is deeper
-_ANY_COST = 1 << 62
+_SCHEMA_DEPTH = 100  # levels of nesting; protobuf refuses deeper messages
+_ANY_COST = 1 << 62  # no limit
 
 
-def _survey(data: bytes, descriptor: Descriptor, max_cost: int, max_depth: int) -> str | None:
+def _scan(data: bytes, descriptor: Descriptor, max_cost: int, max_depth: int) -> str | None:
     within = _type(descriptor)
     cost, position, end = within.cost, 0, len(data)
-    around: list[tuple[int, _Type]] = []  # the messages and groups that are open: their ends, their types
+    around: list[tuple[int, _Type]] = []  # open messages and groups: end, type
     while True:
         if position >= end:
             if not around or position > end:
@@ -166,7 +167,7 @@ def _type(descriptor: Descriptor) -> _Type:
 
 
 def check_json(data: bytes, limits: Limits) -> str | None:
-    """The remark ``too-large`` or ``too-deep`` if the JSON text `data` goes beyond a limit."""
+    """Returns the remark ``too-large`` or ``too-deep`` if the JSON text `data` exceeds a limit."""
     if len(data) * _WORST > limits.max_parsed:
         objects, lists, pairs, items = map(data.count, (b"{", b"[", b":", b","))
         if objects * _OBJECT + lists * _LIST + pairs * _PAIR + items * _ITEM > limits.max_parsed:
@@ -175,11 +176,11 @@ def check_json(data: bytes, limits: Limits) -> str | None:
         return None
     unquoted = _STRINGS.sub(b"", data.replace(b"\\\\", b"").replace(b'\\"', b""))
     levels = unquoted.translate(_LEVELS, _NO_BRACKETS)
-    allowed = 0  # brackets that may be left
+    allowed = 0  # brackets that may remain
     for _ in range(limits.max_depth + 1):
-        inside = levels.replace(b"[]", b"")  # the innermost level goes
+        inside = levels.replace(b"[]", b"")  # removes the innermost level
         if len(inside) == len(levels):
-            allowed = limits.max_depth + 1  # these are not closed: reading them says so
+            allowed = limits.max_depth + 1  # unclosed brackets: the parser reports them
             break
         levels = inside
     return _too_deep(limits.max_depth) if levels.count(b"[") > allowed else None

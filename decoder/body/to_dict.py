@@ -1,10 +1,10 @@
-"""Protobuf messages as plain data, and what is odd about them.
+"""Converts protobuf messages to plain data, and notes values that have no name or no valid form.
 
 The mapping is the protobuf JSON mapping with original field names: 64-bit integers as strings,
 bytes as base64, 4-byte floats in shortest form, not-a-number and the infinities as strings, only
-the fields that are present.  Enums are shown in the style that is asked for.
+the fields that are present.  Enums are shown in the style that the caller chooses.
 
-Nothing here raises on account of what a message holds: what deserves attention becomes a note.
+No value of a message raises: an unusual one becomes a note.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def to_dict(
     *,
     complete: bool = False,
 ) -> dict[str, Any]:
-    """`message` as plain data, ready for a JSON writer.
+    """Returns `message` as plain data, ready for a JSON writer.
 
     `enums` chooses how enum values print; a value that the schema does not know stays a number.
     Bit sets print as names joined by ``|`` (as the number in style ``number``).  With `redact`,
     secret fields print as ``"[redacted]"``.  Bytes of a string that are not UTF-8 become
     replacement characters.  `notes` collects ``unknown-enum-value`` and ``bad-utf8``, each at most
-    once, with the places.  `complete`: the message is known to have its required fields.
+    once, with the places.  `complete`: the caller knows that all required fields are present.
     """
     odd: list[str] = []
     plain = builder(message.__class__, enums, redact, complete)(message, odd)
@@ -50,7 +50,7 @@ def to_dict(
 
 
 def _odd_values(message: ProtobufMessage, path: str, budget: Iterator[int]) -> Iterator[tuple[str, str]]:
-    """Kind and place of the values that the schema or the JSON mapping has no word for."""
+    """Yields note kind and place of each value that has no name in the schema or no form in JSON."""
     fields = fields_by_name(message.DESCRIPTOR)
     for descriptor, value in message.ListFields():
         field = fields[descriptor.name]

@@ -1,11 +1,11 @@
-"""A body without its schema: the fields of a protobuf message by number, or the text of a JSON body.
+"""Shows a body without its schema: the fields of a protobuf message by number, or the text of a JSON body.
 
-This is the record's `raw` key.  The protobuf wire format does not say what a length-delimited field
+The record has this view in its `raw` key.  The protobuf wire format does not say what a length-delimited field
 is, so ``string``, ``message`` and ``bytes`` are guesses: printable text first (a message of the
 vendor starts with a tag below 0x20, which no text does), then a message if every byte of it fits,
 then text with line breaks, then bytes.
 
-Input is hostile: every function here ends, in bounded memory, and raises nothing.
+Input is hostile: the views end, take bounded memory and raise nothing.
 Source of the format: https://protobuf.dev/programming-guides/encoding/
 """
 
@@ -23,17 +23,17 @@ __all__ = ["fields", "text_view", "wire_view"]
 
 VARINT, FIXED64, LENGTH, GROUP, END_GROUP, FIXED32 = range(6)
 _REST = 256
-"""Bytes shown of what could not be read."""
+"""Bytes shown of the part that could not be read."""
 _GROUP_FIELDS = 10_000
-"""Fields in one group: finding its end means reading them, once for every level of nesting."""
+"""Fields read to find the end of a group; with nested groups they are read once for each level."""
 _EXACT = 1 << 53
-"""Numbers from here on are strings, as JSON readers that hold numbers in doubles would round them."""
+"""Numbers from here on are written as strings: JSON readers that use doubles would round them."""
 
 
 def wire_view(
     data: bytes, *, max_fields: int = 1_000, max_depth: int = 16, max_bytes: int = 65_536
 ) -> list[dict[str, Any]]:
-    """The fields of the protobuf message `data`, as plain data for a JSON writer.
+    """Returns the fields of the protobuf message `data` as plain data for a JSON writer.
 
     Each field is ``{"field": number, "type": …, "value": …}`` with type ``varint``, ``fixed64``,
     ``fixed32``, ``string``, ``message``, ``group`` or ``bytes`` (in hex).  A varint of 2**63 and more has its
@@ -41,7 +41,7 @@ def wire_view(
     (``double``, ``float``).  Where reading stops early, the last entry is ``{"error": why, …}``.
 
     `max_fields` bounds the entries at all levels together, `max_depth` the nesting, `max_bytes` the
-    part of `data` that is looked at.
+    part of `data` that is read.
     """
     view = _View(max_fields, max_depth).message(data[:max_bytes], 1)
     if len(data) > max_bytes:
@@ -50,7 +50,7 @@ def wire_view(
 
 
 def text_view(data: bytes, *, max_bytes: int = 65_536) -> str:
-    r"""The text of the JSON body `data`; control characters but line feed and tab show as ``\x1b`` or ``\u202e``."""
+    r"""Returns the JSON text `data`; control characters except line feed and tab show as ``\x1b`` or ``\u202e``."""
     text = data[:max_bytes].decode("utf-8", "replace")
     safe = "".join(c if c in "\n\t" or category(c) not in _CONTROLS else _escaped(c) for c in text)
     return safe if len(data) <= max_bytes else f"{safe}… ({len(data)} bytes)"
@@ -64,9 +64,9 @@ def _escaped(character: str) -> str:
 
 
 def fields(data: bytes) -> Iterator[tuple[int, int, int, Any]]:
-    """Number, wire type, end offset and value of each field: an int, or the bytes of a length-delimited field or group.
+    """Yields number, wire type, end offset and value (an int, or the bytes of a length-delimited field) of each field.
 
-    Raises ValueError, with the reason, where `data` is no protobuf message.
+    Raises ValueError, with the reason, at the first byte that is not part of a protobuf message.
     """
     position = 0
     size = len(data)
@@ -112,7 +112,7 @@ def _value(data: bytes, position: int, number: int, wire_type: int) -> tuple[Any
 
 
 def _end_of_group(data: bytes, position: int, number: int) -> tuple[int, int]:
-    """Where the content of the group `number` that begins at `position` stops, and where its end tag stops."""
+    """Returns the offset after the content of the group `number`, which begins at `position`, and after its end tag."""
     numbers = [number]
     for _ in range(_GROUP_FIELDS):
         if position >= len(data):
@@ -177,7 +177,7 @@ class _View:
         return {"type": "bytes", "value": value.hex()}
 
     def _is_message(self, data: bytes) -> bool:
-        """Whether as much of `data` as may still be shown reads as fields."""
+        """Returns True if `data` parses as fields, as far as it would be shown."""
         try:
             for _ in islice(fields(data), self._left + 1):
                 pass
@@ -191,7 +191,7 @@ def _number(value: int) -> int | str:
 
 
 def _text(data: bytes) -> str | None:
-    """`data` as text, if it is UTF-8 without control characters other than tab and line breaks."""
+    """Returns `data` as text if it is UTF-8 without control characters other than tab and line breaks."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:

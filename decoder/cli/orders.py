@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from decoder.cli.options import EXIT_FAILED, Options, captures_argument, common_options, output_options
+from decoder.cli.live_options import LiveOptions, source_options
+from decoder.cli.options import EXIT_FAILED, Options, common_options, output_options
 
 if TYPE_CHECKING:
     from decoder.cli.output_file import OutputFile
@@ -23,7 +24,7 @@ _MAX_LINES = 100_000
 
 
 @click.command()
-@captures_argument
+@source_options
 @click.option(
     "--format",
     "output_format",
@@ -43,6 +44,7 @@ _MAX_LINES = 100_000
 def orders(
     ctx: click.Context,
     captures: tuple[str, ...],
+    live: LiveOptions | None,
     options: Options,
     output_format: str,
     order_id: str | None,
@@ -54,6 +56,7 @@ def orders(
     \b
       opendump orders day.pcapng --rsa-key rsa.pem       what became of every order
       opendump orders day.pcapng 5000000000000000002     the whole story of one
+      opendump orders -i lo --duration 8h                of a trading day, shown at its end
       opendump orders day.pcapng --format jsonl | jq 'select(.outcome=="unanswered")'
 
     Put together what a capture tells of orders: a row for each, over all connections, with its path of states, its
@@ -65,7 +68,7 @@ def orders(
     from decoder.message import Message
 
     captures, order_id = _apart(captures, order_id)
-    run = Run(captures, dataclasses.replace(options, where=None))
+    run = Run(captures, dataclasses.replace(options, where=None), live=live)
     ledger = OrderLedger()
     lines: dict[int, str] = {}
     wanted: set[int] = set()

@@ -6,13 +6,14 @@ import dataclasses
 
 import click
 
-from decoder.cli.options import Options, captures_argument, common_options, output_options
+from decoder.cli.live_options import LiveOptions, source_options
+from decoder.cli.options import Options, common_options, output_options
 
 __all__ = ["report"]
 
 
 @click.command()
-@captures_argument
+@source_options
 @click.option(
     "--pseudonyms",
     is_flag=True,
@@ -24,6 +25,7 @@ __all__ = ["report"]
 def report(
     ctx: click.Context,
     captures: tuple[str, ...],
+    live: LiveOptions | None,
     options: Options,
     pseudonyms: bool,
     output: str | None,
@@ -33,8 +35,9 @@ def report(
 
     \b
       opendump report day.pcapng --rsa-key rsa.pem -o report.html
+      opendump report -i lo --duration 8h -o report.html    of a trading day
       opendump report day.pcapng --pseudonyms --utc -o report.html
-      opendump report day.pcapng --where 'proto=Trd_*' -o trade.html
+      opendump report day.pcapng --where 'symbol=HK.00700' -o tencent.html
 
     Write one HTML file that shows a session: what went wrong, message rate, latency, connections, what became of each
     order. It loads nothing from anywhere, so it can be opened from disk, mailed, or attached to a ticket. Secrets are
@@ -53,7 +56,9 @@ def report(
     with OutputFile(output, options.inputs(captures), force=force) as file:
         if file.terminal:
             raise click.UsageError("a report is a file for a browser: give -o report.html")
-        run = Run(captures, dataclasses.replace(options, where=None), on_connection=collector.connection_ended)
+        run = Run(
+            captures, dataclasses.replace(options, where=None), live=live, on_connection=collector.connection_ended
+        )
         for records in run.records():
             collector.add(records)
         code = run.finish()

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from decoder.cli.options import Options, captures_argument, common_options, output_options
+from decoder.cli.hints import HintingCommand
+from decoder.cli.live_options import LiveOptions, source_options
+from decoder.cli.options import Options, common_options, output_option
 
 if TYPE_CHECKING:
     from decoder.statistics.statistics import Stats
@@ -21,8 +23,8 @@ _PER_CODE_ALL = 100_000
 """With --all: 300 bytes each."""
 
 
-@click.command()
-@captures_argument
+@click.command(cls=HintingCommand)
+@source_options
 @click.option(
     "--format",
     "output_format",
@@ -43,19 +45,19 @@ _PER_CODE_ALL = 100_000
     help="A row of --table lateness is a market or a symbol.",
 )
 @click.option("--all", "show_all", is_flag=True, help="Text lists every finding and protocol, not the first twenty.")
-@output_options
+@output_option
 @common_options(without=("show_secrets",))
 @click.pass_context
 def stats(
     ctx: click.Context,
     captures: tuple[str, ...],
+    live: LiveOptions | None,
     options: Options,
     output_format: str,
     table: str | None,
     by: str,
     show_all: bool,
     output: str | None,
-    force: bool,
 ) -> None:
     """Examples:
 
@@ -65,6 +67,7 @@ def stats(
       opendump stats day.pcapng --table rates         how near to the limits
       opendump stats day.pcapng --where 'proto=Trd_*' trade only
       opendump stats day.pcapng --format json | jq '.findings[] | select(.severity=="error")'
+      opendump stats -i lo --duration 5m              of the next five minutes
 
     Say what is worth knowing about a capture, who talked to the gateway, how much and how fast. Tables: protocols,
     connections, findings, subscriptions, rates, lateness. With --where only what it holds for is counted and judged.
@@ -81,8 +84,8 @@ def stats(
     where = None if options.where is None else options.where.match
     max_per_code = _PER_CODE_ALL if show_all else _PER_CODE
     statistics = Statistics(where, max_per_code=max_per_code, by_symbol=by == "symbol")
-    run = Run(captures, dataclasses.replace(options, where=None), on_connection=statistics.connection_ended)
-    with OutputFile(output, options.inputs(captures), force=force) as file:
+    run = Run(captures, dataclasses.replace(options, where=None), live=live, on_connection=statistics.connection_ended)
+    with OutputFile(output, options.inputs(captures)) as file:
         for records in run.records():
             if run.is_rewritten:
                 statistics.mute(SECRECY_CODES)

@@ -1,9 +1,4 @@
-"""What the user knows: RSA private keys, and key logs with the AES keys of past connections.
-
-A key log is text, one line per connection::
-
-    OPEND_AES <connID, decimal> <hex of the key's bytes> [<hex of the IV's bytes>]
-"""
+"""Holds the keys that the user gives: RSA private keys, and key logs with the AES keys of past connections."""
 
 from __future__ import annotations
 
@@ -17,25 +12,25 @@ from typing import TYPE_CHECKING
 from decoder.crypto.ciphers import SessionKey
 from decoder.crypto.keylog import read_key_log
 from decoder.errors import KeyFileError
+from decoder.formatting.escape import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from Crypto.PublicKey.RSA import RsaKey
 
-__all__ = [
-    "KeyRing",
-    "RsaPrivateKey",
-]
+__all__ = ["KeyRing", "RsaPrivateKey"]
 
 _MAX_KEY_FILE = 64 * 1024
-
-# SHA-256 of the modulus of the sample key that ships in the Python SDK (conn_key.txt) and stands in the vendor's guide.
+"""Bytes read of a key file: a 16,384-bit key takes 13 KB, and a wrong file must not fill the memory."""
+_MAX_SHOWN = 48
+"""Characters up to which a text without a dot may be a path, and is named in an error.  Base64 has no dot."""
 _SAMPLE_KEY = "217f34f6efd056612b30bc46bb04d7bfe49ca62c3030a9238609eb90cf9c6954"
+"""SHA-256 of the modulus of the sample key that ships in the Python SDK (conn_key.txt) and stands in its guide."""
 
 
 class RsaPrivateKey:
-    """An RSA private key and where it came from."""
+    """Holds an RSA private key and the name of its source."""
 
     __slots__ = ("is_sample", "key", "name")
 
@@ -44,18 +39,18 @@ class RsaPrivateKey:
         self.key = key
         modulus = key.n.to_bytes(key.size_in_bytes(), "big")
         self.is_sample = hashlib.sha256(modulus).hexdigest() == _SAMPLE_KEY
-        """Whether this is the public sample key: it protects nothing."""
+        """True for the vendor's published sample key: it protects nothing."""
 
     def __repr__(self) -> str:
         return f"<RsaPrivateKey {self.name}>"
 
 
 class KeyRing:
-    """RSA keys and key log entries, shared by all connections of a decoder.
+    """Holds the RSA keys and key log entries of a decoder; all its connections share it.
 
     `rsa_keys`: paths, or PEM as bytes or text (PKCS#1 or PKCS#8, encrypted ones with `passphrase`).
-    `keylogs`: paths of key logs; a single path will do.
-    Raises KeyFileError with a one-line text that names the file and the cause.
+    `keylogs`: paths of key logs.  Both take a single item or several.
+    Raises KeyFileError, whose text is one line that names the file and the cause.
     """
 
     def __init__(
@@ -71,22 +66,29 @@ class KeyRing:
         self._rsa_keys = [_read_rsa_key(source, passphrase) for source in rsa_keys]
         self._sample: Path | None = None
         self.rsa_given = bool(self._rsa_keys)
-        """Whether there is an RSA key other than by `use_sample_key`."""
+        """True if the user gave an RSA key; the sample key of `use_sample_key` does not count."""
         self.log: list[SessionKey] = [entry for path in keylogs for entry in read_key_log(path)]
         self.harvested: list[SessionKey] = []
-        """The keys that InitConnect responses handed out while decoding, in order of appearance."""
+        """Keys found in InitConnect responses while decoding, in order of appearance."""
+        self.failed_rsa_trials = 0
+        """RSA operations of all connections that decrypted nothing; `Limits.max_rsa_trials` bounds them."""
 
     @property
     def rsa_keys(self) -> list[RsaPrivateKey]:
-        """The RSA keys; a sample key is read when they are first asked for, since most captures need none."""
+        """RSA keys, the last successful one first; the sample key is read at the first access: few captures need it."""
         path, self._sample = self._sample, None
         if path is not None:
             with suppress(KeyFileError):
                 self._rsa_keys.append(_read_rsa_key(path, None))
         return self._rsa_keys
 
+    def prefer(self, key: RsaPrivateKey) -> None:
+        """Moves `key` to the front of `rsa_keys`: the next InitConnect most likely needs it again."""
+        self._rsa_keys.remove(key)
+        self._rsa_keys.insert(0, key)
+
     def use_sample_key(self) -> bool:
-        """Add the sample key of an installed Python SDK, without importing it; False if there is none."""
+        """Adds the sample key of an installed Python SDK, without importing the SDK; False if there is none."""
         for package in ("futu", "moomoo"):
             try:
                 spec = importlib.util.find_spec(package)
@@ -106,18 +108,7 @@ class KeyRing:
 def _read_rsa_key(source: str | bytes | os.PathLike[str], passphrase: str | None) -> RsaPrivateKey:
     from Crypto.PublicKey import RSA
 
-    name = "the given PEM"
-    if isinstance(source, bytes):
-        pem = source
-    elif isinstance(source, str) and source.lstrip().startswith("-----BEGIN"):
-        pem = source.encode()
-    else:
-        name = os.fspath(source)
-        try:
-            with open(source, "rb") as file:
-                pem = file.read(_MAX_KEY_FILE)
-        except OSError as error:
-            raise KeyFileError(f"{name}: cannot read the RSA key: {error.strerror}") from None
+    name, pem = _load(source)
     if passphrase is None and b"ENCRYPTED" in pem:
         raise KeyFileError(f"{name}: the RSA key is encrypted; give its pass phrase (OPENDUMP_RSA_PASSPHRASE)")
     try:
@@ -129,3 +120,30 @@ def _read_rsa_key(source: str | bytes | os.PathLike[str], passphrase: str | None
     if not key.has_private():
         raise KeyFileError(f"{name}: a public key; InitConnect can only be read with the private one")
     return RsaPrivateKey(name, key)
+
+
+def _load(source: str | bytes | os.PathLike[str]) -> tuple[str, bytes]:
+    """Returns the name of `source` for messages, which never shows key text, and its PEM."""
+    if isinstance(source, bytes):
+        return "the given PEM", source
+    if isinstance(source, str) and "-----BEGIN" in source:
+        return "the given PEM", source.encode("utf-8", "replace")
+    if isinstance(source, str) and _may_be_key_text(source):
+        raise KeyFileError(
+            "the RSA key: neither a path nor PEM; give a file, or the text with its -----BEGIN and -----END lines"
+        )
+    name = escape(os.fspath(source))
+    try:
+        with open(source, "rb") as file:
+            return name, file.read(_MAX_KEY_FILE)
+    except OSError as error:
+        raise KeyFileError(f"{name}: cannot read the RSA key: {error.strerror}") from None
+    except ValueError:  # a NUL character
+        raise KeyFileError(f"{name}: cannot read the RSA key: no such file") from None
+
+
+def _may_be_key_text(source: str) -> bool:
+    """True for a text that may be a key without its PEM frame: it must not appear in an error."""
+    if "PRIVATE KEY" in source or "\n" in source:
+        return True
+    return len(source) > _MAX_SHOWN and "." not in source and not os.path.exists(source)

@@ -36,6 +36,7 @@ class AccountChecks:
 
     def __init__(self) -> None:
         self._accounts: BoundedDict[str, dict[int, _Account]] = BoundedDict(_MAX_GATEWAYS)
+        self._rounded: BoundedDict[tuple[str, float], int] = BoundedDict(_MAX_GATEWAYS * 16)
 
     def account_list(self, context: Context, body: ProtobufMessage) -> None:
         """Takes the response Trd_GetAccList."""
@@ -46,6 +47,7 @@ class AccountChecks:
             if len(known) < _MAX_ACCOUNTS or account.accID in known:
                 firm = account.securityFirm if account.HasField("securityFirm") and account.securityFirm else None
                 markets = frozenset(account.trdMarketAuthList)
+                self._rounded[context.gateway, float(account.accID)] = account.accID
                 known[account.accID] = _Account(account.trdEnv, firm, markets)
 
     def request(self, context: Context, message: Message, body: ProtobufMessage) -> None:
@@ -53,7 +55,9 @@ class AccountChecks:
         known = self._accounts.get(context.gateway)
         if not known:
             return
-        c2s: Any = body.c2s  # type: ignore[attr-defined]
+        c2s: Any = getattr(body, "c2s", None)  # a few requests have none
+        if c2s is None:
+            return
         if message.proto_id == TRD_UNLOCK_TRADE:
             self._unlock(context, message, c2s, known)
         elif _has_header(c2s.DESCRIPTOR.full_name):
@@ -72,14 +76,13 @@ class AccountChecks:
         name, account_id = name_of(message), header.accID
         account = known.get(account_id)
         if account is None:
-            if account_id > _EXACT:
-                meant = [each for each in known if each != account_id and int(float(each)) == int(float(account_id))]
-                if meant:
-                    text = (
-                        f"{name} names account {account_id}, which Trd_GetAccList does not have, but {meant[0]}: the "
-                        "client keeps accID as a double, which rounds above 2^53; keep it as a whole number or text"
-                    )
-                    context.report("error", "account-mismatch", message, text, "rounded", account_id)
+            meant = self._rounded.get((context.gateway, float(account_id))) if account_id > _EXACT else None
+            if meant is not None:
+                text = (
+                    f"{name} names account {account_id}, which is not in Trd_GetAccList, but {meant}: the client keeps "
+                    "accID as a double, which rounds above 2^53; keep it as a whole number or text"
+                )
+                context.report("error", "account-mismatch", message, text, "rounded", account_id)
             return
         if header.trdEnv != account.env:
             asked, has = _name("TrdEnv", header.trdEnv), _name("TrdEnv", account.env)

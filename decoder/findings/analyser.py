@@ -142,7 +142,12 @@ class Analyser:
         self.settle()
 
     def take(self, item: Message | Gap) -> bool:
-        """Takes one message or gap; returns True for a request whose response came out before it."""
+        """Takes one message or gap; returns True for a request whose response came out before it.
+
+        A copy, seen on a second pair of addresses, is passed over: it would look like a replay.
+        """
+        if isinstance(item, Message) and item.copy:
+            return False
         connection = self._connections.get(item.flow.connection)
         if connection is None:
             connection = self._open(item.flow, item.time_ns)
@@ -157,7 +162,9 @@ class Analyser:
         ended, self._ended = self._ended, []
         for info in ended:
             connection = self._connections.pop(info.ordinal, None)
-            if connection is not None:
+            if connection is not None and info.copy_of is not None:
+                connection.drop(info)
+            elif connection is not None:
                 connection.end(info, info.last_ns)
             report_connection(self._findings, info)
 
@@ -172,6 +179,11 @@ class Analyser:
         shared.subscriptions.finish()
         shared.gateways.finish()
         self._report_rates()
+        return self._findings.listed()
+
+    @property
+    def found(self) -> list[Finding]:
+        """Findings so far, in the order of time."""
         return self._findings.listed()
 
     @property
@@ -384,6 +396,11 @@ class _Connection:
                 "ticks are late, and were not lost",
                 "back-fill",
             )
+
+    def drop(self, info: ConnectionInfo) -> None:
+        """Takes the end of a connection that carried a copy of another: what it lacks is no finding."""
+        self._tracking.forget()
+        self._shared.gateways.closed(self._context, info)
 
     def end(self, info: ConnectionInfo | None, time_ns: int) -> None:
         """Takes the end of the connection, or (`info` is None) of the capture."""

@@ -48,7 +48,9 @@ def report_connection(findings: Findings, info: ConnectionInfo) -> None:
         found = ("warning", "closed-before-login", f"{who} closed the connection before a byte was sent: {why}")
     elif info.not_opend:
         what = other_protocol(info)
-        text = f"no message header was found{f', but {what}' if what else ''}, so this is not a gateway's traffic"
+        text = "no message header was found, so this is not a gateway's traffic"
+        if what is not None:
+            text = f"this is {what}, not the protocol of a gateway's API port: compare the port with OpenD's settings"
         found = ("note", "not-opend", text)
     if found is not None:
         severity, code, text = found

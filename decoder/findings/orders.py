@@ -166,7 +166,7 @@ class OrderLedger:
                 connection.gaps.append(item.time_ns)
             connection.lost_requests = connection.lost_requests or item.direction == "c2s"
             return False
-        if item.header[1] not in _FOLLOWED or item.verdict == "failed":
+        if item.header[1] not in _FOLLOWED or item.verdict == "failed" or item.copy:
             return False
         body = item.protobuf
         if body is None:
@@ -408,7 +408,8 @@ class OrderLedger:
             start = min(start, (current[-1] if current else 0) - 1)
         for place in range(max(start, 0), len(states)):
             if states[place].same(state):
-                if state.source == "push" or place > positions.get(ordinal, -1):
+                told = positions.get(ordinal, -1)
+                if (state.source == "push" or place > told) and (told >= 0 or len(positions) < _MAX_ENTRIES):
                     positions[ordinal] = place
                 _tell_earlier(states[place], state)
                 return place == len(states) - 1
@@ -424,7 +425,8 @@ class OrderLedger:
                 if told >= place:
                     positions[other] = told + 1
         states.insert(place, state)
-        positions[ordinal] = place
+        if told_before or len(positions) < _MAX_ENTRIES:
+            positions[ordinal] = place
         working = self._open_orders[order.env, order.account]
         if states[-1].number in FINAL:
             working.pop(id(order), None)
@@ -498,10 +500,16 @@ class OrderLedger:
 
     def _identify(self, order: Order, order_id: int, order_id_ex: str) -> Order:
         """Enters an order under its ids; returns it, or the one that it turns out to be."""
-        for key in _keys(order.env, order.account, order_id, order_id_ex):
-            known = self._by_key.setdefault(key, order)
+        # One name each: an order that is given ever new ones would fill the table.
+        named = order_id if order.order_id in (None, str(order_id)) else 0
+        named_ex = order_id_ex if order.order_id_ex in (None, order_id_ex) else ""
+        keys = _keys(order.env, order.account, named, named_ex)
+        for key in keys:
+            known = self._resolve(self._by_key.setdefault(key, order))
             if known is not order:
                 order = self._merge(known, order)
+        for key in keys:  # one that was entered before a merge may still name the entry that went
+            self._by_key[key] = order
         if order_id and order.order_id is None:
             order.order_id = str(order_id)
         if order_id_ex and order.order_id_ex is None:

@@ -22,7 +22,7 @@ __all__ = ["RATE_KEYS", "RateLedger", "RateRow", "limit_in"]
 
 _WINDOW_NS = 30 * SECOND
 """Length of the window that the vendor's limits speak of; both ends count (source: the vendor's documentation)."""
-_MAX_IN_WINDOW = 4_096  # times kept of one group; published limits are 60 at most
+_MAX_TIMES = 1_000_000  # times of requests kept of all groups together, 40 bytes each
 _MAX_GROUPS = 4_096
 _MAX_PENDING = 16_384  # requests of which the group is remembered until they are refused
 
@@ -122,7 +122,7 @@ class _Group:
     def __init__(self, proto_id: int, account: str | None) -> None:
         self.proto_id = proto_id
         self.account = account
-        self.times: deque[int] = deque(maxlen=_MAX_IN_WINDOW)
+        self.times: deque[int] = deque()
         self.requests = self.busiest = self.refused = 0
         self.at_ns: int | None = None
         self.peak_ns = self.message = self.connection = 0
@@ -131,16 +131,20 @@ class _Group:
         self.named: int | None = None
 
     def count(self, message: Message) -> None:
-        time_ns = message.time_ns
+        """Counts a request."""
         times = self.times
-        if times and time_ns < times[-1]:
-            time_ns = times[-1]  # the capture clock stepped back
-        while times and time_ns - times[0] > _WINDOW_NS:
-            times.popleft()
+        time_ns = max(message.time_ns, times[-1]) if times else message.time_ns  # the capture clock may step back
+        self.forget(time_ns)
         times.append(time_ns)
         if len(times) > self.busiest:
             self.busiest, self.at_ns, self.peak_ns = len(times), times[0], time_ns
             self.message, self.connection = message.number, message.flow.connection
+
+    def forget(self, time_ns: int) -> None:
+        """Drops the times that are out of the window that ends at `time_ns`."""
+        times = self.times
+        while times and time_ns - times[0] > _WINDOW_NS:
+            times.popleft()
 
 
 class RateLedger:
@@ -149,8 +153,9 @@ class RateLedger:
     def __init__(self) -> None:
         self._groups: dict[tuple[str, int, str | None], _Group] = {}
         self._pending: BoundedDict[int, _Group] = BoundedDict(_MAX_PENDING)
+        self._times = 0
         self.dropped = 0
-        """Requests of groups beyond the limit, which are not counted."""
+        """Requests beyond the limits, which are not counted."""
 
     def request(self, message: Message, body: ProtobufMessage | None) -> int | None:
         """Counts a request; returns its distance to the one before in nanoseconds if that is less than allowed."""
@@ -174,7 +179,13 @@ class RateLedger:
             self._pending[message.number] = group
             if not _counts(proto_id, body):
                 return None
+        before = len(group.times)
         group.count(message)
+        self._times += len(group.times) - before
+        if self._times > _MAX_TIMES:
+            group.times.popleft()
+            self._times -= 1
+            self.dropped += 1
         if last_ns is None:
             return None
         gap_ns = max(0, message.time_ns - last_ns)
@@ -195,32 +206,43 @@ class RateLedger:
         if named is not None:
             group.named = named
         limit = group.named or _LIMITS.get(group.proto_id)
-        in_window = sum(message.time_ns - time_ns <= _WINDOW_NS for time_ns in group.times)
-        return Refusal(in_window, limit, "its text" if group.named else "published" if limit else None)
+        before = len(group.times)
+        group.forget(message.time_ns)
+        self._times += len(group.times) - before
+        return Refusal(len(group.times), limit, "its text" if group.named else "published" if limit else None)
 
     def rows(self) -> list[RateRow]:
         """Returns the rows so far, nearest to a limit first."""
-        rows = []
-        for group in self._groups.values():
-            known = schema.protocol(group.proto_id)
-            limit = group.named or _LIMITS.get(group.proto_id)
-            rows.append(
-                RateRow(
-                    proto=str(group.proto_id) if known is None else known.name,
-                    account=group.account,
-                    requests=group.requests,
-                    busiest_30s=group.busiest,
-                    at_ns=group.at_ns,
-                    limit=limit,
-                    limit_source="refusal" if group.named else None if limit is None else "published",
-                    min_gap_ms=None if group.gap_ns is None else group.gap_ns / 1_000_000,
-                    refused=group.refused,
-                    connection=group.connection,
-                    message=group.message,
-                    busiest_ns=group.peak_ns,
-                )
-            )
+        rows = [_row(group) for group in self._groups.values()]
         return sorted(rows, key=lambda row: (-(row.share or 0), -row.busiest_30s, row.proto, row.account or ""))
+
+    def in_window(self, now_ns: int) -> list[tuple[RateRow, int]]:
+        """Returns the rows with requests in the 30 s before `now_ns`, and how many; nearest to the limit first."""
+        counted = [
+            (_row(group), sum(now_ns - time_ns < _WINDOW_NS for time_ns in group.times))
+            for group in self._groups.values()
+            if group.times and now_ns - group.times[-1] < _WINDOW_NS
+        ]
+        return sorted(counted, key=lambda each: (-each[1] / (each[0].limit or 10**9), -each[1], each[0].proto))
+
+
+def _row(group: _Group) -> RateRow:
+    known = schema.protocol(group.proto_id)
+    limit = group.named or _LIMITS.get(group.proto_id)
+    return RateRow(
+        proto=str(group.proto_id) if known is None else known.name,
+        account=group.account,
+        requests=group.requests,
+        busiest_30s=group.busiest,
+        at_ns=group.at_ns,
+        limit=limit,
+        limit_source="refusal" if group.named else None if limit is None else "published",
+        min_gap_ms=None if group.gap_ns is None else group.gap_ns / 1_000_000,
+        refused=group.refused,
+        connection=group.connection,
+        message=group.message,
+        busiest_ns=group.peak_ns,
+    )
 
 
 def limit_in(text: str) -> int | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from decoder.findings.context import name_of
-from decoder.vocabulary import HINTS
 
 if TYPE_CHECKING:
     from decoder.findings.context import Context
@@ -41,9 +40,13 @@ _GAPS: dict[str, tuple[Severity, str]] = {
 def report_unverified(context: Context, message: Message) -> None:
     """Reports a message that is not verified."""
     reason = message.reason or ""
+    if reason == "no-digest":
+        return  # a WebSocket of OpenD sends none
     severity, code, scope = _REASONS.get(reason, ("error", "sha1-mismatch", _MESSAGE))
     key = ((), (reason, message.direction), (reason,))[scope]
-    context.report(severity, code, message, f"{name_of(message)} is {message.verdict}: {HINTS.get(reason)}", *key)
+    if message.own_notes is not None and "capture-ends" in message.own_notes:
+        severity, key = "note", ()  # nothing is lost: the file ends, or still grows
+    context.report(severity, code, message, f"{name_of(message)} is {message.verdict}: {message.hint}", *key)
 
 
 def report_conflict(context: Context, message: Message) -> None:

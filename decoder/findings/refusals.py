@@ -132,7 +132,7 @@ class Refusals:
 
     def request(self, message: Message, body: ProtobufMessage) -> None:
         """Takes a request: remembers the codes that it asks for, if there are several."""
-        c2s: Any = body.c2s  # type: ignore[attr-defined]
+        c2s: Any = getattr(body, "c2s", None)  # a few requests have none
         securities = getattr(c2s, "securityList", None)
         if securities is not None and len(securities) > 1:
             self._batches[message.number] = [quote(each.code, 32) for each in securities[:_MAX_CODES]]

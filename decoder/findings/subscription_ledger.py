@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from heapq import heappop, heappush
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from decoder import schema
@@ -23,8 +24,10 @@ __all__ = ["SUBSCRIPTION_KEYS", "Key", "SubscriptionLedger", "SubscriptionRow", 
 Key = tuple[int, int, str]
 """SubType, market, code; an account: 0, 0, its id."""
 
-_MAX_ROWS = 50_000
-_MAX_CONNECTIONS = 65_536
+_MAX_ROWS = 50_000  # rows of the table, 300 bytes each
+_MAX_CONNECTIONS = 65_536  # logins remembered, to know programs that come back
+_MAX_HOLDERS = 4_096  # slots that are looked at to say who holds them: the largest quota is 2,000
+_MAX_SHARERS = 128  # connections that share a slot: one gateway takes no more
 _HELD_NS = 60 * SECOND
 """A slot is free after a minute at the earliest, and when all connections dropped it (source: the documentation)."""
 _RECONNECT_NS = 120 * SECOND
@@ -203,6 +206,9 @@ class SubscriptionLedger:
         slots = self._slots.setdefault(context.gateway, _Slots())
         current = self._current.setdefault(context.ordinal, {})
         for key in keys:
+            if len(self._rows) >= _MAX_ROWS:
+                self.dropped += 1
+                continue
             in_use = slots.take(key, context.ordinal, time_ns)
             known = current.get(key)
             if known is not None and known.until_ns is None and known.since_ns is not None:
@@ -263,8 +269,8 @@ class SubscriptionLedger:
         """Returns how many quota slots each other connection to the same gateway holds."""
         slots = self._slots.get(context.gateway)
         counts: dict[int, int] = {}
-        for holders in slots.holders.values() if slots is not None else ():
-            for ordinal in holders:
+        for holders in islice(slots.holders.values(), _MAX_HOLDERS) if slots is not None else ():
+            for ordinal in islice(holders, _MAX_SHARERS):
                 if ordinal != context.ordinal:
                     counts[ordinal] = counts.get(ordinal, 0) + 1
         return counts

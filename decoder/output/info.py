@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from decoder import schema
+from decoder.body.parse import parse_errors
 from decoder.formatting.clock import local_time, zone_of
 from decoder.formatting.escape import quote
 from decoder.output.info_templates import TEMPLATES
@@ -115,11 +116,9 @@ class InfoColumn:
         """
         read = self._readers.get(cls)
         if read is None:
-            from google.protobuf.message import DecodeError
-
-            self._namespace["DecodeError"] = DecodeError
+            self._namespace["parse_errors"] = parse_errors()
             parse = f"try: m = {self._constant('parse', cls.FromString)}(data)"
-            fields, start = cls.DESCRIPTOR.fields_by_name, [parse, "except DecodeError: return None"]
+            fields, start = cls.DESCRIPTOR.fields_by_name, [parse, "except parse_errors: return None"]
             if "retType" in fields:
                 start.append("if m.retType: return None")
             elif "c2s" in fields:

@@ -1,6 +1,6 @@
 """Caches the JSON of submessages: most of them repeat, so bodies are written three times as fast.
 
-A body is parsed by a shallow type (`schema.outline_class`), which leaves submessages as bytes; their JSON is looked up
+A body is parsed by a shallow type (`schema.shallow_class`), which leaves submessages as bytes; their JSON is looked up
 by these bytes.  Nine of ten levels of an order book stand in the push before as well, and so do brokers, securities,
 the candles of a poll.  A submessage is parsed, checked and written when its bytes are first seen.  One that needs a
 note is never cached: then the whole body is written without this module.
@@ -8,7 +8,7 @@ note is never cached: then the whole body is written without this module.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import orjson
 
@@ -19,7 +19,7 @@ from decoder.body.parse import parse_known
 from decoder.body.parse_cost import always_safe_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from google.protobuf.message import Message as ProtobufMessage
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from decoder.message import Message
     from decoder.vocabulary import EnumStyle
 
-__all__ = ["JsonFragmentCache"]
+T = TypeVar("T")
+
+__all__ = ["Budget", "JsonFragmentCache", "NotCacheable", "TypeCache"]
 
 _MAX_SIZE = 24 * 1024 * 1024  # bytes (estimated) of each of the two generations; they usually take 2/3 of it
 _ENTRY_SIZE = 250  # bytes of memory that an entry takes beside its key and its JSON (measured)
@@ -39,8 +41,8 @@ class JsonFragmentCache:
     """Makes records for orjson in one enum style, with or without secrets; submessages are JSON already."""
 
     def __init__(self, enums: EnumStyle, *, show_secrets: bool) -> None:
-        self._caches: dict[type[ProtobufMessage], _TypeCache] = {}
-        self._budget = _Budget(self._caches)
+        self._caches: dict[type[ProtobufMessage], TypeCache[orjson.Fragment]] = {}
+        self._budget = Budget(self._caches)
         self._limits: Limits | None = None
         self._max_body = 0
         self._builders = Builders(enums, not show_secrets, complete=True)
@@ -69,7 +71,7 @@ class JsonFragmentCache:
         notes: list[str] = []
         try:
             body = plan.build(shallow, notes)
-        except _NotCacheable:
+        except NotCacheable:
             return None
         if notes:
             return None
@@ -82,12 +84,12 @@ class JsonFragmentCache:
         kind = kind_of(proto_id, direction)
         if kind.cls is None:
             return None
-        cls = schema.outline_class(kind.cls.DESCRIPTOR.full_name)
+        cls = schema.shallow_class(kind.cls.DESCRIPTOR.full_name)
         return _Plan(kind, cls, self._shallow_builders[cls])
 
     def _cache_of(self, cls: type[ProtobufMessage]) -> Callable[[bytes], orjson.Fragment]:
         if cls not in self._caches:
-            self._caches[cls] = _TypeCache(cls, self._builders[cls], self._budget)
+            self._caches[cls] = TypeCache(cls, _fragment_maker(self._builders[cls]), self._budget)
         return self._caches[cls].__getitem__
 
 
@@ -100,14 +102,14 @@ class _Plan(NamedTuple):
     build: Builder
 
 
-class _NotCacheable(Exception):
+class NotCacheable(Exception):
     """Raised when a submessage does not parse or needs a note."""
 
 
-class _Budget:
+class Budget:
     """Bounds the memory that the caches of all types take together."""
 
-    def __init__(self, caches: dict[type[ProtobufMessage], _TypeCache]) -> None:
+    def __init__(self, caches: Mapping[Any, TypeCache[Any]]) -> None:
         self._caches = caches
         self._size = 0  # bytes (an upper bound) of the current generation
 
@@ -120,35 +122,47 @@ class _Budget:
                 cache.begin_generation()
 
 
-class _TypeCache(dict[bytes, orjson.Fragment]):
-    """Keeps the JSON of submessages of one type, by their bytes, in two generations."""
+def _fragment_maker(build: Builder) -> Callable[[ProtobufMessage], tuple[orjson.Fragment, int]]:
+    def make(message: ProtobufMessage) -> tuple[orjson.Fragment, int]:
+        notes: list[str] = []
+        plain = build(message, notes)
+        if notes:
+            raise NotCacheable
+        # Cutting off the newline makes a copy of the right size: orjson's own result takes a kilobyte or more.
+        text = orjson.dumps(plain, None, orjson.OPT_APPEND_NEWLINE)[:-1]
+        return orjson.Fragment(text), len(text)
 
-    def __init__(self, cls: type[ProtobufMessage], build: Builder, budget: _Budget) -> None:
+    return make
+
+
+class TypeCache(dict[bytes, T]):
+    """Keeps what was made of submessages of one type, by their bytes, in two generations.
+
+    :param make: returns what is kept, and the bytes of memory that it takes; raises `NotCacheable`
+    """
+
+    def __init__(
+        self, cls: type[ProtobufMessage], make: Callable[[ProtobufMessage], tuple[T, int]], budget: Budget
+    ) -> None:
         super().__init__()
         self._cls = cls
-        self._build = build
+        self._make = make
         self._budget = budget
-        self._older: dict[bytes, orjson.Fragment] = {}
+        self._older: dict[bytes, T] = {}
 
-    def __missing__(self, data: bytes) -> orjson.Fragment:
-        max_json = 3 * len(data) + _ENTRY_SIZE  # bytes; JSON of twice the size of the message is usual
-        fragment = self._older.get(data)
-        if fragment is None:
+    def __missing__(self, data: bytes) -> T:
+        max_size = 3 * len(data) + _ENTRY_SIZE  # bytes; JSON of twice the size of the message is usual
+        made = self._older.get(data)
+        if made is None:
             message = parse_known(self._cls, data)
             if message is None:
-                raise _NotCacheable
-            notes: list[str] = []
-            plain = self._build(message, notes)
-            if notes:
-                raise _NotCacheable
-            # Cutting off the newline makes a copy of the right size: orjson's own result takes a kilobyte or more.
-            text = orjson.dumps(plain, None, orjson.OPT_APPEND_NEWLINE)[:-1]
-            fragment = orjson.Fragment(text)
-            if len(text) > max_json:
-                return fragment
-        self._budget.add(len(data) + max_json + _ENTRY_SIZE)
-        self[data] = fragment
-        return fragment
+                raise NotCacheable
+            made, size = self._make(message)
+            if size > max_size:
+                return made
+        self._budget.add(len(data) + max_size + _ENTRY_SIZE)
+        self[data] = made
+        return made
 
     def begin_generation(self) -> None:
         """Drops the entries that were not used since the last call."""

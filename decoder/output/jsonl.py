@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from decoder.message import Gap
     from decoder.vocabulary import EnumStyle
 
-__all__ = ["JsonLinesOutput"]
+__all__ = ["JsonLinesOutput", "json_line"]
 
 
 class JsonLinesOutput:
@@ -33,11 +33,12 @@ class JsonLinesOutput:
 
     def _line(self, item: Message | Gap) -> bytes:
         if not isinstance(item, Message):
-            return _json(item.record())
-        return _json(self._cache.record(item) or item.record(self._enums, show_secrets=self._show_secrets))
+            return json_line(item.record())
+        return json_line(self._cache.record(item) or item.record(self._enums, show_secrets=self._show_secrets))
 
 
-def _json(record: dict[str, object]) -> bytes:
+def json_line(record: dict[str, object]) -> bytes:
+    """Returns a record as a line of JSON."""
     try:
         return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:

@@ -39,43 +39,45 @@ def order_table(orders: Sequence[Order], *, utc: bool) -> Table:
     table = Table(
         f"Orders: {_counts(orders)}" if orders else "Orders: none",
         [
-            Column("placed"),
+            Column("time"),
             Column("order"),
             Column("account", wide=True),
-            Column("symbol"),
-            Column("side"),
-            Column("type", wide=True),
-            Column("qty", number=True),
-            Column("price", number=True),
+            Column("asked for", fold=True),
             Column("outcome"),
             Column("filled", number=True),
-            Column("answer", number=True),
-            Column("push", number=True),
-            Column("done", number=True),
+            Column("took", wide=True),
             Column("path and what was said"),
         ],
+        notes=["took: from the request to the answer, to the first push, to the final status"] if orders else (),
     )
+    one_day = len({_time(order.first_ns, utc)[:10] for order in orders}) == 1
+    one_account = len({(order.account, order.env) for order in orders}) == 1
+    if one_account:
+        table.columns = [column for column in table.columns if column.name != "account"]
+        table.title += f" of account {orders[0].account} {orders[0].env}"
     for order in orders:
-        placed = order.placed
-        table.rows.append(
-            [
-                "-" if placed is None else _time(placed.time_ns, utc),
-                escape(order.order_id or order.order_id_ex or "-", _MAX_TEXT),
-                f"{order.account} {order.env}",
-                escape(order.symbol or "-", _MAX_TEXT),
-                order.side or "-",
-                order.type or "-",
-                _figure(order.qty),
-                _figure(order.price),
-                order.outcome,
-                _filled(order),
-                _duration(None if placed is None or placed.latency_ns is None else placed.latency_ns / 1e6),
-                _duration(order.first_push_ms),
-                _duration(order.done_ms),
-                _path(order),
-            ]
-        )
+        price = "" if order.price is None else f"@{order.price:.15g}"
+        asked = [order.side, f"{_figure(order.qty)}{price}", escape(order.symbol or "-", _MAX_TEXT)]
+        row = [
+            _time(order.first_ns, utc)[11 if one_day else 0 :],
+            escape(order.order_id or order.order_id_ex or "-", _MAX_TEXT),
+            f"{order.account} {order.env}",
+            " ".join(word for word in asked if word),
+            order.outcome,
+            _filled(order),
+            _took(order),
+            _path(order),
+        ]
+        table.rows.append(row[:2] + row[3:] if one_account else row)
     return table
+
+
+def _took(order: Order) -> str:
+    placed = order.placed
+    if placed is None:
+        return "-"
+    answer = None if placed.latency_ns is None else placed.latency_ns / 1e6
+    return " / ".join(map(_duration, (answer, order.first_push_ms, order.done_ms)))
 
 
 def story(order: Order, lines: Sequence[str], *, utc: bool) -> Iterable[Table]:
@@ -161,7 +163,8 @@ def _path(order: Order) -> str:
     placed = order.placed
     said = order.error or (placed.ret_msg if placed is not None and not placed.accepted else None)
     notes = f"[{', '.join(order.notes)}]" if order.notes else ""
-    return " ".join(each for each in (path, escape(said, 120) if said else "", notes) if each) or "-"
+    shown = ": ".join(each for each in (path, escape(said, 120) if said else "") if each)
+    return " ".join(each for each in (shown, notes) if each) or "-"
 
 
 def _filled(order: Order) -> str:

@@ -93,8 +93,9 @@ def _findings(rows: Sequence[Finding], limit: int | None, utc: bool) -> Table:
                 groups.setdefault((severity, row.code), []).append(row)
     shown = _shares([len(group) for group in groups.values()], limit)
     left_out: list[str] = []
+    one_day = len({_time(row.time_ns, utc)[:10] for row in rows}) == 1
     for ((level, code), group), count in zip(groups.items(), shown, strict=True):
-        table.rows += [_finding(row, utc) for row in group[:count]]
+        table.rows += [_finding(row, utc, one_day) for row in group[:count]]
         more = sum(row.count if row.connection is None and row.message is None else 1 for row in group[count:])
         if more and count:
             table.rows.append([level, "", "", "", code, f"... and {more:,} more of these"])
@@ -117,11 +118,11 @@ def _shares(sizes: list[int], limit: int | None) -> list[int]:
     return shares
 
 
-def _finding(row: Finding, utc: bool) -> list[str]:
+def _finding(row: Finding, utc: bool, one_day: bool) -> list[str]:
     times = f" ({row.count:,} times)" if row.count > 1 and row.connection is not None else ""
     return [
         row.severity,
-        _time(row.time_ns, utc),
+        _time(row.time_ns, utc)[11 if one_day else 0 :],
         "-" if row.message is None else str(row.message),
         "-" if row.connection is None else str(row.connection),
         row.code,

@@ -1,20 +1,26 @@
-"""What opend.proto says about fields and enum values beyond their shape."""
+"""Reads the options of opend.proto on fields, messages and enum values: secrets, bit sets, SDK names."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from decoder.schema.pool import enum_descriptor, pool
 
 if TYPE_CHECKING:
+    from google._upb import _message as upb
     from google.protobuf.descriptor import Descriptor, DescriptorBase, EnumDescriptor, FieldDescriptor
 
+    # The type stubs tell the descriptors of protobuf's two implementations apart; here it makes no difference.
+    AnyDescriptor = DescriptorBase | upb.Descriptor | upb.FieldDescriptor | upb.EnumDescriptor | upb.EnumValueDescriptor
+    AnyField = FieldDescriptor | upb.FieldDescriptor
+    AnyMessage = Descriptor | upb.Descriptor
 
-def annotation(descriptor: DescriptorBase, name: str) -> Any:
-    """The value of one of our options (``kind``, ``bits``, ``sdk`` ...), or None when it is not set.
 
-    An enum option comes as its value's name.
+def annotation(descriptor: AnyDescriptor, name: str) -> Any:
+    """Returns the value of one of our options (``kind``, ``bits``, ``sdk`` ...), or None if it is not set.
+
+    For an option of an enum type it is the value's name.
     """
     handle = _extension(name)
     options = _own_class(handle.containing_type.full_name).FromString(descriptor.GetOptions().SerializeToString())
@@ -31,33 +37,33 @@ def _extension(name: str) -> Any:
 
 @cache
 def _own_class(full_name: str) -> Any:
-    # protobuf hands out options as classes of its default pool, where our extensions are unknown
-    # fields; the same message from the private pool knows them.
+    # GetOptions returns a class of protobuf's default pool, where our extensions are unknown fields;
+    # the same message class from the private pool has them.
     from google.protobuf.message_factory import GetMessageClass
 
     return GetMessageClass(pool().FindMessageTypeByName(full_name))
 
 
-def field_enum(field: FieldDescriptor) -> EnumDescriptor | None:
-    """The enum that names a field's numbers, or None.
+def field_enum(field: AnyField) -> EnumDescriptor | None:
+    """Returns the enum that names a field's numbers, or None.
 
-    Three fields are declared wider than an enum can be (int64, uint32); they stay integers, so that no
-    value is cut, and carry the enum's name as an annotation.
+    Three fields are declared wider than an enum (int64, uint32).  They stay integers, so that no value is
+    cut, and have the enum's name as an annotation.
     """
     if field.enum_type is not None:
-        return field.enum_type
+        return cast("EnumDescriptor", field.enum_type)
     name = annotation(field, "names") if field.message_type is None else None
     return enum_descriptor(name) if name else None
 
 
-def bits_enum(field: FieldDescriptor) -> EnumDescriptor | None:
-    """The enum whose values are the bits of an integer field, or None."""
+def bits_enum(field: AnyField) -> EnumDescriptor | None:
+    """Returns the enum whose values are the bits of an integer field, or None."""
     name = annotation(field, "bits") if field.message_type is None else None
     return enum_descriptor(name) if name else None
 
 
-def label(field: FieldDescriptor) -> Literal["optional", "required", "repeated"]:
-    """A field's label.  protobuf 5.26 has only ``label`` for this, protobuf 7 only ``is_repeated``."""
+def label(field: AnyField) -> Literal["optional", "required", "repeated"]:
+    """Returns a field's label.  protobuf 5.26 has only ``label`` for this, protobuf 7 only ``is_repeated``."""
     known: Any = field
     if hasattr(known, "is_repeated"):
         return "repeated" if known.is_repeated else "required" if known.is_required else "optional"
@@ -66,13 +72,13 @@ def label(field: FieldDescriptor) -> Literal["optional", "required", "repeated"]
     return "required" if known.label == known.LABEL_REQUIRED else "optional"
 
 
-def is_secret(field: FieldDescriptor) -> bool:
-    """True when a field's value must not be shown unasked: keys, passwords, verification codes."""
+def is_secret(field: AnyField) -> bool:
+    """Returns True if a field's value must not be shown unasked: keys, passwords, verification codes."""
     return bool(field.GetOptions().debug_redact)
 
 
-def has_secrets(message: Descriptor) -> bool:
-    """True when a message, or any message in it at any depth, has a secret field."""
+def has_secrets(message: AnyMessage) -> bool:
+    """Returns True if a message type, or a type in it at any depth, has a secret field."""
     found = _secrecy.get(message.full_name)
     if found is None:
         found = _secrecy[message.full_name] = any(is_secret(field) for field in _reachable_fields(message))
@@ -82,10 +88,10 @@ def has_secrets(message: Descriptor) -> bool:
 _secrecy: dict[str, bool] = {}
 
 
-def _reachable_fields(message: Descriptor) -> list[FieldDescriptor]:
-    fields: list[FieldDescriptor] = []
+def _reachable_fields(message: AnyMessage) -> list[AnyField]:
+    fields: list[AnyField] = []
     seen = {message.full_name}
-    todo = [message]
+    todo: list[AnyMessage] = [message]
     while todo:
         for field in todo.pop().fields:
             fields.append(field)

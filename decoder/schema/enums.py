@@ -1,4 +1,4 @@
-"""Enum values by name: the names to show and the names to accept."""
+"""Names enum values: the names that are displayed and the names that are accepted."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING, Literal
 from decoder.schema.annotations import annotation, bits_enum
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import EnumDescriptor, EnumValueDescriptor, FieldDescriptor
+    from google.protobuf.descriptor import EnumDescriptor, EnumValueDescriptor
+
+    from decoder.schema.annotations import AnyField
 
 EnumStyle = Literal["sdk", "proto", "number"]
 
 
 def enum_names(enum: EnumDescriptor, style: EnumStyle) -> dict[int, str | int]:
-    """What to show for each known number of an enum; a number that is not in it shows as itself.
+    """Returns the displayed name of each known number of an enum; an unknown number is displayed as itself.
 
     ``sdk``     the constant that the Python SDK documents, when it has one that is unique in the enum,
                 else the proto name without its prefix
     ``proto``   the proto name
     ``number``  the number
 
-    Of several names of one number the first declared, the current one, is shown.  Zero values that
-    exist only because an open enum must have one are not known numbers.
+    If one number has several names, the first declared is the current one and is displayed.  Zero values
+    that exist only because an open enum must have one are not known numbers.
     """
     key = enum.full_name, style
     names = _names.get(key)
@@ -50,9 +52,9 @@ def _build_names(enum: EnumDescriptor, style: EnumStyle) -> dict[int, str | int]
 
 
 def enum_numbers(enum: EnumDescriptor) -> dict[str, int]:
-    """Every accepted spelling of an enum's values and its number: proto, SDK and bare names.
+    """Returns every accepted spelling of an enum's values with its number: proto, SDK and bare names.
 
-    A spelling that would mean two numbers means the value that is shown so, else it is left out.
+    A spelling that fits two numbers means the value that is displayed with it, else it is left out.
     """
     numbers = _numbers.get(enum.full_name)
     if numbers is None:
@@ -78,10 +80,10 @@ def _build_numbers(enum: EnumDescriptor) -> dict[str, int]:
     return numbers
 
 
-def bit_names(field: FieldDescriptor, style: EnumStyle) -> dict[int, str] | None:
-    """What to show for each bit of an integer field that is a set of bits.
+def bit_names(field: AnyField, style: EnumStyle) -> dict[int, str] | None:
+    """Returns the displayed name of each bit of an integer field that is a set of bits.
 
-    None for any other field, and in style ``number``, where the integer is shown.
+    None for any other field, and in style ``number``, which displays the integer.
     """
     if style == "number":
         return None
@@ -90,18 +92,18 @@ def bit_names(field: FieldDescriptor, style: EnumStyle) -> dict[int, str] | None
 
 
 def gateway_values(enum: EnumDescriptor) -> list[EnumValueDescriptor]:
-    """An enum's values without a zero of our own making."""
+    """Returns an enum's values without the synthetic zero that our schema adds."""
     return [value for value in enum.values if value.number or not annotation(value, "synthetic")]
 
 
 def unique_sdk_names(enum: EnumDescriptor) -> dict[str, str]:
-    """Proto name -> SDK constant, for the constants that name one value of the enum only."""
+    """Returns proto name -> SDK constant, for the constants that name only one value of the enum."""
     names = {value.name: annotation(value, "sdk") for value in enum.values}
     count = Counter(names.values())
     return {name: sdk for name, sdk in names.items() if sdk and count[sdk] == 1}
 
 
 def bare_name(value: EnumValueDescriptor) -> str:
-    """The proto name without its enum's prefix: ``OrderStatus_Filled_All`` is ``Filled_All``."""
+    """Returns the proto name without its enum's prefix: ``OrderStatus_Filled_All`` is ``Filled_All``."""
     prefix = annotation(value.type, "prefix") or f"{value.type.name}_"
     return value.name.removeprefix(prefix)

@@ -1,11 +1,12 @@
-"""What conversion needs to know about each field of a message type, worked out once per type."""
+"""Collects the properties of message fields that conversion needs, once for each message type."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from decoder import schema
+from decoder.schema.annotations import label
 
 if TYPE_CHECKING:
     from google._upb._message import Descriptor as UpbDescriptor
@@ -18,7 +19,7 @@ __all__ = ["Field", "fields_by_name", "fields_of", "split_bits"]
 
 
 class Field(NamedTuple):
-    """One field of a message type."""
+    """Holds the properties of one field of a message type."""
 
     name: str
     kind: str
@@ -26,19 +27,19 @@ class Field(NamedTuple):
     repeated: bool
     secret: bool
     wide: bool
-    """Of an integer: 64 bits, which the JSON mapping writes as a string."""
+    """True for 64-bit integers, which the JSON mapping writes as strings."""
     low: int
     high: int
-    """Of an integer: the bounds of its type."""
+    """Bounds of an integer's type; with `low` inclusive."""
     enum: EnumDescriptor | None
-    """Of an enum or a set of bits: the enum that names its numbers, also where the field is declared as an integer."""
+    """Enum that names the numbers of an enum or bit set, also where the field is declared as an integer."""
     known: Mapping[int, str | int]
-    """Of an enum or a set of bits: the numbers or bits that have a name, and their proto names."""
+    """Numbers or bits of an enum or bit set that have a name, with their proto names."""
     descriptor: FieldDescriptor
 
     @property
     def message_type(self) -> PythonDescriptor:
-        """Of a message: its type."""
+        """Type of a submessage field."""
         inner = self.descriptor.message_type
         assert inner is not None
         return inner
@@ -49,7 +50,7 @@ _by_name: dict[Descriptor, dict[str, Field]] = {}
 
 
 def fields_of(descriptor: Descriptor) -> tuple[Field, ...]:
-    """The fields of a message type, in the order of their numbers: that of the wire, and of protobuf's own writers."""
+    """Returns the fields of a message type by number: the order in which protobuf writes them."""
     found = _fields.get(descriptor)
     if found is None:
         found = _fields[descriptor] = tuple(
@@ -60,7 +61,7 @@ def fields_of(descriptor: Descriptor) -> tuple[Field, ...]:
 
 
 def fields_by_name(descriptor: Descriptor) -> dict[str, Field]:
-    """The fields of a message type by both spellings of their names, ``max_count`` and ``maxCount``."""
+    """Returns the fields of a message type by both spellings of their names, ``max_count`` and ``maxCount``."""
     found = _by_name.get(descriptor)
     if found is None:
         fields = fields_of(descriptor)
@@ -70,7 +71,7 @@ def fields_by_name(descriptor: Descriptor) -> dict[str, Field]:
 
 
 def split_bits(value: int, names: Mapping[int, str | int]) -> tuple[list[str], int]:
-    """The names of the bits that are set in `value`, and the bits that have no name."""
+    """Returns the names of the bits set in `value`, and the set bits that have no name."""
     found = []
     rest = value
     for bit, name in names.items():
@@ -88,7 +89,7 @@ def _field(field: FieldDescriptor) -> Field:
     return Field(
         field.name,
         kind,
-        _is_repeated(field),
+        label(field) == "repeated",
         schema.is_secret(field),
         bits == 64,
         -(1 << bits - 1) if signed else 0,
@@ -102,11 +103,3 @@ def _field(field: FieldDescriptor) -> Field:
 # Numbers of FieldDescriptorProto.Type, and of the runtime's C++ types.
 _KINDS = {1: "double", 2: "float", 8: "bool", 9: "string", 11: "message", 12: "bytes"}
 _INTEGERS = {1: (True, 32), 2: (True, 64), 3: (False, 32), 4: (False, 64), 8: (True, 32)}
-
-
-def _is_repeated(field: FieldDescriptor) -> bool:
-    # protobuf 5.26 has only `label`, protobuf 7 only `is_repeated`.
-    try:
-        return bool(field.is_repeated)
-    except AttributeError:
-        return bool(cast(Any, field).label == field.LABEL_REPEATED)

@@ -1,4 +1,4 @@
-"""Find what a user means by a name: a protocol, a message, an enum or a package."""
+"""Finds the protocol, message, enum or package that a user names."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from decoder.errors import SchemaError
+from decoder.formatting.escape import escape
 from decoder.formatting.table import Table
 from decoder.schema.describe import all_messages, enum_tables, message_tables, package_tables, protocol_tables
 from decoder.schema.pool import files
@@ -15,15 +16,17 @@ from decoder.schema.protocols import protocol, protocols
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
+MOST_SHOWN = 80
+"""Characters shown of a name that is not found."""
 MOST_CANDIDATES = 20
+"""Candidates listed for an ambiguous name."""
 
 
 def tables_for(name: str) -> list[Table]:
-    """The tables that describe what a name stands for.
+    """Returns the tables that describe the thing called `name`; capitals do not matter.
 
-    A name is a protocol's id or name (also a former one), a package, or a message or enum: in full, or
-    without its package when that is unambiguous; capitals do not matter.  Raises SchemaError, with
-    candidates, when it stands for nothing or for several things.
+    `name` is a protocol's id or name (also a former one), a package, or a message or enum, in full or
+    without its package.  Raises SchemaError, with candidates, if nothing or several things have that name.
     """
     if name.isascii() and name.isdigit():
         found = protocol(int(name))
@@ -45,6 +48,12 @@ def tables_for(name: str) -> list[Table]:
     raise SchemaError(_several(name, candidates) if candidates else _nothing(name))
 
 
+def names() -> list[str]:
+    """Return every name that `tables_for` knows, enums also without their package."""
+    short = [full_name.rpartition(".")[2] for full_name, (_, is_enum) in _types().items() if is_enum]
+    return [*(known.name for known in protocols()), *sorted(set(short)), *_types()]
+
+
 @cache
 def _types() -> dict[str, tuple[Descriptor | EnumDescriptor, bool]]:
     found: dict[str, tuple[Descriptor | EnumDescriptor, bool]] = {}
@@ -57,7 +66,7 @@ def _types() -> dict[str, tuple[Descriptor | EnumDescriptor, bool]]:
 def _several(name: str, candidates: list[str]) -> str:
     shown = ", ".join(candidates[:MOST_CANDIDATES])
     more = f" and {len(candidates) - MOST_CANDIDATES} more" if len(candidates) > MOST_CANDIDATES else ""
-    return f"{name} is ambiguous: {shown}{more}"
+    return f"{escape(name)} is ambiguous: {shown}{more}"
 
 
 def _nothing(name: str) -> str:
@@ -67,6 +76,8 @@ def _nothing(name: str) -> str:
         short.setdefault(full.casefold(), full)
         short.setdefault(full.split(".", 1)[-1].casefold(), full)
         short.setdefault(full.split("_", 1)[-1].casefold(), full)
-    close = dict.fromkeys(short[match] for match in difflib.get_close_matches(name.casefold(), short, n=5, cutoff=0.6))
+    close = dict.fromkeys(
+        short[match] for match in difflib.get_close_matches(name[:MOST_SHOWN].casefold(), short, n=5, cutoff=0.6)
+    )
     hint = f"; did you mean {', '.join(close)}?" if close else "; `opendump schema` lists the protocols"
-    return f"no protocol, message or enum is called {name}{hint}"
+    return f"no protocol, message or enum is called {escape(name, MOST_SHOWN)}{hint}"

@@ -1,7 +1,7 @@
-"""The compiled schema in a descriptor pool of its own.
+"""Loads the compiled schema into a descriptor pool of its own.
 
 A program may import the vendor's SDK too, and both define ``Common.proto``: in protobuf's default
-pool they would clash.  The set is loaded at first use; until then nothing here imports protobuf.
+pool they would clash.  The schema is loaded at first use; until then nothing here imports protobuf.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _loaded: tuple[DescriptorPool, tuple[str, ...]] | None = None
 
 
 def pool() -> DescriptorPool:
-    """The private pool with every file of the schema."""
+    """Returns the private pool with every file of the schema."""
     return _load()[0]
 
 
 def files() -> list[FileDescriptor]:
-    """The gateway's files, without our own annotations."""
+    """Returns the gateway's files, without the one that declares our options."""
     found, names = _load()
     every = [found.FindFileByName(name) for name in names]
     return [file for file in every if file.package != "opend"]
@@ -55,9 +55,9 @@ def _load() -> tuple[DescriptorPool, tuple[str, ...]]:
 
 @cache
 def message_class(full_name: str) -> type[Message]:
-    """The class of a message, e.g. ``Trd_PlaceOrder.C2S``.
+    """Returns the class of a message, e.g. ``Trd_PlaceOrder.C2S``.
 
-    Raises SchemaError when the schema has no message of that name.
+    Raises SchemaError if the schema has no message of that name.
     """
     from google.protobuf.message_factory import GetMessageClass
 
@@ -68,9 +68,9 @@ def message_class(full_name: str) -> type[Message]:
 
 
 def enum_descriptor(full_name: str) -> EnumDescriptor:
-    """The descriptor of an enum, e.g. ``Trd_Common.OrderStatus``.
+    """Returns the descriptor of an enum, e.g. ``Trd_Common.OrderStatus``.
 
-    Raises SchemaError when the schema has no enum of that name.
+    Raises SchemaError if the schema has no enum of that name.
     """
     try:
         return pool().FindEnumTypeByName(full_name)

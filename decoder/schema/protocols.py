@@ -1,4 +1,4 @@
-"""The protocols by id and name: a table that needs no protobuf."""
+"""Looks up protocols by id and name, in a table that needs no protobuf."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Transport = Literal["tcp", "websocket"]
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """One protocol of the gateway."""
+    """Holds the properties of one protocol of the gateway."""
 
     proto_id: int
     name: str
@@ -50,29 +50,29 @@ _BODIES: dict[tuple[int, str], type[Message] | None] = {}
 
 
 def protocol(proto_id: int) -> Protocol | None:
-    """The protocol with this id, or None."""
+    """Returns the protocol with this id, or None."""
     return _BY_ID.get(proto_id)
 
 
 def protocol_named(name: str) -> Protocol | None:
-    """The protocol with this name (``Trd_PlaceOrder``), or None."""
+    """Returns the protocol with this name (``Trd_PlaceOrder``), or None."""
     return _BY_NAME.get(name)
 
 
 def protocols() -> tuple[Protocol, ...]:
-    """Every protocol, in the order of their ids."""
+    """Returns every protocol, in the order of the ids."""
     return tuple(_BY_ID.values())
 
 
 def is_push(proto_id: int) -> bool:
-    """True when the gateway sends this protocol unasked.  Decided by id alone: serial numbers prove nothing."""
+    """Returns True if the gateway sends this protocol unasked.  The id decides: serial numbers prove nothing."""
     return proto_id in PUSH_IDS
 
 
 def body_class(proto_id: int, direction: str) -> type[Message] | None:
-    """The message class of a body, by protocol and direction (``c2s`` or ``s2c``).
+    """Returns the message class of a body, by protocol and direction (``c2s`` or ``s2c``).
 
-    None when the protocol is unknown, has no published messages, does not run over TCP, or does not
+    None if the protocol is unknown, has no published messages, does not run over TCP, or does not
     go that way.
     """
     key = proto_id, direction

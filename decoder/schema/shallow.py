@@ -1,7 +1,7 @@
-"""Outlines: body types that leave the messages in c2s and s2c unread, as bytes.
+"""Makes shallow types: body types whose submessages in c2s and s2c stay unparsed, as bytes.
 
-Most of a busy gateway's traffic says the same again: nine of ten levels of an order book, all candles of a poll but
-the last.  Whoever keeps what was made of a message by its bytes finds most of them in an outline already.
+Most of a busy gateway's traffic repeats: nine of ten levels of an order book, all candles of a poll but the last.
+With a shallow type a caller can keep results by the bytes of a submessage, and parse only those that are new.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from decoder.schema.pool import message_class, pool
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor
-    from google.protobuf.descriptor_pb2 import DescriptorProto
+    from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
     from google.protobuf.message import Message
 
 _LOCK = threading.Lock()
-_parts: dict[str, type[Message]] = {}  # by the full name of the field that leaves them unread
-#: Types of which hardly two messages are the same: they hold an id, or what is new.
+_parts: dict[str, type[Message]] = {}  # submessage type by the full name of the field that leaves it unparsed
+# Types whose messages hardly ever repeat, as they hold an id or the latest values: keeping results is useless.
 _ALWAYS_NEW = frozenset(
     (".Common.PacketID", ".Qot_Common.BasicQot", ".Qot_Common.Ticker", ".Trd_Common.Order", ".Trd_Common.OrderFill")
 )
 
 
 @cache
-def outline_class(full_name: str) -> type[Message]:
-    """The outline of a body type (``Qot_GetKL.Response``): it reads the same bytes, but ``s2c.klList`` is bytes.
+def shallow_class(full_name: str) -> type[Message]:
+    """Returns the shallow type of a body type (``Qot_GetKL.Response``): in it ``s2c.klList`` is a list of bytes.
 
-    Its fields have the names, numbers and annotations of the original; `part_class` has the type of those left unread.
+    Its fields have the names, numbers and annotations of the original; `part_class` returns the type of the bytes.
     """
     from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
     from google.protobuf.message_factory import GetMessageClass
 
     body = message_class(full_name).DESCRIPTOR
-    package = f"outline.{full_name}"
+    package = f"shallow.{full_name}"
     file = FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto2")
     file.dependency[:] = [body.file.name, *(other.name for other in body.file.dependencies)]
     outer = _copy(body, file.message_type.add(), "Body")
@@ -56,18 +56,38 @@ def outline_class(full_name: str) -> type[Message]:
 
 
 def part_class(field: FieldDescriptor) -> type[Message] | None:
-    """The type of the message that `field` of an outline leaves unread; None for any other field."""
+    """Returns the message type of the bytes in `field` of a shallow type; None for any other field."""
     return _parts.get(field.full_name)
 
 
 def _copy(original: Any, message: DescriptorProto, name: str) -> DescriptorProto:
-    """Make `message` a type of the fields of `original`; the types defined in there stay there."""
-    original.CopyToProto(message)
+    """Gives `message` the fields of `original`; types that are nested in the original stay there."""
+    message.CopyFrom(_declaration(original))
     message.name = name
     del message.nested_type[:]
     del message.enum_type[:]
     for field in message.field:
-        # protobuf 7 says so in the words of editions, and does not take them back in proto2.
+        # protobuf 7 writes the label as a feature of editions, and refuses features in proto2.
         field.options.ClearField("features")
         field.label = field.Label.Value(f"LABEL_{label(original.fields_by_name[field.name]).upper()}")
     return message
+
+
+def _declaration(descriptor: Any) -> DescriptorProto:
+    """Returns the declaration of a message type in its file.
+
+    `Descriptor.CopyToProto` would be shorter, but the pure-Python protobuf has none for types of a descriptor pool.
+    """
+    path = descriptor.full_name.removeprefix(f"{descriptor.file.package}.").split(".")
+    declared = _file(descriptor.file.name).message_type
+    for name in path:
+        found = next(message for message in declared if message.name == name)
+        declared = found.nested_type
+    return found
+
+
+@cache
+def _file(name: str) -> FileDescriptorProto:
+    from google.protobuf.descriptor_pb2 import FileDescriptorProto
+
+    return FileDescriptorProto.FromString(pool().FindFileByName(name).serialized_pb)

@@ -6,9 +6,6 @@ from math import ceil
 
 __all__ = ["Quantiles"]
 
-_EXACT = 4_096  # different numbers that are counted one by one
-_BITS = 11  # leading bits that are kept of each number beyond that: an error of 2**-11, 0.05 %
-
 
 class Quantiles:
     """Counts whole numbers: exactly up to 4,096 different ones, then by their leading 11 bits.
@@ -18,9 +15,12 @@ class Quantiles:
     make 37 of these.
     """
 
-    __slots__ = ("_counts", "_exact", "count", "highest", "lowest")
+    __slots__ = ("_bits", "_counts", "_exact", "_most", "count", "highest", "lowest")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 4_096, bits: int = 11) -> None:
+        """Makes it empty: `most` different numbers are counted one by one, of more the leading `bits`."""
+        self._most = most
+        self._bits = bits
         self._counts: dict[int, int] = {}
         self._exact = True
         self.count = 0
@@ -30,14 +30,14 @@ class Quantiles:
 
     def add(self, value: int) -> None:
         """Adds a number."""
-        bucket = value if self._exact else _rounded(value)
+        bucket = value if self._exact else _rounded(value, self._bits)
         counts = self._counts
         counts[bucket] = counts.get(bucket, 0) + 1
-        if self._exact and len(counts) > _EXACT:
+        if self._exact and len(counts) > self._most:
             self._exact = False
             self._counts = {}
             for exact, number in counts.items():
-                bucket = _rounded(exact)
+                bucket = _rounded(exact, self._bits)
                 self._counts[bucket] = self._counts.get(bucket, 0) + number
         self.count += 1
         if self.lowest is None or value < self.lowest:
@@ -46,7 +46,7 @@ class Quantiles:
             self.highest = value
 
     def quantile(self, fraction: float) -> int | None:
-        """Returns the least number that at least `fraction` of all do not exceed (nearest rank); None without numbers."""
+        """Returns the least number that at least `fraction` of all do not exceed (nearest rank), or None."""
         if self.highest is None or self.lowest is None:
             return None
         rank = max(1, ceil(fraction * self.count))
@@ -60,9 +60,9 @@ class Quantiles:
         return self.highest
 
 
-def _rounded(value: int) -> int:
+def _rounded(value: int, bits: int) -> int:
     """Returns the middle of the numbers that share the leading bits of `value`."""
-    shift = abs(value).bit_length() - _BITS
+    shift = abs(value).bit_length() - bits
     if shift <= 0:
         return value
     middle = (abs(value) >> shift << shift) + (1 << shift >> 1)

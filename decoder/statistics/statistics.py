@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
-    from decoder.findings import Severity
+    from decoder.findings import Finding, Severity
     from decoder.findings.orders import OrderLedger
 
 __all__ = ["CONNECTION_KEYS", "FINDING_KEYS", "PROTOCOL_KEYS", "TABLE_KEYS", "CaptureFigures", "Statistics", "Stats"]
@@ -200,6 +200,32 @@ class Statistics:
                 self._gaps += 1
                 connection.gaps += 1
         self._settle()
+
+    # What is known so far, for a screen that is drawn again and again.
+
+    @property
+    def messages(self) -> int:
+        """Messages that were counted."""
+        return self._messages
+
+    @property
+    def connections(self) -> Mapping[int, ConnectionRow]:
+        """The counts of each connection, by its ordinal."""
+        return self._connections
+
+    @property
+    def protocols(self) -> Mapping[int | None, ProtocolRow]:
+        """The counts of each protocol, by its id; None for all that have too many ids to be listed."""
+        return self._protocols
+
+    @property
+    def analysis(self) -> Analyser:
+        """The analysis, with its findings and ledgers so far."""
+        return self._analyser
+
+    def hello(self, ordinal: int) -> Mapping[str, Any]:
+        """Returns what InitConnect says of client and gateway, with keys of `CONNECTION_KEYS`."""
+        return self._hellos.get(ordinal, {})
 
     def _settle(self) -> None:
         self._analyser.settle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ ROWS = (
     "jobs",
     "stats",
     "annotate",
+    "tables",
     "where",
     "scapy",
     "tcp-session",
@@ -236,6 +238,23 @@ class Figures:
             return [self._not_slower("`annotate`", self._tools.annotate(self._runner.day(self._sizes.day)))]
         finally:
             self._tools.annotated.unlink(missing_ok=True)
+
+    def tables(self) -> list[Figure]:
+        files = self._runner.day(self._sizes.day)
+        ours, json_lines = self._tools.tables(files), self._tools.json_lines(files)
+        try:
+            used_ours, used_json = self._runner.measure(ours, json_lines)
+        finally:
+            shutil.rmtree(self._tools.exported, ignore_errors=True)
+        ratio = median_ratio(_cpu(used_ours), _cpu(used_json))
+        detail = self._detail((ours, used_ours), (json_lines, used_json))
+        peak = _peak(used_ours)
+        return [
+            Figure(
+                "all tables to Parquet against JSON Lines, CPU", "at most 1", f"{ratio:.2f} times", ratio <= 1, detail
+            ),
+            Figure("memory of that", "at most 320 MB", f"{peak / _MB:.0f} MB", peak <= 320 * _MB),
+        ]
 
     def where(self) -> list[Figure]:
         files = self._runner.day(self._sizes.day)

@@ -97,6 +97,15 @@ class Tools:
         """The capture with comments, which every run writes anew."""
         return self._ours("opendump annotate", files, None, "annotate", "-o", str(self.annotated))
 
+    def tables(self, files: Files) -> Command:
+        """Every table as Parquet, which every run writes anew."""
+        return self._ours("opendump export", files, None, "export", "--force", "-o", str(self.exported))
+
+    @property
+    def exported(self) -> Path:
+        """The directory that `tables` writes."""
+        return self._folder / "tables"
+
     @property
     def annotated(self) -> Path:
         """The file that `annotate` writes."""

@@ -61,7 +61,7 @@ def test_the_ledger_equals_the_model(seed: int, count: int) -> None:
 
 def test_without_dirt_every_change_has_its_effect() -> None:
     market = Market(Random(9), 300, 8, dirt=False)
-    orders, came = followed(market)
+    orders, _ = followed(market)
     changes = [change for order in orders for change in order.changes]
     assert len(changes) == sum(order.change is not None for order in market.orders) > 50
     assert all(change.effect is True for change in changes)

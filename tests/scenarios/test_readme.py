@@ -1,88 +1,82 @@
-"""The README is true: its output is what its commands print, its tables are what the code has."""
+"""README.md is a front page: short, readable on the package index, with a picture and a program that are true."""
 
 from __future__ import annotations
 
-import ast
-import inspect
-import json
 import re
 import subprocess
 import sys
+from html import unescape
+from pathlib import Path
 
 import pytest
+from scapy.utils import rdpcap, wrpcap
 
-import decoder
-from decoder.vocabulary import HINTS
-from tests.support.recorded import CAPTURES, RECORDINGS, Recording
-from tests.tools.readme_output import README, rendered
+from tests.support.pages import DOCS, README, blocks, links, text
+from tests.support.recorded import CAPTURES, DEMO_KEY
+from tests.tools.terminal_picture import PICTURES, screen, top_screen
 
-TEXT = README.read_text("utf-8")
-
-
-def test_what_it_shows_is_what_its_commands_print() -> None:
-    assert rendered(TEXT) == TEXT, "run make readme"
+LOST = {5, 40, 41, 90, 200}
+"""Packets of cbc.pcap that the capture with losses lacks, from 0; all carry payload."""
 
 
-def table(heading: str) -> list[list[str]]:
-    """The rows of the first table below `heading`, without its head."""
-    below = TEXT.partition(f"\n{heading}\n")[2]
-    found = re.search(r"^\|.*\n\|[-| ]+\n((?:\|.*\n)+)", below, re.MULTILINE)
-    assert found is not None, heading
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in found[1].splitlines()]
+def test_it_is_read_in_three_minutes() -> None:
+    assert len(text(README).splitlines()) <= 250
 
 
-def test_every_public_name_is_in_the_table_of_names() -> None:
-    names = " ".join(row[0] for row in table("## In Python"))
-    missing = {name for name in decoder.__all__ if f"`{name}" not in names} - {"__version__"}
-    errors = {name for name in missing if name.endswith("Error")}
-    assert missing == errors
-    assert all(f"`{name}`" in TEXT for name in errors)
+def test_its_links_work_on_the_package_index_too() -> None:
+    assert [link for link in links(README) if not link.startswith("https://")] == []
 
 
-def test_signatures_are_as_shown() -> None:
-    shown = [row[0] for row in table("## In Python") if "(" in row[0]]
-    assert len(shown) >= 4
-    for cell in shown:
-        name = cell.strip("`").partition("(")[0]
-        (function,) = ast.parse(f"def {cell.strip('`')}: ...").body
-        assert isinstance(function, ast.FunctionDef)
-        named = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
-        assert named <= set(inspect.signature(getattr(decoder, name)).parameters), cell
+def drawn(name: str) -> str:
+    """Returns the text of a picture under docs/images, without blanks: how they are drawn depends on colours."""
+    without = re.sub(r"<title>.*?</title>|<style>.*?</style>", "", text(DOCS / "images" / name), flags=re.DOTALL)
+    return no_blanks(unescape("".join(re.findall(r"<text[^>]*>([^<]*)</text>", without))))
 
 
-def test_every_reason_is_in_the_table_of_verdicts() -> None:
-    rows = table("## Verdicts")
-    reasons = {row[2].strip("`"): row[1].strip("`") for row in rows}
-    assert reasons.pop("null") == "verified"
-    assert reasons.keys() == HINTS.keys()
-    assert {reason for reason, verdict in reasons.items() if verdict == "failed"} == {"sha1-mismatch"}
+def no_blanks(line: str) -> str:
+    return re.sub(r"\s+", "", line)
 
 
-def test_the_keys_of_the_statistics_are_those_of_the_tables() -> None:
-    command = [sys.executable, "-m", "decoder", "stats", str(CAPTURES / "plain.pcap"), "--format", "json"]
-    found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    assert list(found) == ["capture", "connections", "protocols", "findings"]
-    documented = [key for cell, _ in table("`capture`, an object:") for key in re.findall(r"`(\w+)`", cell)]
-    assert list(found["capture"]) == documented
-    for name in ("connections", "protocols", "findings"):
-        documented = [cell.strip("`") for cell, _ in table(f"`{name}`, a list of objects:")]
-        assert found[name]
-        assert all(list(row) == documented for row in found[name])
-    codes = {cell.strip("`") for cell, _ in table("Their codes:")}
-    assert {finding["code"] for finding in found["findings"]} <= codes
+def test_the_picture_shows_what_the_commands_print() -> None:
+    lines = [no_blanks(line[:127]) for line in screen("never").splitlines()]
+    assert [line for line in lines if line not in drawn("terminal.svg")] == []
 
 
-def test_links_lead_somewhere() -> None:
-    anchors = {
-        re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", TEXT, re.M)
-    }
-    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        elif "://" not in target:
-            assert (README.parent / target).exists(), target
+def test_the_picture_of_top_shows_its_screen() -> None:
+    lines = [no_blanks(line) for line in top_screen().export_text().splitlines()]
+    assert len(lines) > 30
+    assert [line for line in lines if line not in drawn("top.svg")] == []
 
 
-@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: recording.name)
-def test_every_recording_is_named_where_they_are_described(recording: Recording) -> None:
-    assert f"`{recording.file}`" in (recording.path.parent / "README.md").read_text("utf-8")
+def test_pictures_load_nothing_from_elsewhere() -> None:
+    for path in PICTURES:
+        assert re.findall(r"url\((?!#)|<image|href=", text(path)) == []
+
+
+@pytest.fixture
+def lossy(tmp_path: Path) -> Path:
+    """A folder with captures/cbc.pcap that lacks packets, and its key."""
+    (tmp_path / "captures").mkdir()
+    packets = [packet for ordinal, packet in enumerate(rdpcap(str(CAPTURES / "cbc.pcap"))) if ordinal not in LOST]
+    wrpcap(str(tmp_path / "captures" / "cbc.pcap"), packets)
+    (tmp_path / "captures" / "demo_rsa_key.pem").write_bytes(DEMO_KEY.read_bytes())
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", [README, DOCS / "python.md"], ids=lambda page: page.name)
+def test_its_programs_run_on_a_capture_with_losses(page: Path, lossy: Path) -> None:
+    program = "\n".join(blocks(page, "python"))
+    done = subprocess.run([sys.executable, "-c", program], cwd=lossy, capture_output=True, encoding="utf-8")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "bytes missing, lost" in done.stdout
+    assert "FILLED_ALL" in done.stdout
+
+
+@pytest.mark.parametrize("page", [README, DOCS / "python.md"], ids=lambda page: page.name)
+def test_its_programs_pass_mypy(page: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("\n".join(blocks(page, "python")), "utf-8")
+    pytest.importorskip("mypy")  # tests/tools/lower_bounds.py runs without it
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(program)]
+    done = subprocess.run(command, cwd=README.parent, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stdout

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.exchange import Exchange, rsa_key
+from tests.support.exchange import START_NS, Exchange, rsa_key
 from tests.support.session import Session, book, order, order_update, request, response, security
 
 Traffic = list[Session]
@@ -129,6 +129,16 @@ def accounts(**request_header: Any) -> Session:
 
 def failing(proto_id: int, module: str, text: str, **c2s: Any) -> Session:
     return hello().talk(proto_id, request(module, **c2s), response(module, -1, text))
+
+
+START = START_NS / 1e9
+"""Time of the first packet of a session, in seconds."""
+
+
+def ticks(*fields: dict[str, Any]) -> bytes:
+    """A push of live ticks with these times."""
+    base = {"time": "", "sequence": 1, "dir": 1, "price": 1.0, "volume": 1, "turnover": 1.0, "pushDataType": 1}
+    return response("Qot_UpdateTicker", security=security(), tickerList=[base | each for each in fields])
 
 
 # Orders
@@ -291,7 +301,7 @@ def many(count: int, length: float) -> Traffic:
 
 
 pair("connections-near-limit", lambda: many(110, 20), lambda: many(110, 6))
-pair("short-connections", lambda: many(25, 1), lambda: many(15, 1) + [hello().alive(16)])
+pair("short-connections", lambda: many(25, 1), lambda: [*many(15, 1), hello().alive(16)])
 
 
 def on_network(key: bytes) -> Session:
@@ -400,4 +410,17 @@ pair(
     lambda: comes_back("00700", "00005") + comes_back("00001", client_id="another"),
 )
 
-__all__ = ["PAIRS", "Exchange", "Traffic", "fill", "order_update", "placed", "state", "sub", "told"]
+__all__ = [
+    "KEY",
+    "PAIRS",
+    "START",
+    "Exchange",
+    "Traffic",
+    "fill",
+    "order_update",
+    "placed",
+    "state",
+    "sub",
+    "ticks",
+    "told",
+]

@@ -26,7 +26,11 @@ posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals, modes and ter
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("OPENDUMP") and key != "NO_COLOR"}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("OPENDUMP") and key not in ("NO_COLOR", "FORCE_COLOR")
+    }
     return {**kept, "TZ": "UTC", "PYTHONIOENCODING": "utf-8", "COLUMNS": "100", **more}
 
 

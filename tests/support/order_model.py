@@ -14,8 +14,8 @@ from random import Random
 from typing import Any
 
 from decoder import Message
-from tests.support.exchange import START_NS, frame, init_request, init_response
-from tests.support.session import filled, request, vendor
+from tests.support.exchange import START_NS, frame, init_request, init_response, vendor
+from tests.support.session import filled, request
 
 SUBMITTING, SUBMITTED, PART, ALL, CANCELLED_PART, CANCELLED_ALL, FAILED = 2, 5, 10, 11, 14, 15, 21
 NAMES = {
@@ -255,7 +255,7 @@ class Market:
     def _answer_body(self, module: str, order: Order, accepted: bool) -> bytes:
         if not accepted:
             return _response(module, -1, "no buying power")
-        ids = {"orderID": order.order_id, "orderIDEx": f"EX{order.number}"}
+        ids: dict[str, Any] = {"orderID": order.order_id, "orderIDEx": f"EX{order.number}"}
         return _response(module, header=self._header(order), **ids)
 
     def _order_body(self, order: Order, place: int, at_ns: int) -> bytes:
@@ -409,10 +409,8 @@ def _row(
     final = shown[-1] if shown and shown[-1][0].status in FINAL else None
     outcome = OUTCOMES[shown[-1][0].status] if shown else None
     if outcome is None:
-        if asked is not None and answer is None:
-            outcome = "unanswered"
-        else:
-            outcome = "unknown" if order.accepted else "refused"
+        waits = asked is not None and answer is None
+        outcome = "unanswered" if waits else "unknown" if order.accepted else "refused"
     refused = answer is not None and not order.accepted
     return {
         "order_id": None if refused or (not shown and not fills and answer is None) else str(order.order_id),

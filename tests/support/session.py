@@ -126,7 +126,7 @@ class Session(Exchange):
         self._serial["ask"] += 1
         self.wait(0.001)
         for send, body in ((self.c2s, asked), (self.s2c, answered)):
-            send(frame(1001, body, self._key and rsa(body, self._key), serial_no=self._serial["ask"]))
+            send(frame(1001, body, rsa(body, self._key) if self._key else None, serial_no=self._serial["ask"]))
         return self
 
     def ask(self, proto_id: int, body: bytes, serial_no: int | None = None, **options: Any) -> int:

@@ -60,6 +60,42 @@ def test_on_a_terminal(more: list[str], colored: bool) -> None:
 
 
 @posix
+@pytest.mark.parametrize("option", ["--wrap", "--no-cut"])
+def test_lines_are_not_cut_where_that_is_asked_for(option: str) -> None:
+    lines = on_terminal("decode", PLAIN, option, "--color", "never")
+    assert lines == opendump("decode", PLAIN).lines
+    assert max(map(len, lines)) > 150
+
+
+@posix
+def test_tables_are_as_wide_as_the_terminal() -> None:
+    lines = on_terminal("stats", PLAIN)
+    assert any("\x1b[1m" in line for line in lines)
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines) <= 100
+
+
+@posix
+def test_it_says_that_it_waits_for_standard_input() -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command("decode", "-"), stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+    )
+    os.close(theirs)
+    assert process.stderr is not None
+    with process.stderr:
+        line = process.stderr.readline()
+        process.kill()
+        process.wait(60)
+    os.close(ours)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert line.startswith(b"opendump: waiting for a capture on standard input")
+    assert b"waiting" not in opendump("decode", "-", stdin=b"").err.encode()
+
+
+@posix
 def test_no_colour_on_a_terminal_that_asks_for_none() -> None:
     assert not [line for line in on_terminal("decode", PLAIN, NO_COLOR="1") if "\x1b" in line]
 
@@ -208,7 +244,7 @@ def test_a_closed_pipe_ends_it_silently(tmp_path: Path) -> None:
 
 
 def test_a_second_interrupt_is_not_caught() -> None:
-    interrupt = run_module.Interrupt()
+    interrupt = run_module.Interrupt()  # type: ignore[attr-defined]
     interrupt._handle(signal.SIGINT, None)
     assert interrupt.seen
     with pytest.raises(KeyboardInterrupt):
@@ -216,7 +252,7 @@ def test_a_second_interrupt_is_not_caught() -> None:
 
 
 def test_waiting_for_input_is_broken_off() -> None:
-    interrupt = run_module.Interrupt()
+    interrupt = run_module.Interrupt()  # type: ignore[attr-defined]
 
     def batches() -> Iterator[list[Any]]:
         yield []
@@ -292,13 +328,13 @@ def test_memory_limits_are_taken_and_hits_reported(tmp_path: Path) -> None:
     ("text", "size"), [("1M", 2**20), ("200M", 200 * 2**20), ("2g", 2**31), ("1048576", 2**20), ("5 MiB", 5 * 2**20)]
 )
 def test_sizes(text: str, size: int) -> None:
-    from decoder.cli.options import _Size
+    from decoder.cli.options import Size
 
-    assert _Size().convert(text, None, None) == size
+    assert Size().convert(text, None, None) == size
 
 
 def test_connections_are_told_when_they_end() -> None:
-    ended = []
+    ended: list[object] = []
     run = Run([str(PLAIN)], options(), on_connection=ended.append)
     for _ in run.records():
         pass

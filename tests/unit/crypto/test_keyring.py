@@ -195,3 +195,27 @@ def test_several_key_logs_are_one(tmp_path: Path) -> None:
     ring = KeyRing(keylogs=[tmp_path / "1", str(tmp_path / "2")])
     assert [entry.conn_id for entry in ring.log] == [1, 2]
     assert "2 key log entries" in repr(ring)
+
+
+# Secrets in errors
+
+
+def _leaks(text: str, secret: str) -> bool:
+    return any(secret[at : at + 12] in text for at in range(len(secret) - 12))
+
+
+def test_an_error_never_shows_a_key_that_was_given_without_its_frame() -> None:
+    lines = pem(KEY).decode().splitlines()
+    naked = "".join(lines[1:-1])
+    for source in (naked, "\n".join(lines[1:-1]), "\n".join(lines[1:]), " ".join(lines[1:-1]), naked[:100]):
+        with pytest.raises(KeyFileError) as caught:
+            KeyRing([source])
+        assert not _leaks(str(caught.value), naked), source[:10]
+        assert "\n" not in str(caught.value)
+
+
+def test_an_error_escapes_the_name_of_the_file() -> None:
+    for name in ("none\x1b[31m.pem", "none\u202e.pem", "none\0.pem"):
+        with pytest.raises(KeyFileError, match="cannot read the RSA key") as caught:
+            KeyRing([name])
+        assert str(caught.value).isprintable()

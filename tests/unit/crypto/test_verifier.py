@@ -704,7 +704,7 @@ def test_json_whose_ciphertext_was_hashed() -> None:
 def test_any_mixture_on_an_encrypted_connection(data: st.DataObject) -> None:
     """Whatever is done to each message, its row of the table is what comes out, and the next one is unharmed."""
     exchange = handshake(Exchange())
-    expected = []
+    expected: list[tuple[str, str, str | None]] = []
     for serial_no in range(data.draw(st.integers(1, 8))):
         mode = data.draw(st.sampled_from([None, *MODES]))
         plain = refused("KeepAlive", data.draw(st.text("abc", max_size=40)))
@@ -731,9 +731,33 @@ def test_every_reason_has_a_hint() -> None:
         "truncated",
         "gap",
         "oversize",
+        "rsa-padding",
         "sha1-of-ciphertext",
         "no-key",
         "wrong-key",
         "handshake-missing",
         "sha1-mismatch",
     }
+
+
+# A first InitConnect that is hashed wrongly
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+@pytest.mark.parametrize("fmt", [0, 1])
+def test_a_first_init_connect_with_a_wrong_sha1_is_no_foreign_traffic(encrypted: bool, fmt: int) -> None:
+    """SDK authors hash nothing, the ciphertext's hex, or write zeros: the message is shown, and said to be wrong."""
+    plain = init_request()
+    if fmt:
+        plain = json_format.MessageToJson(vendor("InitConnect").Request.FromString(plain)).encode()
+    right = hashlib.sha1(plain)
+    for wrong in (bytes(20), hashlib.sha1(b"").digest(), right.hexdigest().encode()[:20], b"\xff" * 20):
+        sent = rsa(plain, OUR_KEY) if encrypted else plain
+        for mss in (65000, 20):
+            exchange = Exchange().c2s(frame(1001, plain, sent, fmt=fmt, sha1=wrong), mss=mss)
+            messages, gaps, decoder = decode(exchange, keys=ring())
+            encryption = "RSA" if encrypted else "None"
+            assert told(messages) == [(1001, encryption, "failed", "sha1-mismatch")]
+            assert messages[0].body is not None
+            assert messages[0].body["c2s"]["clientID"] == "test"
+            assert (gaps, decoder.summary.not_opend) == ([], [])

@@ -1,4 +1,4 @@
-"""The decoder as a whole: its record against the README's contract, its ports, its summary, its order."""
+"""The decoder as a whole: its record against the contract of docs/record.md, its ports, its summary, its order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import pytest
 import decoder
 from decoder import CaptureError, Decoder, Gap, Message
 from decoder.conversation.summary import ConnectionInfo
-from tests.scenarios.test_readme import table
 from tests.scenarios.test_recordings import decoded
 from tests.support.exchange import (
     CONN_ID,
@@ -30,12 +29,11 @@ from tests.support.exchange import (
     refused,
 )
 from tests.support.exchange import keep_alive_answer as answer
+from tests.support.pages import DOCS, table
 from tests.support.recorded import RECORDINGS, Recording
 
-MESSAGE_KEYS, GAP_KEYS = (
-    table("## The record"),
-    table("A hole in a stream is an object of its own, without a `number`:"),
-)
+MESSAGE_KEYS = table(DOCS / "record.md", "## A message")
+GAP_KEYS = table(DOCS / "record.md", "## A gap")
 
 
 def is_whole(value: Any) -> bool:
@@ -60,7 +58,7 @@ WORDS = {"`kind`", "`format`", "`encryption`", "`verdict`"}
 
 
 def check(item: Message | Gap, contract: list[list[str]]) -> dict[str, Any]:
-    """Hold the record of `item` against a table of the README; gives it as JSON has it."""
+    """Hold the record of `item` against a table of docs/record.md; gives it as JSON has it."""
     record: dict[str, Any] = json.loads(orjson.dumps(item.record()))
     assert list(record) == [key.strip("`") for key, _, _ in contract]
     for key, kind, about in contract:
@@ -72,7 +70,7 @@ def check(item: Message | Gap, contract: list[list[str]]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: recording.name)
-def test_every_record_is_what_the_readme_promises(recording: Recording) -> None:
+def test_every_record_is_what_the_page_promises(recording: Recording) -> None:
     for message in decoded(recording):
         record = check(message, MESSAGE_KEYS)
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", record["time"])

@@ -26,7 +26,7 @@ def messages(file: str) -> list[Message]:
 
 
 def chosen(text: str, file: str = "plain.pcap") -> list[Message]:
-    match = compile_filter(text).match
+    match = compile_filter(text, utc=True).match
     return [message for message in messages(file) if match(message)]
 
 
@@ -234,6 +234,42 @@ def test_times_are_spans() -> None:
     assert chosen(f"time<{second} or time>={second}") == plain()
 
 
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        ("proto in (Notify, Trd_*)", "proto=Notify or proto=Trd_*"),
+        ("proto in (Notify,Trd_*,)", "proto=Notify or proto=Trd_*"),
+        ('proto in ("Notify" Trd_*)', "proto=Notify or proto=Trd_*"),
+        ("proto not in (Notify, Trd_*)", "proto!=Notify and proto!=Trd_*"),
+        ("ret_type not in (RET_OK)", "ret_type!=RET_OK"),  # a request has no ret_type: neither finds it
+        ("body.c2s.qty in (100, 200)", "body.c2s.qty=100 or body.c2s.qty=200"),
+        ("not kind IN (push, request)", "kind=response"),
+        ("kind in (push) and connection in (0, 1)", "kind=push"),
+        ("proto~trd_", "proto=Trd_*"),
+        ("proto!~trd_", "proto!=Trd_*"),
+        ("body.retMsg~FREQUENT", 'body.retMsg="*frequent*"'),
+        ('body.retMsg~"too*frequent"', 'body.retMsg="*too*frequent*"'),
+        (
+            "body.s2c.order.orderStatus~filled",
+            "body.s2c.order.orderStatus=*FILLED* or body.s2c.order.orderStatus=*Filled*",
+        ),
+        ("src~:11111", "src=*:11111"),
+    ],
+)
+def test_lists_and_parts_of_texts(short: str, long: str) -> None:
+    found = chosen(short)
+    assert found == chosen(long)
+    assert 0 < len(found) < len(plain())
+
+
+def test_a_comma_that_belongs_to_a_value() -> None:
+    exchange = Exchange().s2c(frame(1003, b"\x08\x00\x12\x03a,b", serial_no=1))
+    (message,), _, _ = decode(exchange)
+    for text in ("body.retMsg=a,b", 'body.retMsg in ("a,b", c)', r"body.retMsg in (c, a\,b)"):
+        assert compile_filter(text).match(message), text
+    assert not compile_filter("body.retMsg in (a,b)").match(message)
+
+
 def test_the_cheap_part_spares_the_body() -> None:
     exchange = Exchange().c2s(frame(1004, keep_alive(), serial_no=7))
     (message,), _, _ = decode(exchange)
@@ -262,6 +298,8 @@ def test_gaps_have_their_own_keys() -> None:
         assert not compile_filter(text).match(gap), text
     assert not chosen("gap=true")
     assert compile_filter(f"time={gap.time}").match(gap)
+    assert compile_filter("text~LOS").match(gap)
+    assert not compile_filter("text~snap or symbol=HK.00700 or order=1").match(gap)
 
 
 # What is refused, and where
@@ -278,6 +316,17 @@ def test_gaps_have_their_own_keys() -> None:
         ("latency_ms>slow", "slow", "expected a number"),
         ("latency_ms<null", "null", "no order"),
         ("time=yesterday", "yesterday", "2026-11-20T10:15:00"),
+        ("time=10:61", "10:61", "60 minutes"),
+        ("time=2026*", "2026*", "cut it short"),
+        ("proto in", None, "expected a list"),
+        ("proto in ()", "(", "this list is empty"),
+        ("proto in (Notify", "(", "never closed"),
+        ("proto in (Notify, Notif)", "Notif)", "did you mean Notify"),
+        ("number~1", "1", "use ="),
+        ("text=word", "word", "text~word"),
+        ("symbol>HK.00700", "HK.00700", "no order"),
+        ("simbol=HK.00700", "simbol", "did you mean symbol"),
+        ("proto=~Notify", "~", "write key~word"),
         ("time=2026-13-01", "2026-13-01", "is no time"),
         ("body.c2s.cod=1", "cod", "did you mean code"),
         ("body.c2s.code.x=1", "x", "is a value"),
@@ -290,6 +339,7 @@ def test_gaps_have_their_own_keys() -> None:
         ("body.s2c.connAESKey='0*'", "'", "redacted"),
         ("a", None, "expected one of ="),
         ("proto Notify", "Notify", "expected one of ="),
+        ("proto not Notify", "not", "expected one of ="),
         ("proto=", None, "expected a value"),
         ("proto==Notify", "=Notify", "one = is enough"),
         ("proto=Notify kind=push", "kind", "expected and, or"),
@@ -338,3 +388,69 @@ def test_any_text_compiles_or_is_refused(text: str) -> None:
 def test_long_chains(word: str, length: int) -> None:
     expression = compile_filter(f" {word} ".join(["kind=push"] * length))
     assert expression.match(plain()[4])
+
+
+# Kinds of fields that the recordings hardly have: bytes, 4-byte floats, sets of bits
+
+
+def sent(module: str, proto_id: int, direction: str, body: Any) -> Message:
+    exchange = Exchange()
+    getattr(exchange, direction)(frame(proto_id, body.SerializePartialToString()))
+    (message,) = decode(exchange)[0]
+    assert message.protobuf is not None, module
+    return message
+
+
+def fits(text: str, message: Message) -> bool:
+    return compile_filter(text).match(message)
+
+
+def test_bytes_compare_as_the_base64_that_is_printed() -> None:
+    request = vendor("Qot_RequestHistoryKL").Request()
+    request.c2s.rehabType, request.c2s.klType, request.c2s.beginTime, request.c2s.endTime = 1, 2, "a", "b"
+    request.c2s.security.market, request.c2s.security.code = 1, "00700"
+    absent = sent("Qot_RequestHistoryKL", 3103, "c2s", request)
+    request.c2s.nextReqKey = b"\xff\x00key"
+    message = sent("Qot_RequestHistoryKL", 3103, "c2s", request)
+    assert fits('body.c2s.nextReqKey="/wBrZXk="', message)
+    assert fits('body.c2s.nextReqKey="/wBr*"', message)
+    assert not fits("body.c2s.nextReqKey=key", message)
+    assert fits("body.c2s.nextReqKey!=key", message)
+    assert not fits("body.c2s.nextReqKey!=key", absent)
+    assert fits("body.c2s.nextReqKey=null", absent)
+
+
+def test_a_4_byte_float_equals_the_number_that_is_printed() -> None:
+    response = vendor("GetDelayStatistics").Response(retType=0)
+    response.s2c.reqReplyStatisticsList.add(
+        protoID=1001, count=1, totalCostAvg=0.1, openDCostAvg=1e30, netDelayAvg=2.5, isLocalReply=False
+    )
+    message = sent("GetDelayStatistics", 1007, "s2c", response)
+    path = "body.s2c.reqReplyStatisticsList"
+    for text, holds in (
+        (f"{path}.totalCostAvg=0.1", True),
+        (f"{path}.totalCostAvg!=0.1", False),
+        (f"{path}.totalCostAvg>0.1", False),
+        (f"{path}.totalCostAvg>=0.1", True),
+        (f"{path}.totalCostAvg<0.1000001", True),
+        (f"{path}.netDelayAvg=2.5", True),
+        (f"{path}.openDCostAvg<1e39", True),
+        (f"{path}.openDCostAvg>1e39", False),  # beyond what 4 bytes hold
+    ):
+        assert fits(text, message) is holds, text
+    with pytest.raises(FilterError):
+        compile_filter(f"{path}.totalCostAvg=much")
+
+
+def test_a_set_of_bits_fits_each_name_in_it_and_its_number() -> None:
+    request = vendor("GetUserInfo").Request()
+    request.c2s.flag = 1 | 4
+    message = sent("GetUserInfo", 1005, "c2s", request)
+    names = {value.number: value.name for value in vendor("GetUserInfo").UserInfoField.DESCRIPTOR.values}
+    for number, name in names.items():
+        assert fits(f"body.c2s.flag={name}", message) is bool(number & 5), name
+        assert fits(f"body.c2s.flag!={name}", message) is not bool(number & 5), name
+    for text, holds in (("=5", True), ("=1", False), (">4", True), ("<=4", False), ("!=5", False)):
+        assert fits(f"body.c2s.flag{text}", message) is holds, text
+    with pytest.raises(FilterError, match="nonsense"):
+        compile_filter("body.c2s.flag=nonsense")

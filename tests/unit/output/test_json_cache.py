@@ -21,11 +21,14 @@ from decoder.output import json_cache
 from decoder.output.json_cache import JsonFragmentCache
 from decoder.output.jsonl import JsonLinesOutput
 from decoder.schema.fields import fields_of
+from decoder.vocabulary import EnumStyle
 from tests.support.random_messages import random_message, vendor_classes
 from tests.support.recorded import RECORDINGS, Recording
 
 ROOT = Path(__file__).parents[3]
-STYLES = [(enums, shown) for enums in ("sdk", "proto", "number") for shown in (False, True)]
+STYLES: list[tuple[EnumStyle, bool]] = [
+    (enums, shown) for enums in ("sdk", "proto", "number") for shown in (False, True)
+]
 PROTO_IDS = {each.name: each.proto_id for each in schema.protocols()}
 BODIES = sorted(
     name
@@ -131,7 +134,7 @@ def test_what_is_known_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> 
     cache = JsonFragmentCache("sdk", show_secrets=False)
     first = quick(cache, message(BOOK, order_book(300)))
     assert first["body"]["s2c"]["orderBookAskList"] == [{"price": 1.5, "volume": "300", "orederCount": 1}]
-    monkeypatch.setattr(json_cache._TypeCache, "__missing__", lambda *_: pytest.fail("written a second time"))
+    monkeypatch.setattr(json_cache.TypeCache, "__missing__", lambda *_: pytest.fail("written a second time"))
     assert quick(cache, message(BOOK, order_book(300))) == first
 
 
@@ -169,10 +172,10 @@ def test_bodies_over_a_limit_take_the_other_way() -> None:
 
 @pytest.mark.parametrize("name", BODIES)
 def test_an_outline_reads_the_same_bytes(name: str) -> None:
-    outline, cls, random = schema.outline_class(name), schema.message_class(name), Random(name)
+    shallow, cls, random = schema.shallow_class(name), schema.message_class(name), Random(name)
     for density in (1.0, 0.5):
         data = random_message(vendor_classes()[name], random, density).SerializeToString()
-        body, read = cls.FromString(data), outline.FromString(data)
+        body, read = cls.FromString(data), shallow.FromString(data)
         assert read.SerializeToString() == data
         for outer, inner in read.ListFields():
             if outer.type != outer.TYPE_MESSAGE:

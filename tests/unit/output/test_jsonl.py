@@ -22,7 +22,7 @@ KEYS = re.findall(
     r"\w+",
     """
     number frames time connection conn_id src dst direction kind proto_id proto format version serial_no body_len sha1
-    encryption verdict reason packet_id request latency_ms ret_type body raw notes
+    encryption verdict reason packet_id request latency_ms ret_type body raw notes transport error
     """,
 )
 every_recording = pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: recording.name)

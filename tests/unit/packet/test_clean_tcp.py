@@ -37,6 +37,14 @@ def test_handshake_data_and_end() -> None:
     assert ends[0][0] == ends[3][0] == "10.0.0.1"
 
 
+def test_another_connection_of_the_same_ends() -> None:
+    connection = CleanConnection("10.0.0.1:5", "10.0.0.2:11111", 0xFFFFFFFF)
+    packets = [*map(Ether, connection.opening()), *sent(connection, False, b"x"), *map(Ether, connection.closing())]
+    assert [(p[TCP].seq, p[TCP].ack) for p in packets] == [
+        (0xFFFFFFFF, 0), (0xFFFFFFFF, 0), (0, 0), (0, 0), (1, 0), (0, 2), (2, 1),
+    ]  # fmt: skip
+
+
 def test_checksums_are_those_that_scapy_computes() -> None:
     for ends in (("10.0.0.1:5", "10.0.0.2:11111"), ("[fe80::1]:5", "[::1]:11111")):
         for packet in conversation(*ends):

@@ -34,7 +34,7 @@ def run(python: Path | str, code: str, folder: Path) -> str:
 
 def test_every_public_name_is_there() -> None:
     assert {name: getattr(decoder, name) for name in decoder.__all__}
-    assert set(decoder.__all__) <= set(dir(decoder))
+    assert set(dir(decoder)) <= set(decoder.__all__)
     with pytest.raises(AttributeError, match="nonsense"):
         decoder.nonsense  # noqa: B018
 

@@ -7,9 +7,11 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from decoder.body.from_dict import missing_fields
 from decoder.schema import enum_descriptor, message_class
 from decoder.schema.annotations import annotation, label
 from decoder.schema.pool import files
+from tests.support.runtime import needs_lenient_text
 from tests.tools.schema_model import SCALARS
 
 # What an integer may hold, for the filler: the ends of its range and what varints make long.
@@ -131,6 +133,7 @@ def test_unknown_enum_numbers_and_fields_survive(vendor: Any) -> None:
     assert ours.SerializeToString() == data
 
 
+@needs_lenient_text
 def test_a_bad_byte_in_a_text_does_not_reject_the_message() -> None:
     ours = message_class("Trd_PlaceOrder.Response").FromString(b"\x08\x00\x12\x03a\xffb")
     assert ours.retType == 0  # type: ignore[attr-defined]
@@ -141,7 +144,7 @@ def test_what_the_vendor_requires_is_required(vendor: Any) -> None:
     incomplete = 0
     for name in vendor.messages:
         theirs, ours = vendor.message_class(name)(), message_class(name)()
-        assert ours.FindInitializationErrors() == theirs.FindInitializationErrors(), name
+        assert missing_fields(ours) == theirs.FindInitializationErrors(), name
         incomplete += not ours.IsInitialized()
     assert incomplete > 100
 
