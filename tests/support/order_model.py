@@ -341,7 +341,7 @@ class Market:
         return sorted(out, key=lambda packet: packet[1])
 
 
-def _response(module: str, ret_type: int = 0, text: str = "", **s2c: Any) -> bytes:
+def _response(module: str, ret_type: Any = 0, text: Any = "", **s2c: Any) -> bytes:
     fields: dict[str, Any] = {"retType": ret_type, "retMsg": text}
     if s2c:
         fields["s2c"] = s2c
