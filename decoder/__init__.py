@@ -6,11 +6,16 @@
 
 `messages`      decodes capture files
 `read`          the same, and yields a `Gap` wherever bytes are missing
+`capture_live`  the same while messages pass on a network interface
 `decode`        decodes Scapy packets
+`orders`        tells what became of every order
+`stats`         counts and judges
 `Decoder`       decodes packets from any other source, one by one
 `Message`       one message: ``help(decoder.Message)`` lists its attributes
 `KeyRing`       RSA keys and key logs for a `Decoder`
 `Limits`        bounds of memory and work
+`orders`        tells what became of every order
+`stats`         counts connections and protocols, and lists findings
 `OpenDSession`  the Scapy session, and `OpenD` the layer: ``conf.exts.load("scapy-opend"); load_contrib("opend")``
 `OpenDError`    base class of what this package raises; `decoder.errors` has the tree
 
@@ -26,12 +31,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from decoder.crypto.keyring import KeyRing
     from decoder.engine.decoder import Decoder
+    from decoder.engine.live import capture_live
     from decoder.engine.read import messages, read
     from decoder.errors import BodyError, CaptureError, FilterError, KeyFileError, OpenDError, SchemaError
     from decoder.limits import Limits
     from decoder.message import Gap, Message
     from decoder.scapy.layer import OpenD
     from decoder.scapy.session import OpenDSession, decode
+    from decoder.statistics.answers import orders, stats
 
     __version__: str
 
@@ -50,22 +57,27 @@ __all__ = [
     "OpenDSession",
     "SchemaError",
     "__version__",
+    "capture_live",
     "decode",
     "messages",
+    "orders",
     "read",
     "scapy_ext",
+    "stats",
 ]
 
 _DISTRIBUTION = "scapy-opend"
 _HOMES = {
     "crypto.keyring": ("KeyRing",),
     "engine.decoder": ("Decoder",),
+    "engine.live": ("capture_live",),
     "engine.read": ("messages", "read"),
     "errors": ("BodyError", "CaptureError", "FilterError", "KeyFileError", "OpenDError", "SchemaError"),
     "limits": ("Limits",),
     "message": ("Gap", "Message"),
     "scapy.layer": ("OpenD",),
     "scapy.session": ("OpenDSession", "decode"),
+    "statistics.answers": ("orders", "stats"),
 }
 _LONG = frozenset(("OpenD", *(name for name in _HOMES["errors"] if name != "OpenDError")))
 """Names that `dir` omits: help() prints what they inherit from Scapy and Exception, a thousand lines."""

@@ -1,4 +1,4 @@
-"""Everything this package raises on purpose.
+"""Defines the exceptions that this package raises.
 
 ::
 
@@ -9,8 +9,8 @@
     ├── SchemaError     an unknown protocol, message or enum name was asked for
     └── FilterError     a --where expression does not parse
 
-Decoding itself never raises: whatever is wrong with the traffic becomes a verdict, a gap or a
-note.  These are for what the *caller* handed in.
+Decoding itself never raises: a fault in the traffic becomes a verdict, a gap or a note.  These exceptions are about
+what the caller gave: files, keys, names, expressions.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ __all__ = ["BodyError", "CaptureError", "FilterError", "KeyFileError", "OpenDErr
 
 
 class OpenDError(Exception):
-    """Root of the tree; its text is one line: what is wrong, where, and what to do."""
+    """Base of all exceptions of this package; its text is one line: what is wrong, where, and what to do."""
 
 
 class CaptureError(OpenDError):
-    """A capture file cannot be read, or not to its end."""
+    """Raised when a capture file cannot be read, or not to its end."""
 
 
 class KeyFileError(OpenDError):
-    """An RSA key file or a key log cannot be read or used."""
+    """Raised when an RSA key file or a key log cannot be read or used."""
 
 
 class BodyError(OpenDError):
-    """A message body does not parse as its protocol's message."""
+    """Raised when a message body does not parse as its protocol's message."""
 
 
 class SchemaError(OpenDError):
-    """No protocol, message or enum goes by the name that was asked for."""
+    """Raised when no protocol, message, enum, column or path has the name that was asked for."""
 
 
 class FilterError(OpenDError):
-    """A filter expression does not parse; the text points at the place."""
+    """Raised when a filter expression does not parse; the text shows the place."""

@@ -1,7 +1,6 @@
-"""Every bound that keeps hostile or endless input from exhausting the machine, in one place.
+"""Defines the limits that keep hostile or endless input from exhausting memory and time.
 
-A limit that is hit is always reported, as a gap, a note or a line of the summary; it is never
-silent.
+A limit that is hit is always reported: as a gap, as a note on a message, or as a line of the summary.
 """
 
 from __future__ import annotations
@@ -12,46 +11,48 @@ __all__ = ["Limits"]
 
 _KIB = 1024
 _MIB = 1024 * 1024
-_CONNECTION = 4 * _KIB  # of memory for each connection, in proportion to the rest
+_CONNECTION = 4 * _KIB
+"""Bytes budgeted for each connection where --max-memory scales `max_connections`."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one `Decoder`; sizes are bytes, the rest are counts."""
+    """Holds the limits of one `Decoder`; sizes are bytes, the rest are counts."""
 
     max_memory: int = 256 * _MIB
-    """Bytes buffered by all connections together; over it the fullest connection is cut."""
+    """Bytes buffered by all connections together; over it the buffers of the fullest connections become gaps."""
     max_body: int = 32 * _MIB
-    """Longest body that is waited for.  The vendor documents no maximum; open clients guard at 10 and 100 MB."""
+    """Bytes of the longest body; a longer one is skipped (``oversize``).  The vendor documents no maximum; open clients
+    refuse more than 10 or 100 MB."""
     max_pending: int = 4 * _MIB
-    """Out-of-order bytes kept for one direction of a connection while a hole is open."""
+    """Out-of-order bytes kept for one direction of a connection behind a hole; over it the hole becomes a gap."""
     reorder_packets: int = 128
-    """Packets of a connection that may pass before a hole that the peer acknowledged counts as lost."""
+    """Packets of a connection after which a hole that the peer acknowledged becomes a gap."""
     max_wait_ns: int = 10_000_000_000
     """Nanoseconds of capture clock after which a live source (`Decoder.tick`) gives up a hole or a held message: longer
     than five retransmissions of TCP that begin after 0.2 s and double."""
     max_parsed: int = 256 * _MIB
-    """Memory that a body may take once it is parsed (an estimate); one that would take more is not parsed."""
+    """Bytes of memory that a parsed body may take (an estimate); one that would take more is not parsed."""
     max_depth: int = 100
-    """Levels of nesting below the outermost of a body; protobuf reads no more than 100."""
+    """Levels of nesting in a body, at most 100, which is what protobuf reads; a deeper body is not parsed."""
     max_text: int = 65_536
-    """Characters shown of one text in a body, where messages are printed for people."""
+    """Characters of one text in a body that are shown to people; the rest is counted."""
     max_connections: int = 65_536
-    """Connections tracked at once; the one that was silent longest is closed for a new one."""
+    """Connections tracked at once; over it the one that was silent longest is ended."""
     max_held: int = 1_024
-    """Messages of a connection held back while its InitConnect response is still to come."""
+    """Messages of a connection held back until its InitConnect response; over it they are emitted without its keys."""
     max_held_bytes: int = 4 * _MIB
-    """Their bytes."""
+    """Bytes of these messages, likewise."""
     max_pending_requests: int = 4_096
-    """Requests of a connection remembered while they wait for their answer."""
+    """Requests of a connection that wait for their response; over it the oldest is forgotten."""
     max_resync_scan: int = 1 * _MIB
-    """Bytes of a stream searched for a first header before the stream counts as not OpenD."""
+    """Bytes of a stream searched for a first header; then the stream is not OpenD's."""
     max_fragments: int = 1_024
-    """IP datagrams collected from fragments at once."""
+    """IP datagrams reassembled from fragments at once; over it the oldest is given up."""
     max_fragment_bytes: int = 16 * _MIB
-    """Their bytes."""
+    """Bytes of these datagrams, likewise."""
     max_keylog_tries: int = 20_000
-    """Trials of key log entries on one connection: each message that nothing else opens tries each entry once."""
+    """Trials of key log entries on one connection: each message that no other key opens tries each entry once."""
 
     max_rsa_trials: int = 4_096
     """RSA operations that may fail, over all connections, while each InitConnect message is tried with every key;
@@ -62,7 +63,7 @@ class Limits:
             raise ValueError("max_depth is 1 to 100")
 
     def with_memory(self, max_memory: int) -> Limits:
-        """These limits with `max_memory` bytes in all, and no single buffer above a fair part of it."""
+        """Returns these limits scaled to `max_memory` bytes in all, no single buffer taking more than its share."""
         return replace(
             self,
             max_memory=max_memory,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from decoder import schema
 from decoder.body.body import Body
+from decoder.body.lag import lag_ms
 from decoder.formatting.html import html_table
 from decoder.formatting.times import rfc3339
 from decoder.framing.header import FORMATS, Header
@@ -36,7 +37,7 @@ _MAX_HTML = 20_000
 class Flow:
     """Identifies one direction of one connection."""
 
-    __slots__ = ("connection", "direction", "dst", "limits", "src", "transport")
+    __slots__ = ("connection", "direction", "dst", "first_ns", "limits", "src", "transport")
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Flow:
         dst: str,
         limits: Limits = DEFAULT_LIMITS,
         transport: Transport = "tcp",
+        first_ns: int = 0,
     ) -> None:
         self.connection = connection
         self.direction: Direction = direction
@@ -55,9 +57,11 @@ class Flow:
         """Limits of the `Decoder`."""
         self.transport: Transport = transport
         """``tcp``, or ``websocket`` where messages travel in WebSocket frames."""
+        self.first_ns = first_ns
+        """Time of the first packet of the connection, in nanoseconds since 1970."""
 
-    def __reduce__(self) -> tuple[type[Flow], tuple[int, Direction, str, str, Limits, Transport]]:
-        return Flow, (self.connection, self.direction, self.src, self.dst, self.limits, self.transport)
+    def __reduce__(self) -> tuple[type[Flow], tuple[int, Direction, str, str, Limits, Transport, int]]:
+        return Flow, (self.connection, self.direction, self.src, self.dst, self.limits, self.transport, self.first_ns)
 
 
 class Message:
@@ -234,6 +238,11 @@ class Message:
     def latency_ms(self) -> float | None:
         """`latency_ns` in milliseconds."""
         return None if self.latency_ns is None else self.latency_ns / 1_000_000
+
+    @property
+    def lag_ms(self) -> float | None:
+        """Of a push that tells a time: how late it is, in milliseconds (`decoder.body.lag`); else None."""
+        return lag_ms(self.header[1], self.protobuf, self.time_ns) if self.kind == "push" else None
 
     @property
     def hint(self) -> str | None:

@@ -79,8 +79,14 @@ ENDS: Final = {
 GapReason = Literal["lost", "snaplen", "limit", "resync", "mid-stream"]
 """Reason why bytes of a stream are in no message."""
 
-GAP_REASONS: Final[frozenset[str]] = frozenset(("lost", "snaplen", "limit", "resync", "mid-stream"))
-"""All values of `GapReason`."""
+GAP_REASONS: Final = {
+    "lost": "missing from the capture",
+    "snaplen": "cut off by the snap length",
+    "limit": "dropped: a memory limit was hit",
+    "resync": "skipped to reach the next header",
+    "mid-stream": "before the first header",
+}
+"""All values of `GapReason`, each with a phrase that follows a number of bytes."""
 
 # Protocol ids that the code refers to; the schema has the others (source: `schema/protocols.tsv`).
 INIT_CONNECT: Final = 1001

@@ -13,11 +13,19 @@ if TYPE_CHECKING:
 __all__ = ["Comment", "copy_with_comments"]
 
 
-def copy_with_comments(reader: CaptureReader, comments: Iterator[Comment], write: Callable[[bytes], object]) -> int:
-    """Copy a capture with comments, which come in packet order.
+class Comment(NamedTuple):
+    """Holds the comment on one packet."""
 
-    Returns how many comments found no place: a pcapng Simple Packet Block holds none.  Raises CaptureError like
-    `CaptureReader.batches`.
+    packet: int
+    """Number of the packet, from 1."""
+    text: str
+
+
+def copy_with_comments(reader: CaptureReader, comments: Iterator[Comment], write: Callable[[bytes], object]) -> int:
+    """Copies a capture with comments, which come in packet order.
+
+    Returns the number of comments that could not be placed: a pcapng Simple Packet Block holds none.  Raises
+    CaptureError as `CaptureReader.batches` does.
     """
     pending = _Pending(comments)
     if reader.is_pcapng():
@@ -26,7 +34,7 @@ def copy_with_comments(reader: CaptureReader, comments: Iterator[Comment], write
 
 
 class _Pending:
-    """The comments that are still to come; packets ask for theirs in order."""
+    """Hands out the comments packet by packet; packets ask for theirs in order."""
 
     def __init__(self, comments: Iterator[Comment]) -> None:
         self._comments = comments
@@ -41,7 +49,7 @@ class _Pending:
 
 
 def _copy_pcapng(reader: CaptureReader, pending: _Pending, write: Callable[[bytes], object]) -> int:
-    number = homeless = 0
+    number = unplaced = 0
     for block in reader.blocks():
         raw = block.raw
         if block.type in pcapng.PACKET_BLOCKS:
@@ -49,11 +57,11 @@ def _copy_pcapng(reader: CaptureReader, pending: _Pending, write: Callable[[byte
             text = pending.of(number)
             if text is not None:
                 raw = pcapng_writer.with_comment(block, text)
-                homeless += raw is block.raw
+                unplaced += raw is block.raw
         elif block.type == pcapng.SECTION_HEADER:
             raw = pcapng_writer.with_open_end(block)
         write(raw)
-    return homeless
+    return unplaced
 
 
 def _copy_pcap(reader: CaptureReader, pending: _Pending, write: Callable[[bytes], object]) -> int:
@@ -71,11 +79,3 @@ def _copy_pcap(reader: CaptureReader, pending: _Pending, write: Callable[[bytes]
                 write(pcapng_writer.interface_block(linktype, snaplen))
             write(pcapng_writer.packet_block(interface, time_ns, data, wire_len, pending.of(number)))
     return 0
-
-
-class Comment(NamedTuple):
-    """What is said of one packet."""
-
-    packet: int
-    """Its number, from 1."""
-    text: str

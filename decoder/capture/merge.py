@@ -12,17 +12,23 @@ from decoder.errors import CaptureError
 
 __all__ = ["merged"]
 
+_MERGE_MEMORY = 32 * 1024 * 1024
+"""Bytes that the chunks of all merged captures may take together."""
+_MERGED_BATCH = 512
+"""Packets from which on a merged batch is passed on."""
+_TIME = itemgetter(0)
+
 
 def merged(
     readers: Sequence[CaptureReader], on_error: Callable[[CaptureReader, CaptureError], None]
 ) -> Iterator[list[RawPacket]]:
-    """Several captures as one in time order, in batches; equal times keep the order of `readers`.
+    """Yields the packets of several captures in time order, in batches; equal times keep the order of `readers`.
 
-    Each capture keeps its own order, as mergecap does it: the one whose next packet is the oldest comes first.  Files
+    Each capture keeps its own order, as with mergecap: the one whose next packet is the oldest comes first.  Files
     whose times do not overlap (rotated ones, given in any order) are open one at a time and their batches pass
     through as they are.
 
-    :param on_error: told of each capture that cannot be read, or not to its end; the others go on
+    :param on_error: called for each capture that cannot be read, or not to its end; the others are read on
     """
     for reader in readers if len(readers) > 1 else ():
         reader.limit_chunk(_MERGE_MEMORY // len(readers))
@@ -50,15 +56,8 @@ def merged(
             heappush(heap, (lane.batch[lane.at][0], order, lane))
 
 
-#: Bytes that the chunks of all merged captures may take together, and packets of a merged batch.
-_MERGE_MEMORY = 32 * 1024 * 1024
-
-
-_MERGED_BATCH = 512
-
-
 class _Lane:
-    """One of the captures that are merged: its batch at hand, and how much of it was taken."""
+    """Holds one of the captures that are merged: its current batch, and the position in it."""
 
     def __init__(
         self, reader: CaptureReader, order: int, on_error: Callable[[CaptureReader, CaptureError], None]
@@ -67,12 +66,12 @@ class _Lane:
         self.order = order
         self.batch: list[RawPacket] = []
         self.at = 0
-        self._latest: int | None = None  # time in the batch, once it matters
+        self._latest: int | None = None  # latest time in the batch, computed when it is needed
         self._on_error = on_error
         self._batches = reader.batches()
 
     def load(self) -> bool:
-        """Have the next batch at hand; False when there is none."""
+        """Reads the next batch; returns False when there is none."""
         self.at = 0
         try:
             self.batch = next(self._batches, [])
@@ -83,13 +82,13 @@ class _Lane:
         return bool(self.batch)
 
     def park(self) -> None:
-        """Close the file and forget what was read: its turn may come much later."""
+        """Closes the file and drops its batch: its next packet may be needed much later."""
         self._batches.close()
         self._batches = self.reader.batches()
         self.batch = []
 
     def take(self, limit: tuple[int, int] | None) -> list[RawPacket]:
-        """The packet at hand and those after it that come before `limit`: the time and order of the next lane."""
+        """Returns the current packet and those after it that come before `limit`: time and order of the next lane."""
         batch, at, order = self.batch, self.at, self.order
         stop = len(batch)
         if limit is None:
@@ -103,6 +102,3 @@ class _Lane:
                 stop += 1
         self.at = stop
         return batch[at:stop]
-
-
-_TIME = itemgetter(0)

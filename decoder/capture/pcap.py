@@ -11,23 +11,29 @@ from decoder.capture.source import ByteSource, CutShort, Damaged
 
 __all__ = ["HEADER_SIZE", "MAGICS", "packets"]
 
-#: The magic numbers of pcap: byte order, nanoseconds of a tick, bytes of a record header.
 MAGICS = {
     b"\xd4\xc3\xb2\xa1": ("<", 1_000, 16),
     b"\xa1\xb2\xc3\xd4": (">", 1_000, 16),
     b"\x4d\x3c\xb2\xa1": ("<", 1, 16),
     b"\xa1\xb2\x3c\x4d": (">", 1, 16),
-    # Alexey Kuznetzov's: interface, protocol and packet type follow the usual record header.
+    # The variant of Alexey Kuznetsov: interface, protocol and packet type follow the usual record header.
     b"\x34\xcd\xb2\xa1": ("<", 1_000, 24),
     b"\xa1\xb2\xcd\x34": (">", 1_000, 24),
 }
-
+"""The magic numbers of pcap: byte order, nanoseconds of a tick, bytes of a record header."""
 
 HEADER_SIZE = 24
+"""Bytes of the header of a file."""
 
 
 def packets(source: ByteSource, interfaces: list[Interface], max_packet: int) -> Iterator[list[RawPacket]]:
-    """The packets of a pcap stream; a batch is yielded before more input is asked for."""
+    """Yields the packets of a pcap stream in batches, each before more input is read.
+
+    `interfaces` gets the one interface that the header describes.
+
+    :raises CutShort: at the end of an input that ends inside a record
+    :raises Damaged: where no record can be
+    """
     unpack, size = _pcap_header(source, interfaces)
     while True:
         # The hot loop: records that are whole in the buffer.
@@ -41,7 +47,7 @@ def packets(source: ByteSource, interfaces: list[Interface], max_packet: int) ->
             seconds, fraction, captured, wire = unpack(buffer, position)
             start = position + size
             following = start + captured
-            if not start < following <= end:
+            if not start < following <= end and (captured or buffer[position : position + 4] in MAGICS):
                 break
             append((seconds * 1_000_000_000 + fraction * scale, linktype, buffer[start:following], wire))
             position = following
@@ -73,10 +79,10 @@ def _is_pcap_header(source: ByteSource) -> bool:
 
 
 def _pcap_header(source: ByteSource, interfaces: list[Interface]) -> tuple[Callable[..., tuple[Any, ...]], int]:
-    """Take the header of a pcap file: sets the interface, gives how to unpack the head of a record, and its size."""
+    """Consumes the header of a pcap file: sets the interface, returns how to unpack a record header, and its size."""
     endian, scale, size = MAGICS[source.buffer[source.start : source.start + 4]]
     snaplen, network = Struct(endian + "II").unpack_from(source.buffer, source.start + 16)
     source.start += HEADER_SIZE
-    # The upper half of the last field says how long the frame check sequence is, if there is any.
+    # The upper half of the last field has the length of the frame check sequence, if there is one.
     interfaces[:] = [Interface(network & 0xFFFF, snaplen, scale)]
     return Struct(endian + "IIII").unpack_from, size

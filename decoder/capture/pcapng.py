@@ -1,6 +1,6 @@
-"""pcapng: sections, interfaces and blocks, read as packets or block by block, and packet comments added.
+"""Reads pcapng: as packets, or block by block.
 
-The format is that of draft-ietf-opsawg-pcapng: a file is a row of blocks, each ``type, length, body, padding,
+The format is that of draft-ietf-opsawg-pcapng: a file is a sequence of blocks, each ``type, length, body, padding,
 length``.  A Section Header Block fixes the byte order of what follows and forgets the interfaces known so far; an
 Interface Description Block gives the link type and the time resolution of the packets that name it.
 """
@@ -15,6 +15,7 @@ from typing import NamedTuple
 from decoder.capture.source import ByteSource, CutShort, Damaged
 
 __all__ = [
+    "APPLICATION",
     "COMMENT",
     "END_OF_OPTIONS",
     "LAYOUTS",
@@ -26,21 +27,26 @@ __all__ = [
     "Interface",
     "Layouts",
     "RawPacket",
+    "application_of",
     "blocks",
     "packets",
     "read_options",
 ]
 
-#: One packet as captured: time (ns since 1970, UTC), link type, captured bytes, length on the wire.
 RawPacket = tuple[int, int, bytes, int]
+"""One packet as captured: time (ns since 1970, UTC), link type, captured bytes, length on the wire."""
 
-#: Longest packet that is believed, in bytes; libpcap itself stops at 256 KiB (128 MiB for USB).
 MAX_PACKET = 16 * 1024 * 1024
-
-#: Longest block that `blocks` holds, in bytes.
+"""Bytes of the longest packet that is read; a longer one counts as damage.  libpcap itself stops at 256 KiB (USB:
+128 MiB)."""
 _MAX_BLOCK = 256 * 1024 * 1024
+"""Bytes of the longest block that `blocks` reads; a longer one counts as damage."""
 _MAX_INTERFACES = 65_536
+"""Interfaces of a section; more count as damage."""
 _MAX_TIME = 2**63 - 1
+"""Latest time, in nanoseconds since 1970: what 63 bits hold."""
+_ROOM_FOR_OPTIONS = 1024 * 1024
+"""Bytes of a block beside the packet in it; a block that claims more counts as damage."""
 
 SECTION_HEADER = 0x0A0D0D0A
 INTERFACE_DESCRIPTION = 1
@@ -48,17 +54,20 @@ OBSOLETE_PACKET = 2
 SIMPLE_PACKET = 3
 ENHANCED_PACKET = 6
 
-#: The types of block that hold a packet.
 PACKET_BLOCKS = frozenset((OBSOLETE_PACKET, SIMPLE_PACKET, ENHANCED_PACKET))
+"""The types of block that hold a packet."""
+_READ = PACKET_BLOCKS | {SECTION_HEADER, INTERFACE_DESCRIPTION}
+_SHORTEST = {SECTION_HEADER: 28, INTERFACE_DESCRIPTION: 20, OBSOLETE_PACKET: 32, SIMPLE_PACKET: 16, ENHANCED_PACKET: 32}
+"""Least bytes of a block, by its type; 12 for all others."""
 
 SECTION_MAGIC = SECTION_HEADER.to_bytes(4, "big")
 _BYTE_ORDER = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 
-END_OF_OPTIONS, COMMENT, TIME_RESOLUTION, _TIME_OFFSET = 0, 1, 9, 14
+END_OF_OPTIONS, COMMENT, APPLICATION, TIME_RESOLUTION, _TIME_OFFSET = 0, 1, 4, 9, 14
 
 
 class Interface(NamedTuple):
-    """What an Interface Description Block (or the header of a pcap file) says of the packets that follow."""
+    """Holds what an Interface Description Block, or the header of a pcap file, says about its packets."""
 
     linktype: int
     snaplen: int
@@ -70,7 +79,7 @@ class Interface(NamedTuple):
 
 
 class Block(NamedTuple):
-    """One block, whole."""
+    """Holds one block."""
 
     type: int
     endian: str
@@ -80,7 +89,7 @@ class Block(NamedTuple):
 
 
 class Layouts(NamedTuple):
-    """The structures of a section, in its byte order."""
+    """Holds the structures of a section, in its byte order."""
 
     endian: str
     head: Struct
@@ -88,7 +97,7 @@ class Layouts(NamedTuple):
     enhanced: Struct
     """Enhanced Packet Block up to the packet: type, length, interface, time high, time low, captured, wire."""
     obsolete: Struct
-    """The Packet Block of old: interface, (drops), time high, time low, captured, wire."""
+    """Obsolete Packet Block: interface, (drops), time high, time low, captured, wire."""
     interface: Struct
     """Link type, (reserved), snap length."""
     option: Struct
@@ -111,12 +120,12 @@ LAYOUTS = {
 
 
 def packets(source: ByteSource, interfaces: list[Interface], max_packet: int = MAX_PACKET) -> Iterator[list[RawPacket]]:
-    """The packets of a pcapng stream, in batches as they arrive; `interfaces` follows the section being read.
+    """Yields the packets of a pcapng stream, in batches as they arrive; `interfaces` follows the section being read.
 
-    A batch is yielded before more input is asked for, so nothing that was read is held back.
+    A batch is yielded before more input is read, so a growing capture is decoded as it grows.
 
     :raises CutShort: at the end of an input that ends inside a block
-    :raises Damaged: where no block can be; what came before was yielded
+    :raises Damaged: where no block can be; everything before it was yielded
     """
     time_ns = 0
     layouts: Layouts | None = None
@@ -160,7 +169,7 @@ def packets(source: ByteSource, interfaces: list[Interface], max_packet: int = M
         if length > max_packet + _ROOM_FOR_OPTIONS:
             raise Damaged(f"a block claims {length} bytes")
         if kind == ENHANCED_PACKET:
-            # Its second length is not looked at, as in the hot loop: a file reads the same in whatever pieces it comes.
+            # Its second length is not checked, as in the hot loop: a file reads the same in pieces of any size.
             if not source.fill(length):
                 raise _cut_in_block(source, length)
             _, _, index, _, _, captured, _ = layouts.enhanced.unpack_from(source.buffer, source.start)
@@ -177,7 +186,7 @@ def packets(source: ByteSource, interfaces: list[Interface], max_packet: int = M
             _check_packet(length - 16, 0, 0, interfaces)
             (wire,) = layouts.u32.unpack_from(raw, 8)
             captured = min(wire, interfaces[0].snaplen or wire, length - 16)
-            # It has no time of its own: that of the packet before it keeps the order.
+            # It has no time: the one of the packet before it keeps the order.
             yield [(time_ns, interfaces[0].linktype, raw[12 : 12 + captured], wire)]
         else:
             index, _, high, low, captured, wire = layouts.obsolete.unpack_from(raw, 8)
@@ -188,8 +197,19 @@ def packets(source: ByteSource, interfaces: list[Interface], max_packet: int = M
         source.start += length
 
 
+def application_of(source: ByteSource) -> str:
+    """Returns the program that wrote the section that begins here, as its header says; empty if it does not."""
+    layouts = LAYOUTS[_BYTE_ORDER.get(source.buffer[source.start + 8 : source.start + 12], "<")]
+    (length,) = layouts.u32.unpack_from(source.buffer, source.start + 4)
+    if not 28 <= length <= _ROOM_FOR_OPTIONS or not source.fill(length):
+        return ""  # whoever reads the packets says what is wrong with it
+    options = source.buffer[source.start + 24 : source.start + length - 4]
+    found = dict(read_options(options, layouts.endian)).get(APPLICATION, b"")
+    return found.decode("utf-8", "replace")
+
+
 def blocks(source: ByteSource) -> Iterator[Block]:
-    """Every block of a pcapng stream, byte for byte.
+    """Yields every block of a pcapng stream, byte for byte.
 
     :raises CutShort: at the end of an input that ends inside a block
     :raises Damaged: where no block can be
@@ -205,7 +225,7 @@ def blocks(source: ByteSource) -> Iterator[Block]:
 
 
 def read_options(data: bytes, endian: str) -> Iterator[tuple[int, bytes]]:
-    """Code and value of each option in the option list `data`; ends where the list does, or stops making sense."""
+    """Yields code and value of each option in the option list `data`, up to its end or its first fault."""
     unpack = LAYOUTS[endian].option.unpack_from
     position = 0
     while position + 4 <= len(data):
@@ -217,12 +237,8 @@ def read_options(data: bytes, endian: str) -> Iterator[tuple[int, bytes]]:
         position += length + (-length & 3)
 
 
-_READ = frozenset((SECTION_HEADER, INTERFACE_DESCRIPTION, OBSOLETE_PACKET, SIMPLE_PACKET, ENHANCED_PACKET))
-_ROOM_FOR_OPTIONS = 1024 * 1024
-
-
 def _block_head(source: ByteSource, layouts: Layouts | None) -> tuple[int, int, Layouts]:
-    """Type and length of the block at hand, and the layouts of the section it stands in or opens."""
+    """Returns type and length of the next block, and the layouts of its section, which it may open."""
     if not source.fill(12):
         raise CutShort(f"{len(source.buffer) - source.start} bytes of a block are all there is")
     start = source.start
@@ -239,11 +255,8 @@ def _block_head(source: ByteSource, layouts: Layouts | None) -> tuple[int, int, 
     return kind, length, layouts
 
 
-_SHORTEST = {SECTION_HEADER: 28, INTERFACE_DESCRIPTION: 20, OBSOLETE_PACKET: 32, SIMPLE_PACKET: 16, ENHANCED_PACKET: 32}
-
-
 def _whole_block(source: ByteSource, length: int, layouts: Layouts) -> bytes:
-    """The block at hand, whole, its two lengths compared; it is not used up yet."""
+    """Returns the bytes of the next block, its two lengths compared, without consuming it."""
     if not source.fill(length):
         raise _cut_in_block(source, length)
     raw = source.buffer[source.start : source.start + length]
@@ -256,7 +269,7 @@ def _cut_in_block(source: ByteSource, length: int) -> CutShort:
 
 
 def _skip_block(source: ByteSource, length: int, layouts: Layouts) -> None:
-    """Pass over a block of no interest without holding it."""
+    """Skips a block without holding it."""
     if not source.skip(length - 4) or not source.fill(4):
         raise CutShort(f"the last block should have {length} bytes")
     _check_lengths(length, source.buffer[source.start : source.start + 4], layouts)
@@ -290,5 +303,5 @@ def _interface(raw: bytes, layouts: Layouts) -> Interface:
 
 
 def _clamped(time_ns: int) -> int:
-    """A time that 63 bits hold, so that no reader of it needs to expect the year 584554."""
+    """Returns a time within 63 bits: later stages need not expect the year 584554."""
     return min(max(time_ns, 0), _MAX_TIME)

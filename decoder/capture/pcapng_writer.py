@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decoder.capture.pcapng import (
+    APPLICATION,
     COMMENT,
     END_OF_OPTIONS,
     ENHANCED_PACKET,
@@ -19,9 +20,9 @@ __all__ = ["interface_block", "packet_block", "section_block", "with_comment", "
 
 
 def with_comment(block: Block, comment: str) -> bytes:
-    """The bytes of a packet block with a comment before its other options; all else stays as it was.
+    """Returns the bytes of a packet block with a comment before its other options; the rest is unchanged.
 
-    A block that has no options (a Simple Packet Block, or none of a packet) comes back unchanged.
+    A block without options (a Simple Packet Block, or one that holds no packet) is returned unchanged.
     """
     layouts = LAYOUTS[block.endian]
     if block.type not in (ENHANCED_PACKET, OBSOLETE_PACKET) or len(block.raw) < 32:
@@ -35,24 +36,28 @@ def with_comment(block: Block, comment: str) -> bytes:
 
 
 def with_open_end(block: Block) -> bytes:
-    """The bytes of a Section Header Block without the length of its section: what follows may grow."""
+    """Returns the bytes of a Section Header Block with the length of its section unset, as the section may grow."""
     return block.raw[:16] + b"\xff" * 8 + block.raw[24:]
 
 
-def section_block() -> bytes:
-    """A Section Header Block, to open a file with."""
-    return _block(LAYOUTS["<"], SECTION_HEADER, bytes.fromhex("4d3c2b1a01000000ffffffffffffffff"))
+def section_block(application: str | None = None) -> bytes:
+    """Returns a Section Header Block, which begins a file; `application` is the program that writes it."""
+    layouts = LAYOUTS["<"]
+    options = b""
+    if application is not None:
+        options = _option(layouts, APPLICATION, application.encode()) + layouts.option.pack(END_OF_OPTIONS, 0)
+    return _block(layouts, SECTION_HEADER, bytes.fromhex("4d3c2b1a01000000ffffffffffffffff") + options)
 
 
 def interface_block(linktype: int, snaplen: int = 0) -> bytes:
-    """An Interface Description Block whose packets have their time in nanoseconds."""
+    """Returns an Interface Description Block whose packets have their time in nanoseconds."""
     layouts = LAYOUTS["<"]
     resolution = _option(layouts, TIME_RESOLUTION, b"\x09") + layouts.option.pack(END_OF_OPTIONS, 0)
     return _block(layouts, INTERFACE_DESCRIPTION, layouts.interface.pack(linktype, 0, snaplen) + resolution)
 
 
 def packet_block(interface: int, time_ns: int, data: bytes, wire_len: int, comment: str | None = None) -> bytes:
-    """An Enhanced Packet Block for an interface that `interface_block` described."""
+    """Returns an Enhanced Packet Block for an interface that `interface_block` described."""
     layouts = LAYOUTS["<"]
     head = layouts.enhanced.pack(0, 0, interface, time_ns >> 32, time_ns & 0xFFFFFFFF, len(data), wire_len)[8:]
     options = b""
@@ -71,7 +76,7 @@ def _option(layouts: Layouts, code: int, value: bytes) -> bytes:
 
 
 def _comment(text: str) -> bytes:
-    """A comment as UTF-8, cut to what the length of an option can say."""
+    """Returns a comment as UTF-8, cut to the longest option, 65,535 bytes."""
     data = text.encode("utf-8", "replace")
     return data if len(data) <= 0xFFFF else data[:0xFFFF].decode("utf-8", "ignore").encode()
 

@@ -1,7 +1,7 @@
-"""Capture files as raw packets: pcap and pcapng, gzipped or not, from a file, a stream or standard input.
+"""Reads capture files as raw packets: pcap and pcapng, compressed or not, from a file, a stream or standard input.
 
-What a file is shows in its first bytes, never in its name.  Packets come in batches, as many as the bytes at hand
-hold; a capture that is still being written decodes as it grows.
+The first bytes of a file tell its format, never its name.  Packets come in batches, as many as the bytes at hand hold;
+a capture that is still being written is decoded as it grows.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ _LOOKS_LIKE = (
     (b"PK\x03\x04", "a zip archive", "unpack it first"),
     (b"\xfd7zXZ\x00", "xz data", "unpack it first (xz -dc FILE | opendump decode -)"),
     (b"BZh", "bzip2 data", "unpack it first (bzip2 -dc FILE | opendump decode -)"),
-    (b"\x28\xb5\x2f\xfd", "zstd data", "unpack it first (zstd -dc FILE | opendump decode -)"),
     (b"\x04\x22\x4d\x18", "lz4 data", "unpack it first (lz4 -dc FILE | opendump decode -)"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
     (b"snoop\x00\x00\x00", "a snoop capture", _EDITCAP),
@@ -36,6 +35,10 @@ _LOOKS_LIKE = (
     (b"RTSS", "a Network Monitor capture", _EDITCAP),
     (b"TRSNIFF data", "a Sniffer capture", _EDITCAP),
     (b"XCP\x00", "a NetXRay capture", _EDITCAP),
+    (b"\x1c\x00\x01\xab", "an IXIA capture", _EDITCAP),
+    (b"\x1c\x00\x01\xac", "an IXIA capture", _EDITCAP),
+    (b"\xab\x01\x00\x1c", "an IXIA capture", _EDITCAP),
+    (b"\xac\x01\x00\x1c", "an IXIA capture", _EDITCAP),
     (b"\x7fver", "an OmniPeek capture", _EDITCAP),
     (b"-----BEGIN ", "a PEM file", "give a key with --rsa-key"),
     (b"SQLite format 3", "an SQLite database", "give a pcap or pcapng file"),
@@ -50,10 +53,11 @@ class CaptureReader:
     :param chunk: bytes asked for at once
     :param max_packet: longest packet that is believed, in bytes; a longer one counts as damage
 
-    :ivar name: what to call the capture in messages
-    :ivar interfaces: what it was taken on, as far as it was read (of the current section)
-    :ivar packets: how many packets were read
-    :ivar warnings: what was wrong with it and could be lived with, one line each
+    :ivar name: name of the capture in messages
+    :ivar interfaces: the interfaces described so far (in the current section)
+    :ivar packets: number of packets read
+    :ivar application: program that wrote a pcapng capture, as its first section says; empty if it does not
+    :ivar warnings: faults that did not stop the reading, one line each
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class CaptureReader:
         self.name = display_name(source)
         self.interfaces: list[Interface] = []
         self.packets = 0
+        self.application = ""
         self.warnings: list[str] = []
         self._chunk = chunk
         self._max_packet = max_packet
@@ -80,7 +85,7 @@ class CaptureReader:
 
     @property
     def reopens(self) -> bool:
-        """Whether it can be read a second time: a regular file, given by its path."""
+        """True if it can be read a second time: a regular file, given by its path."""
         if not isinstance(self.source, (str, os.PathLike)):
             return False
         try:
@@ -89,7 +94,7 @@ class CaptureReader:
             return False
 
     def is_pcapng(self) -> bool:
-        """Whether its first bytes are those of pcapng; to be asked before it is read.
+        """Returns True if its first bytes are those of pcapng; to be called before it is read.
 
         :raises CaptureError: when it cannot be opened
         """
@@ -97,30 +102,31 @@ class CaptureReader:
             return source.fill(4) and source.buffer.startswith(pcapng.SECTION_MAGIC, source.start)
 
     def limit_chunk(self, chunk: int) -> None:
-        """Ask for at most `chunk` bytes at once (but never for absurdly few)."""
+        """Sets the bytes read at once to at most `chunk`, but no less than 16 KiB."""
         self._chunk = max(min(self._chunk, chunk), 16 * 1024)
 
     def batches(self) -> Generator[list[RawPacket], None, None]:
-        """All packets, in batches of whatever the bytes at hand hold.
+        """Yields all packets, in batches as large as the bytes at hand allow.
 
         :raises CaptureError: when the file cannot be read, is no capture, or is damaged; every packet before the
             damage was yielded
         """
         with self._opened() as source:
             if not source.fill(pcap.HEADER_SIZE):
-                raise CaptureError(f"{self.name}: {_what_else(source)}")
+                raise CaptureError(f"{self.name}: {_description(source)}")
             if source.buffer.startswith(pcapng.SECTION_MAGIC, source.start):
+                self.application = pcapng.application_of(source)
                 walk = pcapng.packets(source, self.interfaces, self._max_packet)
             elif source.buffer[source.start : source.start + 4] in pcap.MAGICS:
                 walk = pcap.packets(source, self.interfaces, self._max_packet)
             else:
-                raise CaptureError(f"{self.name}: {_what_else(source)}")
+                raise CaptureError(f"{self.name}: {_description(source)}")
             for batch in walk:
                 self.packets += len(batch)
                 yield batch
 
     def blocks(self) -> Iterator[Block]:
-        """All blocks of a pcapng file, byte for byte.
+        """Yields all blocks of a pcapng file, byte for byte.
 
         :raises CaptureError: as `batches`, and when it is a capture of another kind
         """
@@ -131,7 +137,7 @@ class CaptureReader:
 
     @contextmanager
     def _opened(self) -> Iterator[ByteSource]:
-        """The bytes, open; what goes wrong while they are read is put into words."""
+        """Opens the bytes, and turns faults met while they are read into warnings and a CaptureError."""
         self.interfaces.clear()
         self.packets = 0
         self.warnings.clear()
@@ -156,8 +162,8 @@ class CaptureReader:
                 source.close()
 
 
-def _what_else(source: ByteSource) -> str:
-    """What a file looks like that is no capture, and what to do about it."""
+def _description(source: ByteSource) -> str:
+    """Returns what a file that is no capture looks like, and what to do about it."""
     start = source.buffer[source.start : source.start + 512]
     if not start:
         return "is empty: give a pcap or pcapng file"

@@ -1,8 +1,8 @@
-"""Bytes of a capture, from wherever it comes: a file, a pipe, standard input, gzip of any of them.
+"""Reads the bytes of a capture from a file, a pipe or standard input, compressed or not.
 
-A :class:`ByteSource` is a window over the bytes: walkers read whole records straight from
-:attr:`ByteSource.buffer` and ask for more only when a record does not fit.  Nothing waits for a
-full chunk: what a pipe holds now is what a walker gets now, so a growing capture decodes as it grows.
+A :class:`ByteSource` is a window over the bytes: parsers read whole records straight from :attr:`ByteSource.buffer` and
+ask for more only when a record does not fit.  Nothing waits for a full chunk: a parser gets the bytes that a pipe holds
+now, so a growing capture is decoded as it grows.
 """
 
 from __future__ import annotations
@@ -12,36 +12,32 @@ import os
 import stat
 import sys
 import time
-import zlib
 from collections.abc import Callable
 from typing import BinaryIO
 
+from decoder.capture.compressed import Damaged, Decompressor, decompressor
 from decoder.errors import CaptureError
 
 __all__ = ["CHUNK", "ByteSource", "CutShort", "Damaged", "display_name"]
 
-#: Bytes asked for at once: large enough to amortise the calls, small enough that a chunk and all that is made of it
-#: stay in a processor's cache (256 KiB: 20 % more time for the whole pipeline).
 CHUNK = 64 * 1024
+"""Bytes read at once: large enough to amortise the calls, small enough that a chunk and the objects made of it stay in
+a processor's cache (256 KiB: 20 % more time for the whole pipeline)."""
 
-#: A pause before asking a non-blocking descriptor again, in seconds.
 _RETRY = 0.05
-
-_GZIP_MAGIC = b"\x1f\x8b"
+"""Seconds before a non-blocking descriptor that had no data is asked again."""
+_MAGIC = 4
+"""Bytes that tell how an input is compressed."""
 
 Source = str | os.PathLike[str] | BinaryIO
 
 
 class CutShort(Exception):
-    """The input ends inside a record; the text says by how much."""
-
-
-class Damaged(Exception):
-    """What stands here cannot be a record; the text says why."""
+    """Raised where the input ends inside a record; the text says how much of it is there."""
 
 
 def display_name(source: Source) -> str:
-    """What to call a source in a message, safe to print on a terminal."""
+    """Returns the name of a source for messages, safe to print on a terminal."""
     if isinstance(source, (str, os.PathLike)):
         name = os.fspath(source)
         if name == "-":
@@ -52,14 +48,13 @@ def display_name(source: Source) -> str:
 
 
 class ByteSource:
-    """A window over the bytes of a capture; gzip (also of several members) is seen through.
+    """Gives a window over the bytes of a capture, decompressed if it is compressed.
 
     :ivar buffer: the bytes at hand; those before :attr:`start` are used up
     :ivar start: where the next record begins in :attr:`buffer`
     :ivar position: bytes taken from the file so far, compressed ones when it is compressed
     :ivar size: bytes of the file, None when unknown (a pipe)
-    :ivar cut: why the input ended too early (gzip only), else None
-    :raises CaptureError: when the file cannot be opened or read
+    :raises CaptureError: when the file cannot be opened or read, or is compressed in a way that is not read here
     """
 
     def __init__(self, source: Source, chunk: int = CHUNK) -> None:
@@ -67,7 +62,6 @@ class ByteSource:
         self.buffer = b""
         self.start = 0
         self.position = 0
-        self.cut: str | None = None
         self._passed = 0
         self._chunk = chunk
         self._owned: io.FileIO | None = None
@@ -86,22 +80,29 @@ class ByteSource:
         # read1 gives what a pipe holds now; read of a buffered stream would wait for all that was asked for.
         self._raw: Callable[[int], bytes | None] = getattr(stream, "read1", stream.read)
         self.size = _size(stream)
-        self._read = self._read_plain
-        if self.fill(2) and self.buffer.startswith(_GZIP_MAGIC):
-            self._compressed = self.buffer
-            self._inflater = zlib.decompressobj(wbits=31)
+        self._read: Callable[[int], bytes] = self._read_plain
+        self._decompressor: Decompressor | None = None
+        if self.fill(2):  # shorter than a pcap header: a pipe may hold no more yet
+            self.fill(_MAGIC)
+            self._decompressor = decompressor(self.buffer, self._read_plain, self.name)
+        if self._decompressor is not None:
             self.buffer = b""
-            self._read = self._read_gzip
+            self._read = self._decompressor.read
+
+    @property
+    def cut(self) -> str | None:
+        """Why the compressed data ended too early, else None."""
+        return None if self._decompressor is None else self._decompressor.cut
 
     @property
     def offset(self) -> int:
-        """How many (uncompressed) bytes stand before :attr:`start`."""
+        """Number of (decompressed) bytes before :attr:`start`."""
         return self._passed + self.start
 
     def fill(self, need: int) -> bool:
-        """Have at least ``need`` bytes from :attr:`start` on; False when the input ends before that.
+        """Reads until at least ``need`` bytes stand at :attr:`start`; returns False when the input ends before that.
 
-        Pieces are joined once, however small they come; no more than a chunk is ever asked for, whatever ``need``
+        Pieces are joined once, however small they come; no more than a chunk is read at once, whatever ``need``
         claims.
 
         :raises CaptureError: when reading fails
@@ -113,7 +114,7 @@ class ByteSource:
         pieces = [self.buffer[self.start :]]
         self._passed += self.start
         self.start = 0
-        self.buffer = b""  # not to be held twice
+        self.buffer = b""  # so that the bytes are not in memory twice
         try:
             while at_hand < need:
                 piece = self._read(self._chunk)
@@ -126,7 +127,7 @@ class ByteSource:
         return True
 
     def skip(self, count: int) -> bool:
-        """Pass over ``count`` bytes without holding them; False when the input ends before that."""
+        """Skips ``count`` bytes without holding them; returns False when the input ends before that."""
         while (at_hand := len(self.buffer) - self.start) < count:
             self.start = len(self.buffer)
             count -= at_hand
@@ -136,7 +137,7 @@ class ByteSource:
         return True
 
     def close(self) -> None:
-        """Close the file, if it was opened here, and let go of what was read."""
+        """Closes the file, if it was opened here, and frees the buffer."""
         self.buffer = b""
         self.start = 0
         if self._owned is not None:
@@ -155,53 +156,9 @@ class ByteSource:
                 return data
             time.sleep(_RETRY)
 
-    def _read_gzip(self, count: int) -> bytes:
-        """The next bytes of the uncompressed data; empty at its end, :attr:`cut` set when that came too early."""
-        while True:
-            if self._inflater.eof:
-                # Another member may follow, or the zeros with which some tools pad.
-                left = self._inflater.unused_data.lstrip(b"\0")
-                while len(left) < 2 and (more := self._read_plain(count)):
-                    left = (left + more).lstrip(b"\0")
-                if not left:
-                    return b""
-                if not left.startswith(_GZIP_MAGIC):
-                    raise Damaged("what follows the compressed data is not gzip")
-                self._inflater = zlib.decompressobj(wbits=31)
-                self._compressed = left
-            data = self._compressed or self._read_plain(count)
-            if not data:
-                self.cut = "the compressed data ends too early"
-                return self._inflater.flush()
-            before = self._inflater.copy()
-            try:
-                plain = self._inflater.decompress(data, count)
-                self._compressed = self._inflater.unconsumed_tail
-            except zlib.error as error:
-                self._inflater = before
-                plain = self._salvage(data, count)
-                if not plain:
-                    raise Damaged(f"the compressed data is damaged ({error})") from None
-            if plain:
-                return plain
-
-    def _salvage(self, data: bytes, count: int) -> bytes:
-        """About `count` bytes of what stands before the damage in `data`: zlib gives none of what it read with it."""
-        pieces = []
-        at = salvaged = 0
-        while at < len(data) and salvaged < count:
-            try:
-                pieces.append(self._inflater.decompress(data[at : at + 1]))
-            except zlib.error:
-                break
-            salvaged += len(pieces[-1])
-            at += 1
-        self._compressed = data[at:]
-        return b"".join(pieces)
-
 
 def _size(stream: object) -> int | None:
-    """Size of a regular file in bytes, None for anything else."""
+    """Returns the size of a regular file in bytes, None for anything else."""
     try:
         status = os.fstat(stream.fileno())  # type: ignore[attr-defined]
     except (AttributeError, OSError, ValueError):

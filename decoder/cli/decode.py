@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from decoder.cli.options import Options, captures_argument, common_options, output_options, use_color
+from decoder.cli.hints import HintingCommand
+from decoder.cli.live_options import LiveOptions, source_options
+from decoder.cli.options import DurationType, Options, common_options, output_options, use_color
 from decoder.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -18,11 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["decode"]
 
-_JOBS_FROM = 8 * 1024 * 1024  # bytes of input: to render less takes no longer than to start processes
+_JOBS_FROM = 8 * 1024 * 1024
+"""Bytes of input from which on several processes render; less is rendered while they would start."""
+
+_CONTEXT = click.IntRange(min=0, max=100_000)
 
 
-@click.command()
-@captures_argument
+@click.command(cls=HintingCommand)
+@source_options
 @click.option("-V", "--verbose", is_flag=True, help="Show each message whole: header, verdict, packets, every field.")
 @click.option(
     "--format",
@@ -35,9 +40,16 @@ _JOBS_FROM = 8 * 1024 * 1024  # bytes of input: to render less takes no longer t
     "-e",
     "--field",
     "fields",
-    metavar="FIELD",
+    metavar="FIELD,...",
     multiple=True,
-    help="A column of --format csv: a key of the record or a path like body.c2s.code. Repeatable.",
+    help="Columns of --format csv, or keys of jsonl: keys of the record, symbol, or paths like body.c2s.code. "
+    "Repeatable.",
+)
+@click.option(
+    "--explode",
+    is_flag=True,
+    help="With -e: a row for each element of the list that a path goes through. It is so anyway where two fields share "
+    "a list.",
 )
 @click.option(
     "--enums",
@@ -46,6 +58,17 @@ _JOBS_FROM = 8 * 1024 * 1024  # bytes of input: to render less takes no longer t
     help="How to show enum values: FILLED_ALL, OrderStatus_Filled_All, or 11.",
 )
 @click.option("-c", "--count", metavar="COUNT", type=click.IntRange(min=1), help="Stop after this many messages.")
+@click.option("-B", "--before", metavar="N", type=_CONTEXT, help="With --where: also N records before each match.")
+@click.option("-A", "--after", metavar="N", type=_CONTEXT, help="With --where: also N records after each match.")
+@click.option("-C", "--context", metavar="N", type=_CONTEXT, help="Both -B and -A.")
+@click.option("--pair", is_flag=True, help="With --where: also the response of each request, and the reverse.")
+@click.option(
+    "--before-close",
+    metavar="DURATION",
+    type=DurationType(),
+    help="Only the last moments before a connection was closed, such as 10s.",
+)
+@click.option("--wrap", "--no-cut", "wrap", is_flag=True, help="On a terminal: do not cut lines at its width.")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -58,12 +81,20 @@ _JOBS_FROM = 8 * 1024 * 1024  # bytes of input: to render less takes no longer t
 def decode(
     ctx: click.Context,
     captures: tuple[str, ...],
+    live: LiveOptions | None,
     options: Options,
     verbose: bool,
     output_format: str,
     fields: tuple[str, ...],
+    explode: bool,
     enums: EnumStyle,
     count: int | None,
+    before: int | None,
+    after: int | None,
+    context: int | None,
+    pair: bool,
+    before_close: int | None,
+    wrap: bool,
     jobs: int | None,
     output: str | None,
     force: bool,
@@ -73,32 +104,45 @@ def decode(
     \b
       opendump decode day.pcapng                         a line per message
       opendump decode day.pcapng --rsa-key rsa.pem -V    encrypted traffic, every field
-      opendump decode day.pcapng --where 'kind=response and ret_type!=RET_OK'
+      opendump decode day.pcapng --where 'symbol=HK.00700 and kind=request' --pair
+      opendump decode day.pcapng --where 'ret_type!=RET_OK' -C 3
+      opendump decode day.pcapng --before-close 10s      what led to a disconnect
       opendump decode day.pcapng --format jsonl | jq .body
-      tcpdump -i lo -U -w - port 11111 | opendump decode -
+      opendump decode day.pcapng --format csv -e time,symbol,qty,price
+      opendump decode -i lo --rsa-key rsa.pem            what passes now
 
     Print every message of CAPTURE: pcap or pcapng, gzipped or not, - for standard input. Several are read as one, in
-    time order.
+    time order. With -i the messages are shown as they pass.
     """
     from decoder.cli.output_file import OutputFile
     from decoder.cli.run import Run
+    from decoder.cli.selection import Selection, Surroundings
 
-    if verbose and output_format != "text":
-        raise click.UsageError("-V shows messages as text; it does not go with --format")
-    if fields and output_format != "csv":
-        raise click.UsageError("-e chooses the columns of --format csv")
-    run = Run(captures, options)
+    columns = tuple(name.strip() for field in fields for name in field.split(","))
+    _check(verbose, output_format, columns, explode, wrap)
+    around = Surroundings(
+        before=before if before is not None else context or 0,
+        after=after if after is not None else context or 0,
+        pair=pair,
+        before_close_ns=before_close,
+    )
+    if (around.before or around.after or pair) and options.where is None:
+        raise click.UsageError(
+            "-B, -A, -C and --pair show what belongs to the messages that --where finds: give it too"
+        )
+    run = Run(captures, options, live=live, selection=Selection(options.where, count, around))
     with OutputFile(output, options.inputs(captures), live=run.live, private=options.show_secrets, force=force) as file:
         make = partial(
             _renderer,
             "tree" if verbose else output_format,
-            fields,
+            columns,
+            explode,
             enums,
             options.show_secrets,
             options.utc,
             use_color(options.color, file.terminal),
             # A line that fills the last column makes some terminals add an empty one.
-            shutil.get_terminal_size().columns - 1 if file.terminal else None,
+            shutil.get_terminal_size().columns - 1 if file.terminal and not wrap else None,
             file.encoding,
         )
         try:
@@ -107,7 +151,7 @@ def decode(
             raise click.UsageError(str(error)) from None
         run.show_progress = not file.terminal
         file.write(file.encode(renderer.render(())))
-        batches = run.records(count)
+        batches = run.records()
         long = run.size >= _JOBS_FROM and count is None
         several = jobs > 1 if jobs else long and (verbose or output_format != "text")
         if several and not run.live:
@@ -121,9 +165,22 @@ def decode(
     ctx.exit(run.finish())
 
 
+def _check(verbose: bool, output_format: str, columns: tuple[str, ...], explode: bool, wrap: bool) -> None:
+    """Raises click.UsageError for options that do not go together."""
+    if verbose and output_format != "text":
+        raise click.UsageError("-V shows messages as text; it does not go with --format")
+    if columns and output_format == "text":
+        raise click.UsageError("-e chooses what --format csv and --format jsonl show: give one of them")
+    if explode and not columns:
+        raise click.UsageError("--explode makes rows of the lists that -e names: give -e too")
+    if wrap and (verbose or output_format != "text"):
+        raise click.UsageError("only lines of text are cut on a terminal; --wrap goes with them")
+
+
 def _renderer(
     output_format: str,
-    fields: tuple[str, ...],
+    columns: tuple[str, ...],
+    explode: bool,
     enums: EnumStyle,
     show_secrets: bool,
     utc: bool,
@@ -131,14 +188,17 @@ def _renderer(
     width: int | None,
     encoding: str,
 ) -> Renderer:
+    if columns or output_format == "csv":
+        from decoder.output.columns import Columns
+        from decoder.output.csv import CsvOutput
+        from decoder.output.json_fields import JsonFieldsOutput
+
+        chosen = Columns(columns, enums, show_secrets=show_secrets, explode=explode)
+        return CsvOutput(chosen) if output_format == "csv" else JsonFieldsOutput(chosen)
     if output_format == "jsonl":
         from decoder.output.jsonl import JsonLinesOutput
 
         return JsonLinesOutput(enums, show_secrets=show_secrets)
-    if output_format == "csv":
-        from decoder.output.csv import CsvOutput
-
-        return CsvOutput(fields, enums, show_secrets=show_secrets)
     if output_format == "tree":
         from decoder.output.tree import TreeOutput
 
@@ -149,7 +209,7 @@ def _renderer(
 
 
 def _headed(make: Callable[[], Renderer]) -> Renderer:
-    """A renderer whose header, if it has any, is written already."""
+    """Returns a renderer that has written its header, if it has one."""
     renderer = make()
     renderer.render(())
     return renderer

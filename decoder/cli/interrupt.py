@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from decoder.capture.reader import RawPacket
@@ -14,37 +14,44 @@ __all__ = ["Interrupt"]
 
 
 class Interrupt:
-    """SIGINT as a flag, so that no batch is torn; while input is waited for it breaks the waiting."""
+    """Turns SIGINT into a flag, so that every batch is printed whole; a wait for input is broken off.
 
-    def __init__(self) -> None:
+    With `polled` it does not: `seen` is looked at often, and what is still to come is read before the end.  Then
+    SIGTERM counts as well, so that a live capture that is told to end leaves no capture tool behind.
+    """
+
+    def __init__(self, *, polled: bool = False) -> None:
         self.seen = False
+        self._polled = polled
         self._waiting = False
-        self._previous: object = None
+        self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupt:
         try:
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-                self._previous = signal.signal(signal.SIGINT, self._handle)
+                self._previous[signal.SIGINT] = signal.signal(signal.SIGINT, self._handle)
+            if self._polled:
+                self._previous[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._handle)
         except ValueError:
-            pass  # not in the main thread: whoever runs us there handles signals
+            pass  # not in the main thread: only that may handle signals
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         again, self.seen = self.seen, True
-        if again or self._waiting:
+        if again or (self._waiting and not self._polled):
             raise KeyboardInterrupt
 
     def next_of(self, batches: Iterator[list[RawPacket]]) -> list[RawPacket] | None:
-        """The next batch, or None at the end and once SIGINT was seen."""
+        """Returns the next batch, or None at the end and, unless polled, once SIGINT was seen."""
         try:
             self._waiting = True
-            batch = None if self.seen else next(batches, None)
+            batch = None if self.seen and not self._polled else next(batches, None)
             self._waiting = False
         except KeyboardInterrupt:
             self._waiting = False

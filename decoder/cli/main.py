@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import IO, Any, NoReturn
@@ -16,11 +17,29 @@ __all__ = ["cli", "main"]
 
 _COMMANDS = {
     "decode": "Print every message of a capture.",
+    "top": "Show on a screen what happens now.",
+    "orders": "Tell what became of every order.",
     "stats": "Count, time and judge what a capture holds.",
+    "interfaces": "List the network interfaces that can be captured on.",
+    "report": "Write one HTML file that shows a session.",
+    "export": "Write a capture as tables: Parquet, CSV or JSON Lines.",
     "annotate": "Copy a capture with the messages as packet comments.",
+    "rewrite": "Write the conversation again, in clear and without secrets.",
+    "wireshark": "Give Wireshark what it needs to show messages by name.",
+    "open": "Show the packets of messages in Wireshark.",
+    "shell": "Open Scapy with a capture decoded.",
     "keys": "Harvest a key log from a capture that has its handshakes.",
     "schema": "Look up protocols, messages and enums.",
 }
+
+
+_OWN_OPTIONS = ("-h", "--help", "--version")
+_CAPTURE_NAMES = (".pcap", ".pcapng", ".cap", ".dmp", ".gz", ".zst")
+
+
+def _is_capture(name: str) -> bool:
+    """Returns True for what is meant as a capture where a command is expected, whether it exists or not."""
+    return name == "-" or os.path.exists(name) or name.lower().endswith(_CAPTURE_NAMES)
 
 
 class _Failure(click.ClickException):
@@ -37,6 +56,20 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = getattr(import_module(f"decoder.cli.{cmd_name}"), cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command; ``opendump FILE`` means ``opendump decode FILE``."""
+        if args[0] not in _COMMANDS and _is_capture(args[0]):
+            args = ["decode", *args]
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parses what stands before the command; where no command is named, options are those of decode."""
+        if args and args[0].startswith("-") and args[0] not in _OWN_OPTIONS and _COMMANDS.keys().isdisjoint(args):
+            args = ["decode", *args]
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         try:

@@ -22,8 +22,10 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "EXIT_NOT_VERIFIED",
     "Color",
+    "DurationType",
     "Filter",
     "Options",
+    "Size",
     "captures_argument",
     "color_option",
     "common_options",
@@ -110,7 +112,21 @@ class _Port(click.ParamType):  # type: ignore[type-arg]
         return self.fail(f"{value!r} is neither a port (1 to 65535) nor auto", param, ctx)
 
 
-class _Size(click.ParamType):  # type: ignore[type-arg]
+def _key_paths(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuses a key given instead of its file, without repeating it: messages end up in logs."""
+    for path in value:
+        if "-----BEGIN" in path or (_KEY_MATERIAL.fullmatch(path) and not os.path.exists(path)):
+            raise click.BadParameter("give the path of the key file, not the key itself", ctx, param)
+    return value
+
+
+_KEY_MATERIAL = re.compile(r"[A-Za-z0-9+/=\s]{32,}")
+"""Base64 or hexadecimal, as keys are written; a path of such characters alone would have to exist."""
+
+
+class Size(click.ParamType):  # type: ignore[type-arg]
+    """Reads a number of bytes: 200M, 2G; at least 1M."""
+
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
@@ -120,6 +136,21 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
             return self.fail(f"{value!r} is not a size of at least 1M, such as 200M or 2G", param, ctx)
         return size
 
+
+class DurationType(click.ParamType):  # type: ignore[type-arg]
+    """Reads a duration such as ``10s``, ``500ms`` or ``2m``; gives nanoseconds.  A bare number is seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|s|m|h|)", str(value).strip(), re.IGNORECASE)
+        duration = float(match[1]) * _NANOSECONDS[match[2].lower()] if match else 0
+        if not duration:
+            return self.fail(f"{value!r} is not a duration such as 10s, 500ms or 2m", param, ctx)
+        return int(duration)
+
+
+_NANOSECONDS = {"ms": 10**6, "": 10**9, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 
 color_option = click.option(
     "--color",
@@ -144,6 +175,7 @@ _OPTIONS = {
         metavar="PEM",
         type=click.Path(),
         multiple=True,
+        callback=_key_paths,
         envvar="OPENDUMP_RSA_KEY",
         help="The RSA private key that client and OpenD share (OPENDUMP_RSA_KEY). For an encrypted key file the pass "
         "phrase is asked for, or taken from OPENDUMP_RSA_PASSPHRASE. Repeatable.",
@@ -164,12 +196,21 @@ _OPTIONS = {
         metavar="EXPR",
         help="Only messages for which this holds, e.g. 'symbol=HK.00700 and ret_type!=RET_OK'.",
     ),
+    "start": click.option(
+        "--from",
+        "start",
+        metavar="TIME",
+        help="Only messages from this time on: 10:00, '2026-11-22 16:20:02', with Z or +08:00 unless local.",
+    ),
+    "end": click.option(
+        "--to", "end", metavar="TIME", help="Only messages up to this time; 10:15 includes its minute."
+    ),
     "utc": click.option("--utc", is_flag=True, help="Times are UTC instead of local time, shown and given."),
     "strict": click.option("--strict", is_flag=True, help="Exit with 3 if any message was not verified."),
     "max_memory": click.option(
         "--max-memory",
         metavar="SIZE",
-        type=_Size(),
+        type=Size(),
         help="Bytes that all connections together may buffer, e.g. 200M (default 256M).",
     ),
     "dedup": click.option(
@@ -218,7 +259,7 @@ def _checked(values: dict[str, Any]) -> Options:
         rsa_keys=values["rsa_keys"],
         keylogs=values["keylogs"],
         show_secrets=bool(values["show_secrets"]),
-        where=_filter(values["where"]),
+        where=_filter(values["where"], values["start"], values["end"], utc),
         strict=bool(values["strict"]),
         limits=limits,
         color=values["color"] or "auto",
@@ -227,16 +268,19 @@ def _checked(values: dict[str, Any]) -> Options:
     )
 
 
-def _filter(where: str | None) -> Filter | None:
-    if where is None:
+def _filter(where: str | None, start: str | None, end: str | None, utc: bool) -> Filter | None:
+    if where is None and start is None and end is None:
         return None
     from decoder.errors import FilterError
-    from decoder.filter.parser import compile_filter
+    from decoder.filter.parser import compile_filter, time_filter
 
+    hint = "'--where'"
     try:
-        return compile_filter(where)
+        compiled = None if where is None else compile_filter(where, utc=utc)
+        hint = "'--from' / '--to'"
+        return compiled if start is end is None else time_filter(compiled, start, end, utc=utc)
     except FilterError as error:
-        raise click.BadParameter(str(error), param_hint="'--where'") from None
+        raise click.BadParameter(str(error), param_hint=hint) from None
 
 
 def output_options(command: Command) -> Command:
@@ -254,9 +298,14 @@ def output_options(command: Command) -> Command:
     return output(force(command))
 
 
-def captures_argument(command: Command) -> Command:
+@overload
+def captures_argument(command: Command) -> Command: ...
+@overload
+def captures_argument(*, required: bool) -> Callable[[Command], Command]: ...
+def captures_argument(command: Any = None, *, required: bool = True) -> Any:
     """Adds ``CAPTURE...``: paths, and ``-`` (once) for standard input."""
-    return click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True, callback=_captures)(command)
+    argument = click.argument("captures", metavar="CAPTURE...", nargs=-1, required=required, callback=_captures)
+    return argument if command is None else argument(command)
 
 
 def _captures(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from decoder.cli.options import Color
     from decoder.formatting.table import Table
 
-__all__ = ["OutputFile", "abandon_stdout", "is_closed_pipe"]
+__all__ = ["OutputFile", "abandon_stdout", "is_closed_pipe", "same_file"]
 
 _STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
@@ -66,7 +66,7 @@ class OutputFile:
         self._private = private
         self._replace = force or not private
         if self._path is not None:
-            if any(_same_file(self._path, other) for other in inputs):
+            if any(same_file(self._path, other) for other in inputs):
                 raise click.UsageError(f"-o {escape(self._path)} is one of the inputs: give another file")
             self._check_replacement()
         self.terminal = self._path is None and sys.stdout is not None and sys.stdout.isatty()
@@ -104,10 +104,12 @@ class OutputFile:
 
     def write_tables(self, tables: Iterable[Table], color: Color, indent: str = "  ") -> None:
         """Writes tables for people: as wide as the terminal if it is one, else aligned with blanks."""
-        from decoder.formatting.table import plain_text, terminal_text
+        from decoder.formatting.table import plain_text
 
         colored = use_color(color, self.terminal)
         if self.terminal or colored:
+            from decoder.formatting.rich_table import terminal_text
+
             text = terminal_text(tables, get_terminal_size().columns, color=colored)
         else:
             text = plain_text(tables, indent)
@@ -213,7 +215,8 @@ def _is_device(path: str) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
-def _same_file(path: str, other: str) -> bool:
+def same_file(path: str, other: str) -> bool:
+    """Returns True if both paths lead to one existing file."""
     try:
         return os.path.samefile(path, other)
     except OSError:

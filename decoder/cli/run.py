@@ -1,4 +1,4 @@
-"""Captures on their way through the decoder: what decode, keys, stats and annotate share.
+"""Runs captures through the decoder: what decode, keys, stats and annotate share.
 
 ::
 
@@ -16,7 +16,7 @@ import gc
 import os
 import stat
 import sys
-from collections import Counter
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -27,22 +27,28 @@ from decoder.capture.merge import merged
 from decoder.capture.reader import CaptureReader
 from decoder.cli.interrupt import Interrupt
 from decoder.cli.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NOT_VERIFIED
+from decoder.cli.selection import Selection
 from decoder.engine.decoder import Decoder
+from decoder.errors import CaptureError
 from decoder.formatting.escape import escape
-from decoder.message import Message
 from decoder.vocabulary import HINTS
 
 if TYPE_CHECKING:
+    from decoder.capture.live import LiveCapture
+    from decoder.capture.reader import RawPacket
+    from decoder.cli.live_options import LiveOptions
     from decoder.cli.options import Options
     from decoder.conversation.summary import ConnectionInfo, Summary
-    from decoder.errors import CaptureError
-    from decoder.message import Gap
+    from decoder.message import Gap, Message
 
 __all__ = ["Run", "counted", "say"]
 
-_PROGRESS_FROM = 8 * 1024 * 1024  # bytes; less is over before a bar could be read
-_GC_THRESHOLD = 50_000  # objects made since the last look
-_SHOWN = 5  # lines of one kind before the rest is only counted
+_PROGRESS_FROM = 8 * 1024 * 1024
+"""Bytes of input from which on a progress bar is shown; less is over before a bar could be read."""
+_GC_THRESHOLD = 50_000
+"""Objects made between two passes of Python's garbage collector."""
+_SHOWN = 5
+"""Lines of one kind that are shown; the rest is only counted."""
 
 
 def say(line: str) -> None:
@@ -52,9 +58,10 @@ def say(line: str) -> None:
 
 
 class Run:
-    """One pass over `captures`, read as one in time order.
+    """Runs `captures` through the decoder once, read as one in time order.
 
-    `on_connection` and `on_retransmission` are those of `Decoder`.  Raises KeyFileError.
+    `on_connection` and `on_retransmission` are those of `Decoder`; with a `selection`, that is told of connections.
+    Raises KeyFileError.
     """
 
     def __init__(
@@ -62,84 +69,124 @@ class Run:
         captures: Sequence[str],
         options: Options,
         *,
+        live: LiveOptions | None = None,
         on_connection: Callable[[ConnectionInfo], None] | None = None,
         on_retransmission: Callable[[int], None] | None = None,
+        selection: Selection | None = None,
     ) -> None:
+        self._selection = selection or Selection(options.where)
         self.keys = options.key_ring()
         self.decoder = Decoder(
             keys=self.keys,
             ports=options.ports,
             limits=options.limits,
             dedup=options.dedup,
-            on_connection=on_connection,
+            on_connection=on_connection if selection is None else selection.connection_ended,
             on_retransmission=on_retransmission,
         )
-        self.readers = [CaptureReader(capture) for capture in captures]
-        self.live = not all(map(_is_file, captures))
-        """Whether a capture may still grow (a pipe): what is decoded should be passed on at once."""
+        self.live_capture = None if live is None else live.capture(options)
+        """The capture on an interface, if that is the source instead of `captures`."""
+        self.readers: list[CaptureReader | LiveCapture] = [CaptureReader(capture) for capture in captures]
+        if self.live_capture is not None:
+            self.readers.append(self.live_capture)
+        self.live = self.live_capture is not None or not all(map(_is_file, captures))
+        """True if a capture may still grow (a pipe, an interface): what is decoded is to be passed on at once."""
         self.size = 0 if self.live else sum(map(_size, captures))
         """Bytes of input, 0 if unknown."""
         self.interrupted = False
         self.show_progress = True
-        """Whether a bar may be shown: not while lines scroll over the same terminal."""
+        """True if a progress bar may be shown: not while lines scroll over the same terminal."""
         self._options = options
         self._unreadable = 0
-        self._wanted = 0
-        self._verdicts = Counter[str]()  # of what was wanted
         self._stopped = False
+        self._quit = False
+        self.through: Callable[[Iterator[list[RawPacket]]], Iterator[list[RawPacket]]] = lambda batches: batches
+        """What the batches of packets pass through on their way to the decoder."""
+
+    def stop(self) -> None:
+        """Ends `records` early, as the end of the captures would."""
+        self._quit = True
 
     @property
     def summary(self) -> Summary:
-        """What was seen so far, as a whole."""
+        """Counts and reports of the whole run so far."""
         return self.decoder.summary
 
-    def records(self, count: int | None = None) -> Iterator[list[Message | Gap]]:
-        """The messages and gaps, in batches; with ``--where`` the messages that match; at most `count` messages."""
+    @property
+    def is_rewritten(self) -> bool:
+        """True if every capture, as far as they were read, comes from `opendump rewrite`."""
+        from decoder.output.clear_capture import APPLICATION
+
+        return all(
+            isinstance(reader, CaptureReader) and reader.application.startswith(f"{APPLICATION} ")
+            for reader in self.readers
+        )
+
+    def records(self, *, idle: bool = False) -> Iterator[list[Message | Gap]]:
+        """Yields messages and gaps in batches: those that the selection takes.
+
+        With `idle` a batch is yielded for whatever was read, also if it is empty.
+        """
+        self._say_if_waiting()
         # Messages make no cycles, and hundreds are alive at once: looking through them often costs 6 % of the time.
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD)
-        with Interrupt() as interrupt, self._bar() as advance:
-            batches = merged(self.readers, self._complain)
-            while not (self.interrupted or self._stopped):
+        live = self.live_capture
+        with Interrupt(polled=live is not None) as interrupt, self._bar() as advance:
+            batches = self._batches(interrupt)
+            while not self._stopped and (live is not None or not (self.interrupted or self._quit)):
                 batch = interrupt.next_of(batches)
                 self.interrupted = interrupt.seen
                 if batch is None:
                     break
-                records = self._select(self.decoder.feed_batch(batch), count)
-                if records:
+                if batch or live is None:
+                    completed = self.decoder.feed_batch(batch)
+                else:
+                    completed = self.decoder.tick(time.time_ns())
+                records = self._selection.select(completed)
+                self._stopped = self._selection.done
+                if records or idle:
                     yield records
                 advance()
                 self.interrupted = interrupt.seen
             if not self._stopped:
-                records = self._select(self.decoder.flush(), count)
+                records = self._selection.select(self.decoder.flush())
                 if records:
                     yield records
 
-    def _select(self, records: list[Message | Gap], count: int | None) -> list[Message | Gap]:
-        where = self._options.where
-        if where is not None:
-            records = [item for item in records if where.match(item)]
-        if where is None and count is None:
-            return records
-        for place, item in enumerate(records):
-            if isinstance(item, Message):
-                self._wanted += 1
-                self._verdicts[item.reason or item.verdict] += 1
-                if self._wanted == count:
-                    self._stopped = True
-                    return records[: place + 1]
-        return records
+    def _batches(self, interrupt: Interrupt) -> Iterator[list[RawPacket]]:
+        live = self.live_capture
+        if live is None:
+            readers = [reader for reader in self.readers if isinstance(reader, CaptureReader)]
+            yield from self.through(merged(readers, self._complain))
+            return
+        try:
+            yield from self.through(live.batches(lambda: interrupt.seen or self._quit))
+        except CaptureError as error:
+            self._complain(live, error)
+
+    def _say_if_waiting(self) -> None:
+        """Says that input is waited for where a person may think that the command hangs."""
+        if (
+            any(isinstance(reader, CaptureReader) and reader.source == "-" for reader in self.readers)
+            and sys.stdin is not None
+            and sys.stdin.isatty()
+        ):
+            say("waiting for a capture on standard input: pipe one in, as in tcpdump -w - … | opendump decode -")
 
     def finish(self) -> int:
-        """Say on stderr how it went, and give the exit code."""
+        """Says on stderr how the run went, and returns the exit code."""
         summary = self.summary
         for reader in self.readers:
             for warning in reader.warnings:
                 say(warning)
         for report in summary.reports:
             say(report)
-        # Of a batch that was cut short by a count only what was given counts.
-        verdicts = self._verdicts if self._stopped else summary.verdicts
+        if self._selection.given_up:
+            given_up = counted(self._selection.given_up, "record")
+            say(f"{given_up} that might have been shown had to be dropped: too many had to be kept at once")
+        # Of a batch that was cut short by a count only what was selected counts.
+        verdicts = self._selection.verdicts if self._stopped else summary.verdicts
         not_verified = {reason: n for reason, n in verdicts.items() if reason in HINTS}
         empty = not summary.messages and not (self.interrupted or self._stopped)
         if empty:
@@ -161,7 +208,7 @@ class Run:
     def _sum_up(self, not_verified: int) -> None:
         summary = self.summary
         if self._stopped:
-            say(f"stopped after {counted(self._wanted, 'message')}")
+            say(f"stopped after {counted(self._selection.wanted, 'message')}")
             return
         line = f"{counted(summary.messages, 'message')} on {counted(summary.connections, 'connection')}"
         if summary.gaps:
@@ -169,7 +216,7 @@ class Run:
         verified = summary.messages - not_verified
         line += f", {'all' if not not_verified else f'{verified:,}' if verified else 'none'} verified"
         if self._options.where is not None:
-            line += f"; {counted(self._wanted, 'message')} shown"
+            line += f"; {counted(self._selection.wanted, 'message')} shown"
         say("interrupted; " * self.interrupted + line)
         self._name_ports()
 
@@ -187,13 +234,13 @@ class Run:
         for port, n in self.summary.header_ports.most_common(_SHOWN):
             say(f"message headers (FT) were seen on port {port} ({counted(n, 'segment')}): give --port {port}")
 
-    def _complain(self, reader: CaptureReader, error: CaptureError) -> None:
+    def _complain(self, reader: CaptureReader | LiveCapture, error: CaptureError) -> None:
         self._unreadable += 1
         say(str(error))
 
     @contextmanager
     def _bar(self) -> Iterator[Callable[[], None]]:
-        """A progress bar on a terminal's stderr if the input is long; gives what to call after each batch."""
+        """Shows a progress bar on a terminal's stderr if the input is long; yields what to call after each batch."""
         if not (self.show_progress and self.size >= _PROGRESS_FROM and sys.stderr is not None and sys.stderr.isatty()):
             yield lambda: None
             return
@@ -210,7 +257,7 @@ def _is_file(path: str) -> bool:
     try:
         return path != "-" and stat.S_ISREG(os.stat(path).st_mode)
     except OSError:
-        return True  # nothing to wait for: the reader says what is wrong with it
+        return True  # nothing to wait for: the reader reports what is wrong with it
 
 
 def _size(path: str) -> int:

@@ -51,8 +51,9 @@ class Connection:
     def __init__(self, info: ConnectionInfo, keyring: KeyRing, limits: Limits, results: Results, now: Arrival) -> None:
         self.info = info
         self.shared = SharedState(info, keyring, limits, now)
-        client = HalfConnection(self.shared, Flow(info.ordinal, "c2s", info.client, info.server, limits))
-        server = HalfConnection(self.shared, Flow(info.ordinal, "s2c", info.server, info.client, limits))
+        ends, first_ns = (info.client, info.server), info.first_ns
+        client = HalfConnection(self.shared, Flow(info.ordinal, "c2s", *ends, limits, first_ns=first_ns))
+        server = HalfConnection(self.shared, Flow(info.ordinal, "s2c", *ends[::-1], limits, first_ns=first_ns))
         client.peer, server.peer = server, client
         self.halves = (client, server)
         """Both directions."""

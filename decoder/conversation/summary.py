@@ -65,7 +65,7 @@ class ConnectionInfo:
     out_of_window: int = 0
     """Packets with its addresses and ports that belong to no place of its streams: stray, forged or damaged."""
     copy_of: int | None = None
-    """Ordinal of the connection that carries the same conversation (proxy, DNAT, two capture points), if one does."""
+    """Ordinal of the connection that carries the same conversation (proxy, DNAT, two capture points), else None."""
 
     @property
     def refused(self) -> bool:

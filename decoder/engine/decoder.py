@@ -137,10 +137,7 @@ class Decoder:
         yield from sorted(results.limits_hit)
         if self._table.cut_payloads and not results.messages:
             yield "packets are cut before what they carry; record with a larger snap length (tcpdump -s 0)"
-        if packets.cut_headers:
-            yield "some packets are cut in their headers; record with a larger snap length"
-        if packets.evicted_datagrams:
-            yield "some fragmented IP datagrams never became whole"
+        yield from packets.reports()
         if summary.largest_step_ns >= _STEP_NOTED_NS:
             yield (
                 f"the time steps back by {summary.largest_step_ns / 1e9:.1f} s at packet {summary.step_packet}: the"

@@ -1,4 +1,4 @@
-"""Body paths in ``--where``: comparisons made for each message type that has the path."""
+"""Builds the tests of ``--where`` for paths into a body, one for each message type that has the path."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ __all__ = ["body_predicate"]
 
 
 def body_predicate(names: Sequence[str], sign: str, value: Value) -> Predicate | None:
-    """Whether a comparison holds for the field of a body at the path `names`; None if no message has such a path.
+    """Returns a comparison with the field of a body at the path `names`; None if no message has such a path.
 
-    Raises NoSuchValue if that field takes no such value, in whatever message.
+    Raises NoSuchValue if the field takes no such value in any message that has it.
     """
     tests: dict[Descriptor, Predicate] = {}
     problem: NoSuchValue | None = None
@@ -59,7 +59,7 @@ def body_predicate(names: Sequence[str], sign: str, value: Value) -> Predicate |
 
 
 def _path_predicate(fields: Sequence[FieldDescriptor], sign: str, value: Value) -> Predicate:
-    """A comparison for one message type; `fields` lead to what is compared."""
+    """Returns a comparison for one message type; `fields` are those on the path, the compared one last."""
     parent = fields[-1].containing_type
     assert parent is not None
     field = fields_by_name(parent)[fields[-1].name]
@@ -74,7 +74,10 @@ def _path_predicate(fields: Sequence[FieldDescriptor], sign: str, value: Value) 
 
 
 def _through(fields: Sequence[FieldDescriptor], test: Predicate | None) -> Predicate:
-    """`test` for what stands at the end of the path, any element of lists on the way; None: that it is there."""
+    """Returns `test` applied at the end of the path, where one fitting element of a list is enough.
+
+    Without a `test` it returns a test that the end of the path is present.
+    """
     for descriptor in reversed(fields):
         owner = descriptor.containing_type
         assert owner is not None
@@ -106,7 +109,7 @@ def _of_field(name: str, test: Predicate | None) -> Predicate:
 
 
 def _field_test(field: Field, sign: str, value: Value) -> Predicate:
-    """A test of one value of a field; that of ``!=`` is the one of ``=``."""
+    """Returns a test of one value of a field; for ``!=`` it is that of ``=``, which the caller turns round."""
     kind = field.kind
     if field.secret:
         raise NoSuchValue(f"{field.name} is redacted; it compares with null only")
@@ -142,7 +145,7 @@ def _bits_test(field: Field, sign: str, value: Value) -> Predicate:
 
 
 def _as_float32(value: Value) -> Value:
-    """A number as a 4-byte field holds it, so that ``=0.1`` finds what prints as 0.1."""
+    """Returns a number rounded to 4 bytes, as the field holds it: so ``=0.1`` finds what prints as 0.1."""
     if not is_number(value.text):
         return value
     try:

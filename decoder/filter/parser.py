@@ -1,23 +1,25 @@
-"""``--where``: an expression that messages are chosen by.
+"""Compiles ``--where`` expressions, which select messages and gaps.
 
 ::
 
-    proto=Trd_* and ret_type!=RET_OK        kind=push and not proto=Qot_*
+    proto=Trd_* and ret_type!=RET_OK        symbol=HK.00700 and kind=push
     body.c2s.code=00700                     latency_ms>50 or (verdict!=verified and direction=c2s)
+    text~insufficient                       proto in (Trd_PlaceOrder, Trd_ModifyOrder) and time>=10:00
 
-A comparison is a key, one of ``= != < <= > >=``, and a value; ``and``, ``or``, ``not`` and brackets join them
-(``not`` binds closest, ``or`` loosest).  A key is one of the JSON Lines contract or a path into the body.
-Of a list, one element that fits is enough.
+A comparison is a key, an operator and a value.  Operators are ``= != < <= > >=``, ``~`` and ``!~`` (a text contains, or
+not, in upper or lower case) and ``in (…, …)``.  ``and``, ``or``, ``not`` and brackets join comparisons (``not`` binds
+closest, ``or`` loosest).  A key is one of the JSON Lines contract, a path into the body, or one of `symbol`, `order`,
+`account` and `text`, which look into every field of a body.  Of a list, one fitting element is enough.
 
 * What is not there compares false with every value, also with ``!=``; ``key=null`` asks for its absence.
   So ``ret_type!=RET_OK`` finds failures, and ``not ret_type=RET_OK`` finds requests too.
-* ``*`` in a value of ``=`` and ``!=`` stands for any text.  Quotes (``"`` or ``'``) hold a value with blanks; a
+* ``*`` in a value of ``=`` and ``!=`` stands for any text.  Quotes (``"`` or ``'``) enclose a value with blanks; a
   backslash takes the meaning from the character after it.
 * An enum value may be given in any of the three styles: ``FILLED_ALL``, ``OrderStatus_Filled_All``, ``11``.
   A set of bits fits a name if that bit is set.
-* ``time`` takes RFC 3339 in UTC, as much of it as is needed: ``time>=2026-11-20T10:15``.
+* ``time`` takes a date with or without a time of day, or a time of day alone; see `decoder.filter.times`.
 * A gap has the keys of its own object in the contract; every other key fits no gap.
-* Fields that are redacted can only be compared with ``null``: a filter shall not give away what is not shown.
+* Fields that are redacted compare with ``null`` only: else a filter could be used to guess them.
 """
 
 from __future__ import annotations
@@ -30,72 +32,84 @@ from typing import Any, NamedTuple
 from decoder.errors import FilterError
 from decoder.filter.body_terms import body_predicate
 from decoder.filter.record_terms import GAP_KEYS, MESSAGE_KEYS, key_predicate
-from decoder.filter.values import NoSuchValue, Predicate, Value
+from decoder.filter.shortcut_terms import SHORTCUTS, OrderTest, shortcut_predicate
+from decoder.filter.times import TimePredicate, period
+from decoder.filter.tokens import FOREIGN, Token, error_at, is_keyword, split_at_commas, tokens, value_of
+from decoder.filter.values import ORDER, NoSuchValue, Predicate, Value
 from decoder.message import Gap, Message
 from decoder.schema.paths import did_you_mean, unknown_path
 
-__all__ = ["Filter", "compile_filter"]
+__all__ = ["Filter", "compile_filter", "time_filter"]
 
 _MAX_DEPTH = 64
-_TOKEN = re.compile(
-    r"""\s*(?:(?P<bracket>[()])|(?P<operator>[!<>]=|[=<>])|(?P<quoted>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')"""
-    r"""|(?P<word>(?:\\.|[^\s()=<>!"'\\])+)|(?P<end>$)|(?P<odd>.))""",
-    re.DOTALL,
-)
-_FOREIGN = {"&&": "and", "&": "and", "||": "or", "|": "or", "~": "=", "=~": "="}
+"""Levels of brackets and ``not``: each is a level of calls when a message is tested."""
 
 
 class Filter:
-    """A compiled expression."""
+    """Holds a compiled expression."""
 
-    __slots__ = ("_gap", "_message", "needs_body", "text")
+    __slots__ = ("_gap", "_message", "_watchers", "needs_body", "text")
 
-    def __init__(self, text: str, node: _Node) -> None:
+    def __init__(self, text: str, node: _Node, watchers: Sequence[Callable[[Message], object]] = ()) -> None:
         self.text = text
         self.needs_body = node.needs_body
-        """Whether a body may have to be parsed to decide."""
+        """True if a body may have to be parsed to decide."""
         self._message = node.message
         self._gap = node.gap
+        self._watchers = tuple(watchers)
 
     def match(self, item: Message | Gap) -> bool:
-        """Whether the expression holds for `item`."""
-        return self._message(item) if isinstance(item, Message) else self._gap(item)
+        """Returns True if the expression holds for `item`.  Messages are to be tested in order, each once."""
+        if not isinstance(item, Message):
+            return self._gap(item)
+        for watch in self._watchers:
+            watch(item)
+        return self._message(item)
+
+    def within(self, inside: TimePredicate) -> Filter:
+        """Returns this filter, narrowed to the times for which `inside` holds."""
+        node = _Node(False, lambda item: inside(item.time_ns), lambda item: inside(item.time_ns))
+        both = _joined([node, _Node(True, self._message, self._gap)], _all)
+        return Filter(self.text, both._replace(needs_body=self.needs_body), self._watchers)
 
     def __repr__(self) -> str:
         return f"<Filter {self.text!r}>"
 
 
-def compile_filter(text: str) -> Filter:
-    """Compile `text`.  Raises FilterError, whose text shows the place."""
-    return Filter(text, _Parser(text).parse())
+def compile_filter(text: str, *, utc: bool = False) -> Filter:
+    """Compiles `text`; times in it without a zone are local, or UTC.  Raises FilterError, which shows the place."""
+    parser = _Parser(text, utc)
+    node = parser.parse()
+    return Filter(text, node, [order.watch for order in parser.orders])
+
+
+def time_filter(where: Filter | None, start: str | None, end: str | None, *, utc: bool = False) -> Filter:
+    """Returns `where` narrowed to the times from `start` to `end`, both included (``--from`` and ``--to``).
+
+    Raises FilterError for a text that is no time.
+    """
+    anything = _Node(False, lambda item: True, lambda item: True)
+    return (where or Filter("", anything)).within(period(start, end, utc=utc))
 
 
 class _Node(NamedTuple):
-    """A part of an expression, ready to run."""
+    """Holds a part of an expression, ready to run."""
 
     needs_body: bool
     message: Predicate
     gap: Predicate
 
 
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    start: int
-
-
 class _Parser:
-    def __init__(self, text: str) -> None:
+    """Parses by recursive descent: or, of and, of not, of comparisons."""
+
+    def __init__(self, text: str, utc: bool) -> None:
         self._text = text
-        self._tokens: list[_Token] = []
-        for match in _TOKEN.finditer(text):
-            kind = match.lastgroup or ""
-            self._tokens.append(_Token(kind, match[kind], match.start(kind)))
-            if kind == "odd":
-                self._reject_character(match[kind], match.start(kind))
-            if kind == "end":
-                break
+        self._utc = utc
+        self._tokens = tokens(text)
         self._at = 0
+        self.orders: list[OrderTest] = []
+        """The tests that must see every message before it is tested."""
 
     def parse(self) -> _Node:
         if self._peek().kind == "end":
@@ -105,141 +119,177 @@ class _Parser:
         if token.kind != "end":
             if token.text == ")":
                 raise self._error("no bracket was opened for this one", token.start)
-            hint = _FOREIGN.get(token.text)
+            hint = FOREIGN.get(token.text)
             raise self._error(f"write {hint} here" if hint else "expected and, or, or the end", token.start)
         return node
 
-    # The grammar: or of and of not of comparison
-
     def _any_of(self, depth: int) -> _Node:
         nodes = [self._all_of(depth)]
-        while self._take_word("or"):
+        while self._accept("or"):
             nodes.append(self._all_of(depth))
         return _joined(nodes, _any)
 
     def _all_of(self, depth: int) -> _Node:
         nodes = [self._negation(depth)]
-        while self._take_word("and"):
+        while self._accept("and"):
             nodes.append(self._negation(depth))
         return _joined(nodes, _all)
 
     def _negation(self, depth: int) -> _Node:
         if depth > _MAX_DEPTH:
             raise self._error("nested too deeply", self._peek().start)
-        if self._take_word("not"):
-            inner = self._negation(depth + 1)
-            return _Node(inner.needs_body, _not(inner.message), _not(inner.gap))
+        if self._accept("not"):
+            return _negated(self._negation(depth + 1))
         token = self._peek()
         if token.text == "(" and token.kind == "bracket":
             self._at += 1
             inner = self._any_of(depth + 1)
-            if self._peek().text != ")":
-                raise self._error("this bracket is never closed", token.start)
-            self._at += 1
+            self._close(token)
             return inner
         return self._comparison()
 
     def _comparison(self) -> _Node:
-        key, sign, value = self._peek(), self._peek(1), self._peek(2)
-        if key.kind != "word" or _is_keyword(key):
+        key, sign = self._peek(), self._peek(1)
+        if key.kind != "word" or is_keyword(key):
             raise self._error("expected a key such as proto or body.c2s.code", key.start)
+        self._at += 1
+        if self._accept("in"):
+            return _joined([self._compile(key, "=", value) for value in self._list()], _any)
+        if sign.text.lower() == "not" and self._peek(1).text.lower() == "in":
+            self._at += 2
+            return _joined([self._compile(key, "!=", value) for value in self._list()], _all)
         if sign.kind != "operator":
-            wanted = _FOREIGN.get(sign.text)
-            place = sign.start if sign.kind != "end" else len(self._text.rstrip())
-            raise self._error(f"write {wanted} here" if wanted else "expected one of = != < <= > >=", place)
-        if value.kind not in ("word", "quoted") or (value.kind == "word" and _is_keyword(value)):
-            extra = "one = is enough" if value.text == "=" else "expected a value (in quotes if it has blanks)"
-            raise self._error(extra, value.start if value.kind != "end" else len(self._text.rstrip()))
-        self._at += 3
-        return self._compile(key, sign.text, _value(value), value.start)
+            wanted = FOREIGN.get(sign.text)
+            problem = f"write {wanted} here" if wanted else "expected one of = != < <= > >= ~ in"
+            raise self._error(problem, self._place(sign))
+        self._at += 1
+        return self._compile(key, sign.text, self._value(key, sign))
 
-    def _compile(self, key: _Token, sign: str, value: Value, value_start: int) -> _Node:
-        first, *rest = names = key.text.split(".")
-        if first == "body" and rest:
-            if not all(rest):
-                raise self._error("a path has names between its dots: body.c2s.code", key.start)
-            try:
-                predicate = body_predicate(rest, sign, value)
-            except NoSuchValue as error:
-                raise self._error(str(error), value_start) from None
-            if predicate is None:
-                index, problem = unknown_path(rest)
-                raise self._error(problem, key.start + len(".".join(names[: index + 1])) + 1)
-            return _Node(True, predicate, _never)
+    def _value(self, key: Token, sign: Token) -> Token:
+        """Consumes the value after an operator."""
+        value = self._peek()
+        if value.kind not in ("word", "quoted") or is_keyword(value):
+            problem = "expected a value (in quotes if it has blanks)"
+            if sign.text == "=" and value.text in ("=", "~"):
+                problem = "one = is enough" if value.text == "=" else "write key~word to look for a part of a text"
+            raise self._error(problem, self._place(value))
+        self._at += 1
+        clock = self._peek()
+        if key.text == "time" and clock.kind == "word" and re.match("[0-9]{1,2}:[0-9]", clock.text):
+            self._at += 1  # a date and a time of day, as they are printed, without quotes
+            return Token("word", f"{value.text} {clock.text}", value.start)
+        return value
+
+    def _list(self) -> list[Token]:
+        """Consumes ``(a, b, …)``."""
+        bracket = self._peek()
+        if bracket.text != "(":
+            raise self._error("expected a list such as (Trd_PlaceOrder, Trd_ModifyOrder)", self._place(bracket))
+        self._at += 1
+        values: list[Token] = []
+        while self._peek().kind in ("word", "quoted"):
+            values += split_at_commas(self._peek())
+            self._at += 1
+        self._close(bracket)
+        if not values:
+            raise self._error("this list is empty", bracket.start)
+        return values
+
+    def _close(self, bracket: Token) -> None:
+        if self._peek().text != ")":
+            raise self._error("this bracket is never closed", bracket.start)
+        self._at += 1
+
+    def _compile(self, key: Token, sign: str, token: Token) -> _Node:
+        value = value_of(token)
+        contains = sign in ("~", "!~")
+        if contains:
+            value = Value.contained(value.text, value.parts)
+            sign = "!=" if sign == "!~" else "="
+        try:
+            if key.text.startswith("body."):
+                return _Node(True, self._body_test(key, sign, value), _never)
+            if key.text in SHORTCUTS:
+                return _Node(True, self._shortcut(key.text, sign, value), self._text_of_gap(key.text, value))
+            return self._key_test(key, sign, value)
+        except NoSuchValue as error:
+            raise self._error(str(error), token.start) from None
+
+    def _body_test(self, key: Token, sign: str, value: Value) -> Predicate:
+        names = key.text.split(".")
+        if not all(names):
+            raise self._error("a path has names between its dots: body.c2s.code", key.start)
+        predicate = body_predicate(names[1:], sign, value)
+        if predicate is None:
+            index, problem = unknown_path(names[1:])
+            raise self._error(problem, key.start + len(".".join(names[: index + 1])) + 1)
+        return predicate
+
+    def _shortcut(self, key: str, sign: str, value: Value) -> Predicate:
+        if key == "order" and sign == "=" and not value.null and not value.fold and sign not in ORDER:
+            self.orders.append(OrderTest(value))
+            return self.orders[-1].holds
+        return shortcut_predicate(key, sign, value)
+
+    def _text_of_gap(self, key: str, value: Value) -> Predicate:
+        return (lambda gap: value.fits(gap.reason)) if key == "text" else _never
+
+    def _key_test(self, key: Token, sign: str, value: Value) -> _Node:
         message_key, gap_key = MESSAGE_KEYS.get(key.text), GAP_KEYS.get(key.text)
         if message_key is None and gap_key is None:
-            if first in ("raw", "frames", "notes") and rest:
-                raise self._error(f"{first} has nothing named in it", key.start)
-            hint = did_you_mean(key.text, [*MESSAGE_KEYS, *GAP_KEYS]) or "; keys are those of a record, or body.…"
-            raise self._error(f"no key {key.text}{hint}", key.start)
+            raise self._error(_unknown_key(key.text), key.start)
         predicates: list[Predicate | None] = []
-        reason = ""
+        reason: NoSuchValue | None = None
         for known in (message_key, gap_key):
             try:
-                predicates.append(None if known is None else key_predicate(key.text, known, sign, value))
+                test = None if known is None else key_predicate(key.text, known, sign, value, utc=self._utc)
+                predicates.append(test)
             except NoSuchValue as error:
                 predicates.append(None)
-                reason = reason or str(error)
-        if not any(predicates):
-            raise self._error(reason, value_start)
+                reason = reason or error
+        if reason is not None and not any(predicates):
+            raise reason
         needs_body = message_key is not None and message_key.needs_body
         return _Node(needs_body, predicates[0] or _never, predicates[1] or _never)
 
-    # Tokens
-
-    def _peek(self, ahead: int = 0) -> _Token:
+    def _peek(self, ahead: int = 0) -> Token:
         return self._tokens[min(self._at + ahead, len(self._tokens) - 1)]
 
-    def _take_word(self, word: str) -> bool:
+    def _accept(self, word: str) -> bool:
+        """Consumes `word` if it comes next."""
         token = self._peek()
         if token.kind == "word" and token.text.lower() == word:
             self._at += 1
             return True
         return False
 
-    def _reject_character(self, character: str, start: int) -> None:
-        if character in "\"'":
-            raise self._error("this quote is never closed", start)
-        if character == "!":
-            raise self._error("write not here", start)
-        raise self._error("a backslash needs a character after it", start)
+    def _place(self, token: Token) -> int:
+        """Returns where a token begins; the end of the expression without trailing blanks."""
+        return token.start if token.kind != "end" else len(self._text.rstrip())
 
     def _error(self, problem: str, start: int) -> FilterError:
-        return FilterError(f"{_printable(problem)}\n  {_printable(self._text)}\n  {' ' * start}^")
+        return error_at(self._text, problem, start)
 
 
-def _printable(text: str) -> str:
-    """`text` with what could move the caret, or more, as blanks."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
-def _is_keyword(token: _Token) -> bool:
-    return token.text.lower() in ("and", "or", "not")
-
-
-def _value(token: _Token) -> Value:
-    """A value: its text, and what stands between the stars in it that are meant as such."""
-    text = token.text[1:-1] if token.kind == "quoted" else token.text
-    parts = [""]
-    for escaped, character in re.findall(r"(\\?)(.)", text, re.DOTALL):
-        if character == "*" and not escaped:
-            parts.append("")
-        else:
-            parts[-1] += character
-    pattern = tuple(parts) if len(parts) > 1 else None
-    return Value("*".join(parts), pattern, token.kind == "word" and token.text == "null")
-
-
-# Joining
+def _unknown_key(key: str) -> str:
+    first, _, rest = key.partition(".")
+    if first in ("raw", "frames", "notes") and rest:
+        return f"{first} has nothing named in it"
+    keys = [*MESSAGE_KEYS, *GAP_KEYS, *SHORTCUTS]
+    return f"no key {key}{did_you_mean(key, keys) or '; keys are those of a record, symbol, order, … or body.…'}"
 
 
 def _joined(nodes: Sequence[_Node], join: Callable[[Sequence[Predicate]], Predicate]) -> _Node:
-    """Several parts as one, those that need no body first: they may spare the rest."""
+    """Joins parts of an expression; those that need no body come first, as they may decide alone."""
     if len(nodes) == 1:
         return nodes[0]
     nodes = sorted(nodes, key=operator.attrgetter("needs_body"))
     needs_body = any(node.needs_body for node in nodes)
     return _Node(needs_body, join([node.message for node in nodes]), join([node.gap for node in nodes]))
+
+
+def _negated(node: _Node) -> _Node:
+    return _Node(node.needs_body, _not(node.message), _not(node.gap))
 
 
 def _all(predicates: Sequence[Predicate]) -> Predicate:

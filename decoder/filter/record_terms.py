@@ -1,4 +1,4 @@
-"""What ``--where`` can compare beside bodies: the keys of a record."""
+"""Builds the tests of ``--where`` for the keys of a record: everything but its body."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from decoder import schema
+from decoder.errors import FilterError
+from decoder.filter.times import time_predicate
 from decoder.filter.values import (
     ORDER,
     NoSuchValue,
@@ -17,7 +19,6 @@ from decoder.filter.values import (
     null_test,
     number_test,
     text_test,
-    time_test,
     word_test,
 )
 from decoder.framing.header import FORMATS
@@ -27,14 +28,14 @@ __all__ = ["GAP_KEYS", "MESSAGE_KEYS", "Key", "key_predicate"]
 
 
 class Key(NamedTuple):
-    """One key of a record."""
+    """Describes one key of a record."""
 
     kind: str
     """``whole``, ``number``, ``time``, ``text``, ``flag`` or ``object``."""
     get: Callable[[Any], Any]
-    """Its value, or values if `listed`, of a message or gap."""
+    """Returns its value, or values if `listed`, of a message or gap."""
     words: frozenset[str] | None = None
-    """Of a text: all that it can be."""
+    """All values that a text can have; None if it can have any."""
     listed: bool = False
     needs_body: bool = False
 
@@ -88,6 +89,7 @@ MESSAGE_KEYS: Mapping[str, Key] = {
     "packet_id.serialNo": Key("whole", _of_packet_id("serialNo"), needs_body=True),
     "request": Key("whole", _get("request")),
     "latency_ms": Key("number", _get("latency_ms")),
+    "lag_ms": Key("number", _get("lag_ms"), needs_body=True),
     "ret_type": Key("text", _get("ret_type"), needs_body=True),
     "body": Key("object", _get("protobuf"), needs_body=True),
     "raw": Key("object", _get("raw"), needs_body=True),
@@ -105,17 +107,22 @@ GAP_KEYS: Mapping[str, Key] = {
     "direction": Key("text", _of_flow("direction"), _DIRECTIONS),
     "time": Key("time", _get("time_ns")),
     "bytes": Key("whole", _get("bytes")),
-    "reason": Key("text", _get("reason"), GAP_REASONS),
+    "reason": Key("text", _get("reason"), frozenset(GAP_REASONS)),
 }
 """The keys of a gap's object."""
 
 
-def key_predicate(name: str, key: Key, sign: str, value: Value) -> Predicate:
-    """Whether a comparison holds for the key of a message or gap.  Raises NoSuchValue."""
+def key_predicate(name: str, key: Key, sign: str, value: Value, *, utc: bool = False) -> Predicate:
+    """Returns a comparison with the key of a message or gap; times without a zone are local, or `utc`.
+
+    Raises NoSuchValue.
+    """
     get = key.get
     if value.null:
         absent: Predicate = (lambda item: not get(item)) if key.listed else (lambda item: get(item) is None)
         return null_test(sign, absent)
+    if key.kind == "time":
+        return _time_test(get, sign, value, utc)
     test = _key_test(name, key, sign, value)
     if sign == "!=":
         if key.listed:
@@ -127,7 +134,7 @@ def key_predicate(name: str, key: Key, sign: str, value: Value) -> Predicate:
 
 
 def _key_test(name: str, key: Key, sign: str, value: Value) -> Predicate:
-    """A test of one value of a key; that of ``!=`` is the one of ``=``."""
+    """Returns a test of one value of a key; for ``!=`` it is that of ``=``, which the caller turns round."""
     if key.kind == "object":
         parts = [other for other in MESSAGE_KEYS if other.startswith(f"{name}.")]
         hint = f": name a part of it, {' or '.join(parts)}" if parts else ": name a field, such as body.c2s.code"
@@ -136,8 +143,6 @@ def _key_test(name: str, key: Key, sign: str, value: Value) -> Predicate:
         return bool_test(sign, value)
     if key.kind in ("whole", "number"):
         return number_test(sign, value, whole=key.kind == "whole")
-    if key.kind == "time":
-        return time_test(sign, value)
     if sign in ORDER:
         raise NoSuchValue(f"{name} is text and has no order: use = or !=")
     if name == "proto":
@@ -147,6 +152,16 @@ def _key_test(name: str, key: Key, sign: str, value: Value) -> Predicate:
     if key.words is not None:
         return word_test(name, value, key.words)
     return text_test(sign, value)
+
+
+def _time_test(get: Callable[[Any], int], sign: str, value: Value, utc: bool) -> Predicate:
+    if value.parts is not None:
+        raise NoSuchValue("a time takes no * and no ~: cut it short instead, 2026-11-20T10 is an hour")
+    try:
+        test = time_predicate(sign, value.text, utc=utc)
+    except FilterError as error:
+        raise NoSuchValue(str(error)) from None
+    return lambda item: test(get(item))
 
 
 def _ret_type_test(value: Value) -> Predicate:

@@ -1,10 +1,9 @@
-"""The right side of a comparison in ``--where``: what it takes, and what it does with a value that is found."""
+"""Filter literals: parses the right-hand side of a comparison and builds the test for a value that is found."""
 
 from __future__ import annotations
 
 import operator
 import re
-from calendar import timegm
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +24,6 @@ __all__ = [
     "null_test",
     "number_test",
     "text_test",
-    "time_test",
     "word_test",
 ]
 
@@ -37,22 +35,32 @@ ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+"""The comparisons that need an order."""
 
 
 class NoSuchValue(Exception):
-    """A value that the key cannot have; the text says why."""
+    """Raised for a value that the key cannot have; the text says why."""
 
 
 class Value(NamedTuple):
-    """The right side of a comparison."""
+    """Holds the right-hand side of a comparison."""
 
     text: str
     parts: tuple[str, ...] | None
-    """If it is a pattern, what stands between its ``*``s."""
+    """Of a pattern: the texts between its ``*``s."""
     null: bool
+    fold: bool = False
+    """True if upper and lower case are the same."""
+
+    @classmethod
+    def contained(cls, text: str, parts: tuple[str, ...] | None) -> Value:
+        """Returns the pattern for every text that contains `text`, in upper or lower case (the operator ``~``)."""
+        return cls(text, ("", *(part.casefold() for part in parts or (text,)), ""), False, True)
 
     def fits(self, text: str) -> bool:
-        """Whether `text` is the text, or fits the pattern; takes time in proportion to `text`, whatever the pattern."""
+        """Returns True if `text` equals the value or fits its pattern, in time proportional to `text`."""
+        if self.fold:
+            text = text.casefold()
         if self.parts is None:
             return text == self.text
         first, *middle, last = self.parts
@@ -68,7 +76,7 @@ class Value(NamedTuple):
 
 
 def null_test(sign: str, absent: Predicate) -> Predicate:
-    """Whether nothing is there (``=``) or something (``!=``)."""
+    """Returns the test for ``=null`` (nothing is there) or ``!=null``.  Raises NoSuchValue for another operator."""
     if sign == "=":
         return absent
     if sign == "!=":
@@ -77,7 +85,9 @@ def null_test(sign: str, absent: Predicate) -> Predicate:
 
 
 def number_test(sign: str, value: Value, *, whole: bool = False) -> Predicate:
-    """Compare a number.  Raises NoSuchValue, as the others here do."""
+    """Returns a comparison with a number.  Raises NoSuchValue if `value` is none or not `whole`."""
+    if value.fold:
+        raise NoSuchValue("~ looks for a part of a text, this is a number: use =")
     if value.parts is not None or not is_number(value.text):
         raise NoSuchValue(f"expected a number, not {value.text!r}")
     number: float = float(value.text)
@@ -92,7 +102,7 @@ def number_test(sign: str, value: Value, *, whole: bool = False) -> Predicate:
 
 
 def bool_test(sign: str, value: Value) -> Predicate:
-    """Compare with ``true`` or ``false``."""
+    """Returns a comparison with ``true`` or ``false``.  Raises NoSuchValue."""
     if sign in ORDER or value.text not in ("true", "false"):
         raise NoSuchValue("expected = or != with true or false")
     wanted = value.text == "true"
@@ -100,7 +110,7 @@ def bool_test(sign: str, value: Value) -> Predicate:
 
 
 def text_test(sign: str, value: Value) -> Predicate:
-    """Compare a text: as it is, with a pattern, or by its place in the order of characters."""
+    """Returns a comparison with a text, with a pattern, or by the order of characters."""
     text = value.text
     order = ORDER.get(sign)
     if order is not None:
@@ -109,12 +119,12 @@ def text_test(sign: str, value: Value) -> Predicate:
 
 
 def word_test(name: str, value: Value, words: Collection[str]) -> Predicate:
-    """A test for a text of which all possible values are known: those that fit are looked up once."""
+    """Returns a test for a text that is one of `words`.  Raises NoSuchValue if `value` is none of them."""
     fitting = _fitting(value, words)
     if not fitting:
-        what = "protocol is called" if name == "proto" else f"{name} is"
+        subject = "protocol is called" if name == "proto" else f"{name} is"
         listed = "" if name == "proto" else f": {', '.join(sorted(words))}"
-        raise NoSuchValue(f"no {what} {value.text!r}{did_you_mean(value.text, words) or listed}")
+        raise NoSuchValue(f"no {subject} {value.text!r}{did_you_mean(value.text, words) or listed}")
     return lambda found: found in fitting
 
 
@@ -123,7 +133,7 @@ def _fitting(value: Value, words: Collection[str]) -> frozenset[str]:
 
 
 def enum_numbers(enum: EnumDescriptor, value: Value) -> frozenset[int]:
-    """The numbers that a value, a name in any style or a number, stands for.  Raises NoSuchValue."""
+    """Returns the numbers that `value`, a name in any style or a number, stands for.  Raises NoSuchValue."""
     numbers = schema.enum_numbers(enum)
     if value.parts is None:
         if value.text in numbers:
@@ -134,45 +144,3 @@ def enum_numbers(enum: EnumDescriptor, value: Value) -> frozenset[int]:
     if not fitting:
         raise NoSuchValue(f"{enum.full_name} has no value {value.text!r}{did_you_mean(value.text, numbers)}")
     return frozenset(numbers[name] for name in fitting)
-
-
-_TIME = re.compile(
-    r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2})"
-    r"(?:[T ]([0-9]{2})(?::([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?)?)?)?)?Z?"
-)
-
-
-def time_test(sign: str, value: Value) -> Predicate:
-    """A time cut short stands for all of the span that it names: ``time=2026-11-20T10`` is a whole hour."""
-    match = _TIME.fullmatch(value.text)
-    if match is None or value.parts is not None:
-        raise NoSuchValue(f"expected a time in UTC such as 2026-11-20T10:15:00, not {value.text!r}")
-    parts = [int(part) for part in match.groups()[:6] if part is not None]
-    fraction = match[7]
-    try:
-        start, end = _span(parts)
-    except ValueError as error:
-        raise NoSuchValue(f"{value.text!r} is no time: {error}") from None
-    if fraction is not None:
-        start += int(fraction.ljust(9, "0"))
-        end = start + 10 ** (9 - len(fraction))
-    if sign in ("=", "!="):
-        return lambda found: start <= found < end
-    bound = start if sign in ("<", ">=") else end - 1
-    order = ORDER[sign]
-    return lambda found: order(found, bound)
-
-
-def _span(parts: list[int]) -> tuple[int, int]:
-    """From when to when, in ns, the time lasts that `parts` (year, month, … as far as they are given) name."""
-    from datetime import datetime
-
-    year, *rest = parts
-    begin = datetime(year, *(rest[:2] + [1, 1][len(rest) :]), *rest[2:])  # type: ignore[arg-type]
-    start = timegm(begin.timetuple())
-    if len(parts) > 2:
-        end = start + (86_400, 3_600, 60, 1)[len(parts) - 3]
-    else:
-        month = parts[1] if len(parts) == 2 else 12
-        end = timegm((year + month // 12, month % 12 + 1, 1, 0, 0, 0))
-    return start * 10**9, end * 10**9

@@ -1,4 +1,4 @@
-"""What the analyses of one connection share."""
+"""Provides what the analyses of one connection share: its facts, and the way to report on it."""
 
 from __future__ import annotations
 
@@ -17,50 +17,66 @@ SECOND = 1_000_000_000
 
 
 class Context:
-    """A connection under analysis, and the way to report on it."""
+    """Describes a connection under analysis, and reports on it."""
 
     def __init__(self, findings: Findings, flow: Flow, first_ns: int) -> None:
         self._findings = findings
         self.ordinal = flow.connection
         self.first_ns = first_ns
-        """Time of its first message or gap."""
+        """Time of its first message or gap, nanoseconds since 1970, UTC."""
         client, gateway = (flow.src, flow.dst) if flow.direction == "c2s" else (flow.dst, flow.src)
         self.local = _host(client) == _host(gateway)
-        """Whether both ends are one machine, so that nobody on a network sees what is in clear."""
+        """True if both ends are one machine, so that nobody on a network sees what is in clear."""
+        self.client, self.gateway = client, gateway
+        """Address and port of each end."""
+        self.client_host = _host(client)
+        """Address of the client; ``loopback`` for this machine."""
+        self.last_ns = first_ns
+        """Time of its last message or gap."""
         self.handshake = False
-        """Whether its InitConnect request is in the capture: nothing came before what was seen."""
+        """True if its InitConnect request is in the capture: nothing came before the first message."""
+        self.login_encrypted: bool | None = None
+        """True if its InitConnect request is encrypted; None if that was not seen."""
+        self.no_login = False
+        """True if its first message is not InitConnect."""
         self.client_gaps = 0
-        """Gaps in what the client sent."""
+        """Number of gaps in the client's stream."""
         self.reports = 0
-        """How often something was reported."""
+        """Number of reports so far."""
 
     def report(self, severity: Severity, code: str, item: Message | Gap, text: str, *key: object) -> None:
-        """Report on a message or gap; those with the same code and key on this connection count as one."""
+        """Reports on a message or gap; reports with the same code and key on this connection count as one."""
         number = item.number if isinstance(item, Message) else None
         self.report_at(severity, code, number, item.time_ns, text, *key)
+
+    def report_once(self, severity: Severity, code: str, item: Message | Gap, text: str, *key: object) -> None:
+        """Reports on a message or gap; reports with the same code and key on all connections count as one."""
+        self.reports += 1
+        number = item.number if isinstance(item, Message) else None
+        self._findings.add(Finding(severity, code, number, self.ordinal, item.time_ns, text), (code, key))
 
     def report_at(
         self, severity: Severity, code: str, number: int | None, time_ns: int, text: str, *key: object
     ) -> None:
-        """Report on a message by its number, or on the connection itself."""
+        """Reports on a message by its number, or on the connection itself."""
         self.reports += 1
         finding = Finding(severity, code, number, self.ordinal, time_ns, text)
         self._findings.add(finding, (code, self.ordinal, key) if key else None)
 
 
 def protocol_name(proto_id: int) -> str:
-    """A protocol by name, by number if it has none."""
+    """Returns the name of a protocol, its number if it has none."""
     known = schema.protocol(proto_id)
     return f"protocol {proto_id}" if known is None else known.name
 
 
 def name_of(message: Message) -> str:
-    """A message's protocol by name, by number if it has none."""
+    """Returns the name of a message's protocol, its number if it has none."""
     return protocol_name(message.proto_id)
 
 
 def duration_text(duration_ns: int) -> str:
-    """A duration as people say it: ``12.5 s``, ``340 ms``."""
+    """Returns a duration as people say it: ``12.5 s``, ``340 ms``."""
     if duration_ns < SECOND:
         return f"{duration_ns / 1_000_000:.3g} ms"
     return f"{duration_ns / SECOND:.4g} s"

@@ -1,11 +1,13 @@
-"""Who else can read the traffic?  Secrets and trade in clear, keys that protect nothing."""
+"""Reports who else can read the traffic: secrets and trade in clear, keys that protect nothing."""
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
 from decoder import schema
+from decoder.body.scalars import plain_text
 from decoder.findings.context import name_of
 from decoder.schema.fields import fields_by_name
 from decoder.vocabulary import INIT_CONNECT
@@ -20,10 +22,16 @@ if TYPE_CHECKING:
     from decoder.findings.finding import Severity
     from decoder.message import Message
 
-__all__ = ["Exposure"]
+__all__ = ["SECRECY_CODES", "Exposure"]
+
+SECRECY_CODES = frozenset(
+    ("sample-key", "secret-in-clear", "trade-in-clear", "key-in-clear", "clear-on-encrypted", "encryption-off")
+)
+"""Codes of the findings on who else can read the traffic: meaningless for a capture that `opendump rewrite` wrote."""
 
 _NO_ENCRYPTION = -1  # PacketEncAlgo_None
 _SESSION_MODES = frozenset(("FTAES_ECB", "AES_ECB", "AES_CBC"))
+_HEX_KEY = re.compile("[0-9A-F]{16}")
 _TURN_ON = "set rsa_private_key in OpenD, and the same key and encryption in the client"
 
 
@@ -36,10 +44,12 @@ class Exposure:
         self._request_encrypted = False
         self._clear_response: int | None = None
         self._encrypted = False
+        self._session_seen = False
+        self._hex_key: int | None = None
         self._sensitive = _sensitive_protocols()
 
     def message(self, message: Message) -> None:
-        """A message whose body was opened."""
+        """Takes a message whose body was decrypted."""
         if message.encryption == "None":
             if self._encrypted and message.body_len and message.proto_id != INIT_CONNECT:
                 self._context.report(
@@ -52,9 +62,18 @@ class Exposure:
                 )
             elif (kind := self._sensitive.get((message.proto_id, message.flow.direction))) is not None:
                 self._report_clear(message, kind)
-        elif message.encryption in _SESSION_MODES and not self._encrypted:
-            self._encrypted = True
-            if self._clear_response is not None:
+        elif message.encryption in _SESSION_MODES and not self._session_seen:
+            self._session_seen = True
+            if self._hex_key is not None and not self._context.local:
+                self._context.report_at(
+                    "note",
+                    "weak-key",
+                    self._hex_key,
+                    message.time_ns,
+                    "the session key is 16 hex digits, 64 bits of chance instead of 128 (OpenD makes them so): over a "
+                    "network that others use, tunnel the connection (SSH, VPN) as well",
+                )
+            if self._clear_response is not None and not self._encrypted:
                 self._context.report_at(
                     self._severity("error"),
                     "key-in-clear",
@@ -63,15 +82,19 @@ class Exposure:
                     "InitConnect handed out the key of this connection in clear: its encryption protects nothing; "
                     + _TURN_ON,
                 )
+            self._encrypted = True
 
     def handshake(self, message: Message) -> None:
-        """An InitConnect message."""
+        """Takes an InitConnect message."""
         encrypted = message.encryption == "RSA"
         if message.kind == "request":
             self._request_encrypted = encrypted
             body = message.protobuf
             self._announced = None if body is None else body.c2s.packetEncAlgo  # type: ignore[attr-defined]
             return
+        body = message.protobuf
+        if body is not None and _HEX_KEY.fullmatch(plain_text(body.s2c.connAESKey)):  # type: ignore[attr-defined]
+            self._hex_key = message.number
         if message.encryption == "None":
             self._clear_response = message.number
         elif encrypted and self._announced == _NO_ENCRYPTION and self._request_encrypted:
@@ -85,7 +108,7 @@ class Exposure:
         self._encrypted = self._encrypted or (encrypted and self._announced != _NO_ENCRYPTION)
 
     def end(self, info: ConnectionInfo) -> None:
-        """The end of the connection."""
+        """Takes the end of the connection."""
         if info.sample_key:
             self._context.report_at(
                 "error",
@@ -135,7 +158,7 @@ def _sensitive_protocols() -> dict[tuple[int, str], str]:
 
 
 def _present_secrets(message: ProtobufMessage) -> Iterator[str]:
-    """Names of the secret fields that are there and not empty."""
+    """Yields the names of the secret fields that are present and not empty."""
     for descriptor, value in message.ListFields():
         field = fields_by_name(message.DESCRIPTOR)[descriptor.name]
         if field.secret:

@@ -1,4 +1,4 @@
-"""A finding, and the bounded list that findings are collected in."""
+"""Defines a finding, and the bounded list that findings are collected in."""
 
 from __future__ import annotations
 
@@ -9,77 +9,20 @@ from typing import Any, Literal
 
 from decoder.formatting.times import rfc3339
 
-__all__ = ["MEANINGS", "SEVERITIES", "Finding", "Findings", "Severity"]
+__all__ = ["SEVERITIES", "Finding", "Findings", "Severity"]
 
 Severity = Literal["error", "warning", "note"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
-MEANINGS = {
-    # Can the traffic be read at all?
-    "no-key": "messages are encrypted and no key was given",
-    "wrong-key": "messages are encrypted and no given key opens them",
-    "handshake-missing": "messages are encrypted and the capture lacks the exchange of their key",
-    "truncated": "messages were cut by the snap length",
-    "incomplete": "messages lack bytes that the capture does not have",
-    "oversize": "messages claim a length over the limit",
-    "sha1-mismatch": "a message does not have the SHA-1 in its header",
-    "sha1-of-ciphertext": "the sender hashes what it encrypted instead of what it means",
-    "conflicting-overlap": "copies of the same bytes differ",
-    "gap": "bytes are missing from the capture, or could not be used",
-    "not-opend": "a connection on a gateway's port that speaks something else",
-    # Who else can read it?
-    "sample-key": "the SDK's public sample key protects the traffic",
-    "secret-in-clear": "a password, key or code goes over the wire in clear",
-    "trade-in-clear": "trade messages go over the wire in clear",
-    "key-in-clear": "the key of an encrypted connection was handed out in clear",
-    "clear-on-encrypted": "messages in clear on an encrypted connection",
-    "encryption-off": "the client encrypts the handshake although its encryption is off",
-    # Requests and responses
-    "request-failed": "a request was refused, or a push reports a failure",
-    "rate-limited": "a request was refused: too many in too short a time",
-    "quota-used-up": "a request was refused: a quota is used up",
-    "gateway-timeout": "the gateway itself got no answer in time",
-    "unanswered": "a request got no response",
-    "late-response": "a response came after the official SDK had stopped waiting",
-    "response-without-request": "a response to nothing that was asked",
-    "duplicate-serial": "two requests of one protocol have the same serial number",
-    "duplicate-response": "a request was answered twice",
-    # PacketID and orders
-    "packet-id-repeated": "a trade request carries a PacketID that was used before",
-    "packet-id-not-growing": "a trade request carries a PacketID lower than one before it",
-    "packet-id-foreign": "a trade request carries the connID of another connection",
-    "order-repeated": "the same order was placed again within a short time",
-    "order-failed": "an order failed",
-    # The life of a connection
-    "keep-alive-late": "a KeepAlive came later than the gateway asked for",
-    "keep-alive-missed": "no KeepAlive for so long that the gateway may close the connection",
-    "gateway-event": "the gateway told of an event that stops or restricts its work",
-    "gateway-status": "the gateway told of a state in which it takes no requests",
-    "server-link-lost": "the gateway lost its own connection to the quote or trade servers",
-    "closed-by-gateway": "the gateway closed the connection",
-    "closed-by-client": "the client closed the connection",
-    # Subscriptions
-    "push-not-subscribed": "a push that the connection never subscribed to",
-    "subscription-silent": "a subscription that never got a push",
-    # Schema drift
-    "unknown-protocol": "a protocol id that the schema does not know",
-    "unknown-fields": "fields that the schema does not know",
-    "unknown-enum-value": "enum values that the schema does not know",
-    "bad-body": "a body that is not the message it should be",
-    # The analysis itself
-    "analysis-limit": "a limit of the analysis was hit",
-}
-"""Every code, and what it says in general."""
-
 
 @dataclass
 class Finding:
-    """One thing worth knowing about the traffic."""
+    """Reports one thing worth knowing about the traffic."""
 
     severity: Severity
     code: str
-    """A key of `MEANINGS`."""
+    """A key of `decoder.findings.codes.CODES`."""
     message: int | None
     """Number of the message it is about, of the first if there are several; None: a connection or a gap."""
     connection: int | None
@@ -96,7 +39,7 @@ class Finding:
         return rfc3339(self.time_ns)
 
     def record(self) -> dict[str, Any]:
-        """The finding as an object of ``stats --format json``."""
+        """Returns the finding as an object of ``stats --format json``."""
         return {
             "severity": self.severity,
             "code": self.code,
@@ -123,9 +66,15 @@ class Findings:
         self._counts: Counter[Severity] = Counter()
         self._left_out: dict[tuple[str, Severity], int] = {}
         self._last_ns = 0
+        self.on_listed: Callable[[Finding], None] | None = None
+        """Called with each finding that is added to the list."""
+        self.muted: frozenset[str] = frozenset()
+        """Codes of findings that are passed over."""
 
     def add(self, finding: Finding, key: object = None) -> None:
-        """Take a finding.  With a key, one that has the same key is counted up instead of listed again."""
+        """Adds a finding.  With a key, one that has the same key is counted up instead of listed again."""
+        if finding.code in self.muted:
+            return
         if self._wanted is not None and not self._wanted(finding.message, finding.connection):
             return
         if key is not None:
@@ -142,16 +91,18 @@ class Findings:
             return
         self._of_code[code] += 1
         self._listed.append(finding)
+        if self.on_listed is not None:
+            self.on_listed(finding)
         if key is not None:
             self._by_key[key] = finding
 
     @property
     def counts(self) -> dict[Severity, int]:
-        """How many there are of each severity, those that are not listed included."""
+        """Returns how many there are of each severity, those that are not listed included."""
         return {severity: self._counts[severity] for severity in SEVERITIES}
 
     def listed(self) -> list[Finding]:
-        """The findings in the order of time; at the end, for each code with too many, how many were left out."""
+        """Returns the findings in the order of time; at the end, for each code with too many, the number left out."""
         rest = [
             Finding(severity, code, None, None, self._last_ns, f"{count:,} more of these are not listed", count)
             for (code, severity), count in self._left_out.items()

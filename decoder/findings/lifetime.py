@@ -1,14 +1,14 @@
-"""The life of a connection: KeepAlive, what the gateway announces, and the end."""
+"""Follows the life of a connection: KeepAlive, what the gateway announces, and the end."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from decoder import schema
 from decoder.findings.context import SECOND, duration_text, protocol_name
 from decoder.formatting.escape import quote
-from decoder.vocabulary import INIT_CONNECT
+from decoder.vocabulary import INIT_CONNECT, KEEP_ALIVE
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
@@ -16,18 +16,17 @@ if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo
     from decoder.findings.context import Context
     from decoder.findings.finding import Severity
+    from decoder.findings.push_silence import PushSilence
     from decoder.message import Message
 
-__all__ = ["KEEP_ALIVE", "NOTIFY", "Last", "Lifetime"]
-
-NOTIFY, KEEP_ALIVE = 1003, 1004
+__all__ = ["Last", "Lifetime"]
 
 _PATIENCE_NS = 30 * SECOND
 """After so long without a KeepAlive the gateway closes the connection (source: the vendor's documentation)."""
-_NOTICE_NS = 60 * SECOND
-"""How long before the end of a connection an announcement still explains it."""
-_MAX_NOTICES = 4
-_MAX_TEXT = 160
+_NOTICE_NS = 5 * SECOND
+"""How long before the end of a connection an announcement still explains it: a logout ends all connections at once."""
+_MAX_NOTICES = 4  # announcements remembered of a connection
+_MAX_TEXT = 160  # characters of the gateway's text that a finding quotes
 
 _LOG_IN = "log in to OpenD again"
 _CODE = "enter the code in OpenD's console, its operation port, or with Verification"
@@ -53,6 +52,8 @@ _EVENTS: dict[int, tuple[Severity, str]] = {
     14: ("warning", "the trade password was changed: unlock trade again with the new one"),
     15: ("warning", "turn on the device lock in the app"),
 }
+# Numbers of Qot_Common.QotRight in the order of what they allow; 0 says nothing.
+_RIGHT_RANKS = {5: 0, 1: 1, 2: 2, 3: 3, 6: 4, 4: 4}
 # Numbers of Common.ProgramStatusType: likewise; the others are steps on the way to READY.
 _STATES: dict[int, tuple[Severity, str]] = {
     3: ("warning", _CODE),
@@ -67,7 +68,7 @@ _STATES: dict[int, tuple[Severity, str]] = {
 
 
 Last = tuple[int, int, str]
-"""What is kept of the last message of a connection: number, protocol id, kind."""
+"""The last message of a connection: its number, protocol id and kind."""
 
 
 class _Notice(NamedTuple):
@@ -79,8 +80,10 @@ class _Notice(NamedTuple):
 class Lifetime:
     """Follows one connection from KeepAlive to KeepAlive, to its end."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, silence: PushSilence) -> None:
         self._context = context
+        self._silence = silence
+        self._rights: dict[str, int] = {}  # by the name of their field: the highest so far
         self._interval_ns = 0
         self._alive_ns = context.first_ns
         self._alive_number: int | None = None
@@ -89,17 +92,17 @@ class Lifetime:
         self._overdue = False
         self._notices: deque[_Notice] = deque(maxlen=_MAX_NOTICES)
         self.deadline_ns = context.first_ns + _PATIENCE_NS
-        """A message later than this shows that a KeepAlive is overdue: call `overdue`."""
+        """A message later than this shows that a KeepAlive is overdue; then `overdue` is called."""
         self.received_ns = context.first_ns
-        """When the gateway sent something last."""
+        """Time of the gateway's last message."""
 
     def overdue(self, message: Message) -> None:
-        """A message after the deadline."""
+        """Takes a message after the deadline."""
         if message.proto_id != KEEP_ALIVE or message.kind != "request":
             self._report_missed(message.time_ns, message.number)
 
     def init_response(self, message: Message) -> None:
-        """The response to InitConnect: says how often a KeepAlive is wanted."""
+        """Takes the response to InitConnect: it says how often a KeepAlive is wanted."""
         body = message.protobuf
         if body is not None and body.HasField("s2c"):
             interval = body.s2c.keepAliveInterval  # type: ignore[attr-defined]
@@ -107,7 +110,7 @@ class Lifetime:
         self._restart(message)
 
     def keep_alive(self, message: Message) -> None:
-        """A KeepAlive request."""
+        """Takes a KeepAlive request."""
         passed = message.time_ns - self._alive_ns
         whole = self._alive_gaps == self._context.client_gaps
         interval = self._interval_ns
@@ -124,7 +127,7 @@ class Lifetime:
         self._restart(message)
 
     def notify(self, message: Message, body: ProtobufMessage) -> None:
-        """A Notify push."""
+        """Takes a Notify push."""
         if not body.HasField("s2c"):
             return
         s2c = body.s2c  # type: ignore[attr-defined]
@@ -132,27 +135,55 @@ class Lifetime:
             number, said = s2c.event.eventType, s2c.event.desc
             self._announce(message, "gateway-event", "Notify.GtwEventType", number, said, _EVENTS)
         if s2c.HasField("programStatus"):
-            status = s2c.programStatus.programStatus
-            self._announce(
-                message, "gateway-status", "Common.ProgramStatusType", status.type, status.strExtDesc, _STATES
-            )
+            self._program_status(message, s2c.programStatus.programStatus)
         if s2c.HasField("connectStatus"):
-            lost = [
-                what
-                for what, there in (
-                    ("quote", s2c.connectStatus.qotLogined),
-                    ("trade", s2c.connectStatus.trdLogined),
-                )
-                if not there
-            ]
-            if lost:
-                self._context.report(
-                    "warning",
-                    "server-link-lost",
-                    message,
-                    f"OpenD is not logged in to the {' and '.join(lost)} server{'s' * (len(lost) > 1)}: requests "
-                    "that need them fail until Notify says otherwise",
-                )
+            self._links(message, s2c.connectStatus, "until Notify says otherwise")
+        if s2c.HasField("qotRight"):
+            self._quote_rights(message, s2c.qotRight)
+
+    def global_state(self, message: Message, body: ProtobufMessage) -> None:
+        """Takes the response GetGlobalState, which tells the same as Notify when it is asked."""
+        if not body.HasField("s2c"):
+            return
+        s2c = body.s2c  # type: ignore[attr-defined]
+        if s2c.HasField("programStatus"):
+            self._program_status(message, s2c.programStatus)
+        if not (s2c.qotLogined and s2c.trdLogined):
+            self._links(message, s2c, "until it is logged in")
+
+    def _program_status(self, message: Message, status: Any) -> None:
+        self._announce(message, "gateway-status", "Common.ProgramStatusType", status.type, status.strExtDesc, _STATES)
+
+    def _links(self, message: Message, links: Any, until: str) -> None:
+        lost = [name for name, there in (("quote", links.qotLogined), ("trade", links.trdLogined)) if not there]
+        if not lost:
+            self._silence.event(message, "the links to the servers are back", lost=False)
+            return
+        names = " and ".join(lost)
+        plural = "s" * (len(lost) > 1)
+        self._silence.event(message, f"OpenD is not logged in to the {names} server{plural}", lost="quote" in lost)
+        text = f"OpenD is not logged in to the {names} server{plural}: requests that need them fail {until}"
+        key = () if message.kind == "push" else ("state",)
+        self._context.report("warning", "server-link-lost", message, text, *key)
+
+    def _quote_rights(self, message: Message, rights: Any) -> None:
+        lower = []
+        for field, right in rights.ListFields():
+            rank = _RIGHT_RANKS.get(right) if field.name.endswith("QotRight") else None
+            if rank is None:
+                continue
+            highest = self._rights.get(field.name)
+            if highest is not None and rank < highest:
+                name = schema.enum_names(schema.enum_descriptor("Qot_Common.QotRight"), "sdk").get(right, right)
+                lower.append(f"{field.name} is {name} now")
+            self._rights[field.name] = rank
+        if lower:
+            self._silence.event(message, "a quote right became lower", lost=True)
+            text = (
+                f"{', '.join(lower[:5])}, it was higher before: another terminal took the right, or it ended; "
+                "request_highest_quote_right in OpenD takes it back"
+            )
+            self._context.report("warning", "quote-right-lost", message, text)
 
     def _announce(
         self,
@@ -170,10 +201,12 @@ class Lifetime:
         name = schema.enum_names(schema.enum_descriptor(enum), "sdk").get(number, number)
         self._notices.append(_Notice(message.number, message.time_ns, str(name)))
         shown = f" ({quote(said, _MAX_TEXT)})" if said else ""
-        self._context.report(severity, code, message, f"the gateway says {name}{shown}: {advice}")
+        self._silence.event(message, str(name), lost=severity == "error")
+        key = () if message.kind == "push" else (number,)  # asked again, it says the same again
+        self._context.report(severity, code, message, f"the gateway says {name}{shown}: {advice}", *key)
 
     def end(self, info: ConnectionInfo | None, last: Last | None, time_ns: int) -> None:
-        """The end of the connection, or (None) of what is known of it; `last` is its last message."""
+        """Takes the end of the connection, or (None) of what is known of it; `last` is its last message."""
         if info is not None and info.closed_ns is not None:
             time_ns = info.closed_ns
         if time_ns > self.deadline_ns:
@@ -198,15 +231,23 @@ class Lifetime:
         self._context.report_at(severity, "closed-by-client", None, time_ns, f"{text}; {latest}")
 
     def _cause(self, last_id: int, time_ns: int) -> str:
-        """Why the gateway closed, as far as the capture tells."""
+        """Returns why the gateway closed, as far as the capture tells."""
         notices = [notice for notice in self._notices if time_ns - notice.time_ns < _NOTICE_NS]
         if notices:
             told = ", ".join(f"{notice.text} (message {notice.number})" for notice in notices)
             return f", having said {told}"
         if self._overdue:
             return f", {duration_text(time_ns - self._alive_ns)} after the last KeepAlive"
-        if last_id == INIT_CONNECT:
+        if self._context.no_login:
+            return ": it wants InitConnect first"
+        if last_id == INIT_CONNECT and self._context.login_encrypted:
             return ", right after InitConnect: compare the RSA keys and encryption settings of client and OpenD"
+        if last_id == INIT_CONNECT:
+            return (
+                ", right after InitConnect in clear: OpenD wants encryption (rsa_private_key is set there), has "
+                "too many "
+                "connections (128), or does not take this client's version; look into its log"
+            )
         return " without saying why: look into OpenD's log; was it stopped?"
 
     @property

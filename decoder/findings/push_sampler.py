@@ -1,21 +1,23 @@
-"""Quote pushes by the thousand: which of them need no look inside."""
+"""Samples quote pushes: of those that are like others before them every 16th is inspected."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from decoder.vocabulary import QOT_UPDATE_BROKER, QOT_UPDATE_KL, QOT_UPDATE_ORDER_BOOK, QOT_UPDATE_RT, QOT_UPDATE_TICKER
 
 if TYPE_CHECKING:
+    from decoder.findings.subscription_ledger import SubscriptionRow
     from decoder.message import Message
 
 __all__ = ["PushSampler"]
 
-_WHOLE = 2
-_EVERY = 16
-_MAX_KEYS = 4_096
-_PROTOBUF = 0
+_WHOLE = 2  # pushes of a protocol and security that are inspected before sampling begins
+_EVERY = 16  # afterwards every 16th is: a drift of the schema in a stream shows within 16 pushes
+_MAX_KEYS = 4_096  # protocols and securities of a connection; the largest quota is 2,000
+_PROTOBUF = 0  # of the header's format field
 
 _QUOTES = frozenset((QOT_UPDATE_KL, QOT_UPDATE_RT, QOT_UPDATE_TICKER, QOT_UPDATE_ORDER_BOOK, QOT_UPDATE_BROKER))
 """Pushes of candles, time-share, ticks, order books and brokers: each about one security, which stands first in it."""
@@ -29,7 +31,7 @@ Key = tuple[int, bytes]
 
 
 class PushSampler:
-    """Recognises pushes of one connection that are like others before them.
+    """Decides which pushes of one connection are inspected.
 
     Most of a capture is quotes: to parse each of them would take two thirds of the time of all statistics.  A push that
     reports success, of a protocol and a security of which two pushes had nothing to remark, counts as more of the
@@ -40,9 +42,11 @@ class PushSampler:
     def __init__(self) -> None:
         self._unremarkable: dict[Key, int] = {}
         self._turn = 0
+        self.rows: dict[Key, Sequence[SubscriptionRow]] = {}
+        """The subscriptions that the pushes with a key count for."""
 
     def key(self, message: Message) -> Key | None:
-        """What a push has in common with others like it; None if it is not that kind of push."""
+        """Returns the bytes that a push shares with others of its security; None if it must be inspected."""
         header, plaintext = message.header, message.plaintext
         if header[1] not in _QUOTES or plaintext is None or header[2] != _PROTOBUF:
             return None
@@ -52,19 +56,21 @@ class PushSampler:
         end = start.end()
         return header[1], plaintext[start.start(1) : end + 1 + int.from_bytes(plaintext[end : end + 1], "big")]
 
-    def covers(self, key: Key) -> bool:
-        """Whether a push with this key needs no look."""
+    def skips(self, key: Key) -> bool:
+        """Returns True if a push with this key need not be inspected."""
         if self._unremarkable.get(key, 0) < _WHOLE:
             return False
         self._turn += 1
         return self._turn % _EVERY != 0
 
-    def looked(self, key: Key, remarkable: bool) -> None:
-        """A push with this key was looked at."""
+    def record(self, key: Key, remarkable: bool, rows: Sequence[SubscriptionRow]) -> None:
+        """Records that a push with this key was inspected, and which subscriptions it counts for."""
         if len(self._unremarkable) >= _MAX_KEYS:
-            self._unremarkable.clear()
+            self.forget()
         self._unremarkable[key] = 0 if remarkable else self._unremarkable.get(key, 0) + 1
+        self.rows[key] = rows
 
     def forget(self) -> None:
-        """What is subscribed to has changed: look at the next pushes."""
+        """Starts anew, because subscriptions changed: the next pushes are inspected."""
         self._unremarkable.clear()
+        self.rows.clear()

@@ -1,4 +1,4 @@
-"""Can the traffic be read?  Messages that are not verified, and holes."""
+"""Reports on messages that cannot be read or verified, and on gaps."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _GAPS: dict[str, tuple[Severity, str]] = {
 
 
 def report_unverified(context: Context, message: Message) -> None:
-    """A message that is not verified."""
+    """Reports a message that is not verified."""
     reason = message.reason or ""
     severity, code, scope = _REASONS.get(reason, ("error", "sha1-mismatch", _MESSAGE))
     key = ((), (reason, message.direction), (reason,))[scope]
@@ -47,7 +47,7 @@ def report_unverified(context: Context, message: Message) -> None:
 
 
 def report_conflict(context: Context, message: Message) -> None:
-    """A message of whose bytes two copies in the capture differ."""
+    """Reports a message of whose bytes two copies in the capture differ."""
     context.report(
         "warning",
         CONFLICT,
@@ -59,7 +59,7 @@ def report_conflict(context: Context, message: Message) -> None:
 
 
 def report_gap(context: Context, gap: Gap) -> None:
-    """A hole."""
+    """Reports a gap."""
     severity, what = _GAPS[gap.reason]
     size = "some" if gap.bytes is None else f"{gap.bytes:,}"
     sender = "the client" if gap.direction == "c2s" else "the gateway"

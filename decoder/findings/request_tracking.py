@@ -1,71 +1,43 @@
-"""Requests and responses: what was never answered, answered late, twice, or refused."""
+"""Tracks requests and responses: reports those never answered, answered late or twice, and serial numbers that fall."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from decoder.findings.context import SECOND, duration_text, name_of, protocol_name
-from decoder.formatting.escape import quote
-from decoder.vocabulary import KEEP_ALIVE, TRD_MODIFY_ORDER, TRD_PLACE_COMBO_ORDER, TRD_PLACE_ORDER, TRD_RECONFIRM_ORDER
+from decoder.findings.refusals import TRADE_WRITES, may_have_happened
+from decoder.vocabulary import INIT_CONNECT, KEEP_ALIVE, TRD_MODIFY_ORDER
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message as ProtobufMessage
-
     from decoder.conversation.summary import ConnectionInfo
     from decoder.findings.context import Context
     from decoder.findings.finding import Severity
     from decoder.message import Message
 
-__all__ = ["TRADE_WRITES", "RequestTracking", "Tally", "report_failure"]
+__all__ = ["RequestTracking", "Tally"]
 
 SDK_TIMEOUT_NS = 12 * SECOND
 """How long the official Python SDK waits for a response (source: futu-api 10.11, network_manager)."""
-TRADE_WRITES = frozenset((TRD_PLACE_ORDER, TRD_MODIFY_ORDER, TRD_RECONFIRM_ORDER, TRD_PLACE_COMBO_ORDER))
-"""Requests that place or change orders: PlaceOrder, ModifyOrder, ReconfirmOrder, PlaceComboOrder."""
-
-_MAX_PENDING = 4_096
-_MAX_PENDING_IN_ALL = 262_144
-_MAX_RECENT = 64
-_MAX_TEXT = 160
-
-_TIMED_OUT, _DISCONNECTED, _INVALID = -100, -200, -500  # RetType
-_REFUSALS: tuple[tuple[str, re.Pattern[str], str], ...] = (
-    (
-        "rate-limited",
-        re.compile(r"频率|頻率|too (?:frequent|many requests)|frequency|rate limit", re.IGNORECASE),
-        "limits are per interface over 30 s; spread the calls or subscribe instead of asking",
-    ),
-    (
-        "quota-used-up",
-        re.compile(r"quota|额度|額度|配额|配額", re.IGNORECASE),
-        "unsubscribe what is not needed on every connection (possible a minute after subscribing), or wait for the "
-        "quota to renew",
-    ),
-    (
-        "gateway-timeout",
-        re.compile(r"ProtoRet_TimeOut"),
-        "OpenD got no answer from its servers",
-    ),
-)
-_ADVICE = {
-    _TIMED_OUT: "OpenD got no answer from its servers",
-    _DISCONNECTED: "OpenD has lost its connection to the servers; wait until it is back",
-    _INVALID: "the gateway could not use the request: compare its fields with the documentation",
-}
+_SERIALS_APART = frozenset((INIT_CONNECT, KEEP_ALIVE))
+"""Protocols for which some clients count serial numbers apart."""
+_MAX_PENDING = 4_096  # unanswered requests of one connection
+_MAX_PENDING_IN_ALL = 262_144  # and of all, 150 bytes each
+_MAX_RECENT = 64  # answered requests, and responses without a request, of one connection
 
 
 class _Seen(NamedTuple):
-    """What is kept of a message: not its body."""
+    """Holds what is kept of a message: not its body."""
 
     number: int
     time_ns: int
     proto_id: int
     serial_no: int
+    operation: int | None = None
+    """ModifyOrderOp of Trd_ModifyOrder."""
 
 
 class Tally:
-    """How many requests of all connections are waited on."""
+    """Counts how many requests of all connections are waited on."""
 
     __slots__ = ("pending",)
 
@@ -74,7 +46,7 @@ class Tally:
 
 
 class RequestTracking:
-    """Pairs requests and responses of one connection, as the decoder did, and judges what is left over."""
+    """Pairs requests and responses of one connection, as the decoder did, and judges those that are left over."""
 
     def __init__(self, context: Context, tally: Tally) -> None:
         self._context = context
@@ -83,10 +55,12 @@ class RequestTracking:
         self._recent: dict[int, int] = {}  # keys of the requests answered last, and the number of the response
         self._orphans: dict[int, _Seen] = {}  # responses without a request so far
         self._forgot = False
+        self._serial: tuple[int, int] | None = None  # of the request before: its serial number and message
 
     def request(self, message: Message) -> bool:
-        """A request; tells whether its response came out before it, because its packets were recorded late."""
+        """Takes a request; returns True if its response came out before it, because its packets were recorded late."""
         key = message.proto_id << 32 | message.serial_no
+        self._compare_serial(message)
         if self._orphans.pop(key, None) is not None:
             return True
         earlier = self._pop(key)
@@ -114,17 +88,38 @@ class RequestTracking:
                     message,
                     f"{many:,} requests wait for a response: the oldest are not followed any more",
                 )
-        self._pending[key] = _Seen(message.number, message.time_ns, message.proto_id, message.serial_no)
+        operation = None
+        if message.proto_id == TRD_MODIFY_ORDER and message.protobuf is not None:
+            operation = message.protobuf.c2s.modifyOrderOp  # type: ignore[attr-defined]
+        self._pending[key] = _Seen(message.number, message.time_ns, message.proto_id, message.serial_no, operation)
         self._tally.pending += 1
         return False
 
+    def _compare_serial(self, message: Message) -> None:
+        if message.proto_id in _SERIALS_APART:
+            return
+        before, serial_no = self._serial, message.serial_no
+        self._serial = serial_no, message.number
+        # Near the end of its 32 bits a counter begins anew.
+        if before is not None and serial_no < before[0] < 0xFFFF_0000:
+            self._context.report(
+                "note",
+                "serial-not-growing",
+                message,
+                f"{name_of(message)} has serial number {serial_no} after {before[0]} (message {before[1]}): serial "
+                "numbers "
+                "of a connection grow; count them up, under a lock if several threads send",
+                "serial",
+            )
+
     def response(self, message: Message) -> None:
-        """A response."""
+        """Takes a response."""
         key = message.proto_id << 32 | message.serial_no
         if message.request is None:
             self._without_request(key, message)
             return
-        self._pop(key)
+        seen = self._pop(key)
+        operation = None if seen is None else seen.operation
         if len(self._recent) >= _MAX_RECENT:
             del self._recent[next(iter(self._recent))]
         self._recent[key] = message.number
@@ -136,7 +131,7 @@ class RequestTracking:
                 message,
                 f"{name_of(message)} (message {message.request}) was answered after {duration_text(latency)}: the "
                 "Python SDK stops waiting after 12 s, reports a timeout and drops this"
-                + ("; the order may have been placed all the same" if message.proto_id in TRADE_WRITES else ""),
+                + (may_have_happened(message.proto_id, operation) if message.proto_id in TRADE_WRITES else ""),
             )
 
     def _without_request(self, key: int, message: Message) -> None:
@@ -156,7 +151,7 @@ class RequestTracking:
         self._orphans[key] = _Seen(message.number, message.time_ns, message.proto_id, message.serial_no)
 
     def end(self, info: ConnectionInfo | None, time_ns: int) -> None:
-        """The end of the connection, or (None) of the capture."""
+        """Takes the end of the connection, or (None) of the capture."""
         for orphan in self._orphans.values():
             self._report_orphan(orphan)
         closed = info is not None and info.closed_by is not None
@@ -179,14 +174,22 @@ class RequestTracking:
 
     def _report_unanswered(self, request: _Seen, until: str, severity: Severity = "warning") -> None:
         text = f"{protocol_name(request.proto_id)} got no response {until}"
+        code = "unanswered"
         if self._context.client_gaps and self._context.handshake:
             text += "; it may be in a part that the capture lacks"
         if request.proto_id in TRADE_WRITES:
             severity = "error" if severity == "warning" else severity
-            text += "; the order may have been placed all the same: look it up before sending it again"
+            text += may_have_happened(request.proto_id, request.operation)
         elif request.proto_id == KEEP_ALIVE:
             text += ": the gateway hangs, or the network between is broken"
-        self._context.report_at(severity, "unanswered", request.number, request.time_ns, text)
+        elif request.proto_id == INIT_CONNECT:
+            code = "login-unanswered"
+            text += (
+                ": it was sent encrypted, so OpenD may have no rsa_private_key or another one"
+                if self._context.login_encrypted
+                else ": it was sent in clear, so OpenD may have rsa_private_key set and want it encrypted"
+            ) + "; or OpenD hangs, is still starting, or something else listens there"
+        self._context.report_at(severity, code, request.number, request.time_ns, text)
 
     def _report_orphan(self, response: _Seen) -> None:
         lost = self._context.client_gaps
@@ -198,27 +201,3 @@ class RequestTracking:
             f"{protocol_name(response.proto_id)} answers serial number {response.serial_no}, which nobody asked with"
             + (": the request is probably in a part that the capture lacks" if lost else ""),
         )
-
-
-def report_failure(context: Context, message: Message, body: ProtobufMessage) -> None:
-    """A response or push whose retType is not success."""
-    ret_type: int = body.retType  # type: ignore[attr-defined]
-    said = quote(body.retMsg, _MAX_TEXT) if body.retMsg else "without a retMsg"  # type: ignore[attr-defined]
-    code, advice = "request-failed", _ADVICE.get(ret_type, "")
-    text = body.retMsg if isinstance(body.retMsg, str) else ""  # type: ignore[attr-defined]
-    for kind, pattern, remedy in _REFUSALS:
-        if pattern.search(text[:1_000]):
-            code, advice = kind, remedy
-            break
-    if ret_type == _TIMED_OUT:
-        code = "gateway-timeout"
-    if code == "gateway-timeout" and message.proto_id in TRADE_WRITES:
-        advice += "; the order may have been placed all the same: look it up before sending it again"
-    asked = f" (message {message.request})" if message.request is not None else ""
-    severity: Severity = "error" if code == "request-failed" else "warning"
-    context.report(
-        severity,
-        code,
-        message,
-        f"{name_of(message)}{asked} failed with {message.ret_type}: {said}" + (f"; {advice}" if advice else ""),
-    )

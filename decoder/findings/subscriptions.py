@@ -1,20 +1,23 @@
-"""Subscriptions and pushes: what came unasked, and what was asked for and never came."""
+"""Compares subscriptions and pushes: reports what came unasked, and what was asked for and never came."""
 
 from __future__ import annotations
 
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from decoder import schema
 from decoder.body.scalars import plain_text
+from decoder.bounded import BoundedDict
 from decoder.findings.context import SECOND, duration_text, name_of
-from decoder.formatting.escape import quote
+from decoder.findings.subscription_ledger import Key, SubscriptionLedger, key_text
 from decoder.vocabulary import (
     NOTIFY,
+    QOT_SUB,
     QOT_UPDATE_BASIC_QOT,
     QOT_UPDATE_KL,
     QOT_UPDATE_ORDER_BOOK,
+    TRD_SUB_ACC_PUSH,
     TRD_UPDATE_ORDER,
     TRD_UPDATE_ORDER_FILL,
 )
@@ -23,27 +26,35 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
 
     from decoder.findings.context import Context
+    from decoder.findings.push_silence import PushSilence
+    from decoder.findings.subscription_ledger import SubscriptionRow
     from decoder.message import Message
 
 __all__ = ["SUBSCRIBING", "WATCHED_PUSHES", "Subscriptions"]
 
-SUB_ACCOUNTS, SUBSCRIBE, REGISTER = 2008, 3001, 3002
-SUBSCRIBING = frozenset((SUB_ACCOUNTS, SUBSCRIBE, REGISTER))
+QOT_REG_PUSH = 3002
+SUBSCRIBING = frozenset((TRD_SUB_ACC_PUSH, QOT_SUB, QOT_REG_PUSH))
 """Trd_SubAccPush, Qot_Sub, Qot_RegQotPush: the requests that ask for pushes."""
 
 _ORDER_PUSHES = frozenset((TRD_UPDATE_ORDER, TRD_UPDATE_ORDER_FILL))
 # Push protocols, and the Qot_Common.SubType of what they bring.
 _SUB_TYPES = {3005: 1, 3009: 5, 3011: 4, 3013: 2, 3015: 14, 3017: 18}
 WATCHED_PUSHES = _ORDER_PUSHES | {NOTIFY, QOT_UPDATE_KL, *_SUB_TYPES}
-_ODD_LOTS = 22
+_ODD_LOTS = 22  # SubType of an order book whose orderBookType is 1
 _SILENT_NS = 60 * SECOND
-_MAX_KEYS = 4_096  # the largest quota that the vendor sells is 2,000
-_MAX_WAITING = 8
-_MAX_CODE = 64
-_NAMED = 3
+"""A subscription without a push for so long is silent: first pushes take 0.3 s at most where the market is open."""
+_MAX_KEYS = 4_096  # subscriptions of one connection: the largest quota that the vendor sells is 2,000
+_MAX_WAITING = 64  # requests of one connection whose answer is waited for
+_MAX_CODE = 64  # characters kept of a code
+_NAMED = 3  # subscriptions that a finding names
 
-Key = tuple[int, int, str]
-"""SubType, market, code; an account: 0, 0, its id."""
+
+class _Asked(NamedTuple):
+    keys: list[Key]
+    subscribes: bool
+    """True of Qot_Sub, False of Qot_RegQotPush."""
+    on: bool
+    push: bool
 
 
 class Subscriptions:
@@ -52,11 +63,14 @@ class Subscriptions:
     Judges only while it can: the connection was seen from its start, and nothing of the client's side is missing.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, ledger: SubscriptionLedger, silence: PushSilence) -> None:
         self._context = context
+        self._ledger = ledger
+        self._silence = silence
         self._ever: set[Key] = set()
+        self._came: set[Key] = set()  # a push came for them
         self._silent: dict[Key, tuple[int, int]] = {}  # registered for pushes, none came yet: message and time
-        self._waiting: dict[int, list[Key]] = {}  # by number of a request that waits for its response
+        self._waiting: BoundedDict[int, _Asked] = BoundedDict(_MAX_WAITING)  # by the number of the request
         self._unasked: set[Key] = set()
         self._wants_notify: bool | None = None
         self._blind = False
@@ -67,59 +81,66 @@ class Subscriptions:
         return context.handshake and not (self._blind or context.client_gaps)
 
     def init_request(self, message: Message) -> None:
-        """The InitConnect request: says whether Notify is wanted."""
-        body = message.protobuf
-        if body is None:
-            self._blind = True
-        else:
-            self._wants_notify = bool(body.c2s.recvNotify)  # type: ignore[attr-defined]
-
-    def request(self, message: Message) -> None:
-        """A request of one of `SUBSCRIBING`."""
+        """Takes the InitConnect request: it says whether Notify is wanted."""
         body = message.protobuf
         if body is None:
             self._blind = True
             return
         c2s: Any = body.c2s  # type: ignore[attr-defined]
-        if message.proto_id == SUB_ACCOUNTS:
+        self._wants_notify = bool(c2s.recvNotify)
+        self._ledger.login(self._context, plain_text(c2s.clientID)[:_MAX_CODE])
+
+    def request(self, message: Message) -> None:
+        """Takes a request of one of `SUBSCRIBING`."""
+        body = message.protobuf
+        if body is None:
+            self._blind = True
+            return
+        c2s: Any = body.c2s  # type: ignore[attr-defined]
+        if message.proto_id == TRD_SUB_ACC_PUSH:
             self._add([(0, 0, str(account)) for account in c2s.accIDList[:_MAX_KEYS]], message)
             return
-        on = c2s.isSubOrUnSub if message.proto_id == SUBSCRIBE else c2s.isRegOrUnReg
+        subscribes = message.proto_id == QOT_SUB
+        on = c2s.isSubOrUnSub if subscribes else c2s.isRegOrUnReg
         every = ((sub_type, _of(security)) for security in c2s.securityList for sub_type in c2s.subTypeList)
         keys = [(sub_type, *of) for sub_type, of in islice(every, _MAX_KEYS + 1)]
         if not on:
-            if message.proto_id == SUBSCRIBE and c2s.isUnsubAll:
-                keys = list(self._silent)
+            if subscribes and c2s.isUnsubAll:
+                keys = list({*self._silent, *self._ledger.active(self._context)})
             self._end_of(keys, message.time_ns)
-            return
-        self._add(keys, message)
-        if message.proto_id == REGISTER or c2s.isRegOrUnRegPush:
-            self._waiting[message.number] = keys
-            if len(self._waiting) > _MAX_WAITING:
-                del self._waiting[next(iter(self._waiting))]
+        else:
+            self._add(keys, message)
+        push = on and (not subscribes or bool(c2s.isRegOrUnRegPush))
+        self._waiting[message.number] = _Asked(keys, subscribes, bool(on), push)
 
     def response(self, message: Message, body: ProtobufMessage) -> None:
-        """The response to such a request: only what was granted is waited for."""
-        waiting = None if message.request is None else self._waiting.pop(message.request, None)
-        if waiting is None or body.retType != 0:  # type: ignore[attr-defined]
+        """Takes the response to such a request: only what was granted counts."""
+        asked = None if message.request is None else self._waiting.pop(message.request, None)
+        if asked is None or body.retType != 0:  # type: ignore[attr-defined]
             return
-        for key in waiting:
+        if asked.subscribes and asked.on:
+            self._ledger.granted(self._context, asked.keys, message.time_ns, message.request or 0)
+        elif asked.subscribes:
+            self._ledger.ended(self._context, asked.keys, message.time_ns)
+            if not self._ledger.active(self._context):
+                self._silence.forget()
+        for key in asked.keys if asked.push else ():
             if len(self._silent) < _MAX_KEYS:
                 self._silent.setdefault(key, (message.request or 0, message.time_ns))
 
-    def push(self, message: Message, body: ProtobufMessage) -> None:
-        """A push that wants a subscription."""
+    def push(self, message: Message, body: ProtobufMessage) -> list[SubscriptionRow]:
+        """Takes a push that wants a subscription; returns the rows of the ledger that it counts for."""
         proto_id = message.proto_id
         if proto_id == NOTIFY:
             if self._wants_notify is False and self._judges:
                 self._report_unasked(message, "InitConnect said recvNotify=false", (NOTIFY, 0, ""))
-            return
+            return []
         s2c: Any = body.s2c  # type: ignore[attr-defined]
         if proto_id in _ORDER_PUSHES:
             account = (0, 0, str(s2c.header.accID))
             if account not in self._ever and self._judges:
                 self._report_unasked(message, f"account {account[2]}", account)
-            return
+            return []
         if proto_id == QOT_UPDATE_BASIC_QOT:
             securities = [quote.security for quote in s2c.basicQotList]
             sub_type = 1
@@ -130,16 +151,22 @@ class Subscriptions:
                 sub_type = _candle_sub_types().get(s2c.klType, 0)
             elif proto_id == QOT_UPDATE_ORDER_BOOK and s2c.orderBookType == 1:
                 sub_type = _ODD_LOTS
+        rows: list[SubscriptionRow] = []
         for security in securities:
             key = (sub_type, *_of(security))
             if key in self._ever:
                 if key in self._silent:
                     del self._silent[key]
+                self._came.add(key)
             elif self._judges and sub_type:
-                self._report_unasked(message, _shown(key), key)
+                self._report_unasked(message, key_text(key), key)
+            row = self._ledger.row_of(self._context, key)
+            if row is not None:
+                rows.append(row)
+        return rows
 
     def end(self, time_ns: int) -> None:
-        """The end of the connection, or of the capture."""
+        """Takes the end of the connection, or of the capture."""
         self._end_of(list(self._silent), time_ns)
 
     def _add(self, keys: list[Key], message: Message) -> None:
@@ -156,27 +183,33 @@ class Subscriptions:
             )
 
     def _end_of(self, keys: list[Key], time_ns: int) -> None:
-        """These subscriptions are over: which of them never got a push?"""
+        """Reports those of these subscriptions, which are over, that got no push."""
         silent: dict[tuple[int, int], list[Key]] = {}
         for key in keys:
             asked = self._silent.pop(key, None)
             if asked is not None and time_ns - asked[1] >= _SILENT_NS:
                 silent.setdefault(asked, []).append(key)
         for (number, asked_ns), never in silent.items():
-            names = ", ".join(map(_shown, never[:_NAMED])) + (
-                f" and {len(never) - _NAMED} more" * (len(never) > _NAMED)
-            )
-            self._context.report_at(
-                "note",
-                "subscription-silent",
-                number,
-                time_ns,
-                f"no push in {duration_text(time_ns - asked_ns)} for {names}: the market is closed, the quote right is "
-                "missing, or nothing happened",
-            )
+            again = [key for key in never if key in self._came]
+            first = [key for key in never if key not in self._came]
+            passed = duration_text(time_ns - asked_ns)
+            if first:
+                text = (
+                    f"no push in {passed} for {_names(first)}: the market is closed, the quote right is missing, "
+                    "or nothing "
+                    "happened"
+                )
+                self._context.report_at("note", "subscription-silent", number, time_ns, text)
+            if again and not self._silence.reported:
+                text = (
+                    f"no push in {passed} for {_names(again)} after it was subscribed again, though pushes had "
+                    "come before: "
+                    "the market closed, or the quote right was lost"
+                )
+                self._context.report_at("note", "pushes-stopped", number, time_ns, text)
 
     def _report_unasked(self, message: Message, what: str, key: Key) -> None:
-        """Report it once for each thing that was not subscribed to; one finding stands for those of a protocol."""
+        """Reports a push once for each thing that was not subscribed to; one finding stands for those of a protocol."""
         if key in self._unasked or len(self._unasked) >= _MAX_KEYS:
             return
         self._unasked.add(key)
@@ -191,17 +224,15 @@ class Subscriptions:
 
 @cache
 def _candle_sub_types() -> dict[int, int]:
-    """The SubType of each KLType: they go by the same names, in the SDK's spelling."""
+    """Returns the SubType of each KLType: they go by the same names, in the SDK's spelling."""
     sub_types = schema.enum_numbers(schema.enum_descriptor("Qot_Common.SubType"))
     names = schema.enum_names(schema.enum_descriptor("Qot_Common.KLType"), "sdk")
     return {number: sub_types[str(name)] for number, name in names.items() if number and str(name) in sub_types}
 
 
-def _shown(key: Key) -> str:
-    sub_type, market, code = key
-    names = schema.enum_names(schema.enum_descriptor("Qot_Common.SubType"), "sdk")
-    markets = schema.enum_names(schema.enum_descriptor("Qot_Common.QotMarket"), "sdk")
-    return f"{names.get(sub_type, sub_type)} of {markets.get(market, market)}.{quote(code, 32)}"
+def _names(keys: list[Key]) -> str:
+    more = f" and {len(keys) - _NAMED} more" * (len(keys) > _NAMED)
+    return ", ".join(map(key_text, keys[:_NAMED])) + more
 
 
 def _of(security: Any) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""Trade: the PacketID that guards against replay, orders sent twice, orders that failed."""
+"""Judges trade: the PacketID that guards against replay, orders sent twice, orders that failed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 
 from decoder import schema
+from decoder.bounded import BoundedDict
 from decoder.findings.context import SECOND, duration_text, name_of
 from decoder.formatting.escape import quote
-from decoder.vocabulary import TRD_PLACE_COMBO_ORDER, TRD_PLACE_ORDER
+from decoder.vocabulary import TRD_PLACE_COMBO_ORDER, TRD_PLACE_ORDER, TRD_UPDATE_ORDER
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
@@ -16,25 +17,25 @@ if TYPE_CHECKING:
     from decoder.findings.context import Context
     from decoder.message import Message
 
-__all__ = ["ORDER_LIST", "ORDER_PUSH", "PLACING", "Trade"]
+__all__ = ["PLACING", "Trade"]
 
 PLACING = frozenset((TRD_PLACE_ORDER, TRD_PLACE_COMBO_ORDER))
 """Trd_PlaceOrder and Trd_PlaceComboOrder."""
-ORDER_LIST, ORDER_PUSH = 2201, 2208
 
 _FAILED_STATES = frozenset((3, 4, 21, 22, 24))
 """Of Trd_Common.OrderStatus: SubmitFailed, TimeOut, Failed, Disabled, FillCancelled."""
 _TIMED_OUT = 4
 _REPEAT_NS = 60 * SECOND
-_MAX_IDS = 65_536
-_MAX_CONN_IDS = 4_096
-_MAX_ORDERS = 1_024
-_MAX_TEXT = 160
+"""The same order within a minute may be a repetition that was not meant."""
+_MAX_IDS = 65_536  # PacketIDs remembered
+_MAX_CONN_IDS = 4_096  # connIDs of which the highest serialNo is remembered
+_MAX_ORDERS = 1_024  # orders and failures remembered, to report each once
+_MAX_TEXT = 160  # characters of lastErrMsg that a finding quotes
 _NO_ANSWER = (-100, -400)  # RetType: timed out, unknown
 
 
 class _Order:
-    """An order that was placed: when, and what became of the request."""
+    """Holds an order that was placed: when, and what became of the request."""
 
     __slots__ = ("answered", "number", "refused", "time_ns")
 
@@ -48,14 +49,14 @@ class Trade:
     """Watches the trade of all connections: a replay may come over another one."""
 
     def __init__(self) -> None:
-        self._ids: dict[tuple[int, int], int] = {}
-        self._highest: dict[int, tuple[int, int]] = {}
-        self._orders: dict[bytes, _Order] = {}
-        self._placed: dict[int, _Order] = {}
-        self._failed: dict[tuple[int, str, int], None] = {}
+        self._ids: BoundedDict[tuple[int, int], int] = BoundedDict(_MAX_IDS)
+        self._highest: BoundedDict[int, tuple[int, int]] = BoundedDict(_MAX_CONN_IDS)
+        self._orders: BoundedDict[bytes, _Order] = BoundedDict(_MAX_ORDERS)
+        self._placed: BoundedDict[int, _Order] = BoundedDict(_MAX_ORDERS)
+        self._failed: BoundedDict[tuple[int, str, int], None] = BoundedDict(_MAX_ORDERS)
 
     def request(self, context: Context, message: Message, body: ProtobufMessage) -> None:
-        """A trade request that carries a PacketID."""
+        """Takes a trade request that carries a PacketID."""
         c2s: Any = body.c2s  # type: ignore[attr-defined]
         conn_id, serial_no = c2s.packetID.connID, c2s.packetID.serialNo
         name = name_of(message)
@@ -85,14 +86,14 @@ class Trade:
                 f"{name} carries serialNo {serial_no} after {highest[0]} (message {highest[1]}): the gateway ignores a "
                 "PacketID that does not grow",
             )
-        _remember(self._ids, (conn_id, serial_no), message.number, _MAX_IDS)
+        _remember(self._ids, (conn_id, serial_no), message.number)
         if highest is None or serial_no > highest[0]:
-            _remember(self._highest, conn_id, (serial_no, message.number), _MAX_CONN_IDS)
+            _remember(self._highest, conn_id, (serial_no, message.number))
         if message.proto_id in PLACING and earlier is None:
             self._place(context, message, c2s)
 
     def _place(self, context: Context, message: Message, c2s: Any) -> None:
-        """An order: was the same one placed a moment ago?"""
+        """Compares an order with those placed a moment ago."""
         order = type(c2s).FromString(c2s.SerializeToString())
         order.ClearField("packetID")
         key = sha1(message.proto_id.to_bytes(4, "little") + order.SerializePartialToString()).digest()
@@ -111,11 +112,11 @@ class Trade:
                 ),
             )
         placed = _Order(message.number, message.time_ns)
-        _remember(self._orders, key, placed, _MAX_ORDERS)
-        _remember(self._placed, message.number, placed, _MAX_ORDERS)
+        _remember(self._orders, key, placed)
+        _remember(self._placed, message.number, placed)
 
     def placed(self, message: Message, body: ProtobufMessage) -> None:
-        """The response to an order."""
+        """Takes the response to an order."""
         order = None if message.request is None else self._placed.get(message.request)
         if order is not None:
             ret_type = body.retType  # type: ignore[attr-defined]
@@ -123,16 +124,16 @@ class Trade:
             order.refused = ret_type != 0 and ret_type not in _NO_ANSWER
 
     def orders(self, context: Context, message: Message, body: ProtobufMessage) -> None:
-        """A push or a list of orders: report those that failed, once for each state."""
+        """Takes a push or a list of orders; reports those that failed, once for each state."""
         s2c: Any = body.s2c  # type: ignore[attr-defined]
-        for order in [s2c.order] if message.proto_id == ORDER_PUSH else s2c.orderList:
+        for order in [s2c.order] if message.proto_id == TRD_UPDATE_ORDER else s2c.orderList:
             state = order.orderStatus
             if state not in _FAILED_STATES:
                 continue
             key = (order.orderID, str(order.orderIDEx[:_MAX_TEXT]), state)
             if key in self._failed:
                 continue
-            _remember(self._failed, key, None, _MAX_ORDERS)
+            _remember(self._failed, key, None)
             advice = "; its result is unknown, look it up before sending it again" if state == _TIMED_OUT else ""
             context.report(
                 "warning" if state == _TIMED_OUT else "error", "order-failed", message, _order_text(order) + advice
@@ -153,9 +154,7 @@ def _name(enum: str, number: int) -> str | int:
     return schema.enum_names(schema.enum_descriptor(f"Trd_Common.{enum}"), "sdk").get(number, number)
 
 
-def _remember(table: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
-    """Put into a table that keeps the `limit` entries touched last."""
-    table.pop(key, None)
+def _remember(table: BoundedDict[Any, Any], key: Any, value: Any) -> None:
+    """Puts into a table that keeps the entries touched last."""
     table[key] = value
-    if len(table) > limit:
-        del table[next(iter(table))]
+    table.move_to_end(key)

@@ -1,1 +1,1 @@
-"""Formats text for people: safe text, units, times, tables."""
+"""Formats text for people: safe text, times, tables."""

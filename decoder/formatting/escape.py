@@ -1,7 +1,7 @@
-"""Text from the wire, made safe to print.
+"""Makes text from the wire safe to print.
 
-A string in a message can hold anything: terminal escapes, line breaks that forge a record, characters that
-turn the direction of writing.  Whatever `str.isprintable` does not call printable is shown as an escape.
+A string in a message can hold anything: terminal escapes, line breaks that forge a record, characters that change the
+direction of writing.  Every character that `str.isprintable` refuses is shown as an escape.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["escape", "json_safe", "quote"]
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _PLAIN = re.compile(r"[\w.+:/@-]+|\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d(\.\d{1,9})?)?", re.ASCII)
 
-# What is invisible in UTF-8, by its first byte (never one of the others, so bytes are searched as they are).
+# Invisible characters in UTF-8, by their first byte, which no other byte of a character equals.
 _INVISIBLE = {
     pattern[:1]: re.compile(pattern)
     for pattern in (
@@ -29,9 +29,9 @@ _INVISIBLE = {
 
 
 def escape(text: str | bytes, limit: int = 65_536) -> str:
-    r"""`text` with control and format characters as escapes (``\x1b``, ``\u202e``, ``\n``), `limit` characters at most.
+    r"""Returns `text`, `limit` characters at most, with control and format characters escaped (``\x1b``, ``\u202e``).
 
-    Bytes, which protobuf gives for a string that is not UTF-8, show replacement characters.
+    Bytes, which protobuf returns for a string that is not UTF-8, show replacement characters.
     """
     if isinstance(text, bytes):
         text = text[: 4 * limit].decode("utf-8", "replace")
@@ -44,9 +44,9 @@ def escape(text: str | bytes, limit: int = 65_536) -> str:
 
 
 def quote(text: str | bytes, limit: int = 80) -> str:
-    """`escape`, in quotes unless it is one plain word or a time.
+    """Returns `text` escaped, in quotes unless it is one plain word or a time.
 
-    So what is data cannot pass for part of the line around it.
+    So data cannot pass for part of the line around it.
     """
     safe = escape(text, limit)
     if _PLAIN.fullmatch(safe):
@@ -55,10 +55,10 @@ def quote(text: str | bytes, limit: int = 80) -> str:
 
 
 def json_safe(text: bytes) -> bytes:
-    r"""JSON in UTF-8 with the invisible characters that JSON itself does not escape as ``\u`` escapes.
+    r"""Returns JSON in UTF-8 with the invisible characters that JSON does not escape as ``\u`` escapes.
 
-    The value stays the same.  JSON writers escape what is below 0x20 and pass the rest through: C1 controls,
-    which some terminals obey, and overrides of the direction of writing.
+    The value stays the same.  JSON writers escape control characters below 0x20 only: not the C1 controls, which some
+    terminals obey, nor overrides of the direction of writing.
     """
     for first, pattern in _INVISIBLE.items():
         if first in text:

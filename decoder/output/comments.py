@@ -1,11 +1,7 @@
-"""Messages as packet comments: what `opendump annotate` writes, and how it copies a capture around it.
+"""Writes packet comments: the messages of a capture, for `opendump annotate`.
 
-A comment goes to each packet that has to do with a message: the one that completes it gets the message itself, the
-others say what they are part of.  Retransmissions, holes and the end of a connection are commented too.
-
-A pcapng capture keeps every block as it is, byte for byte, but for the comments, and for the length that a section
-header may state of its section: that becomes "not given", since the section grew.  A pcap capture becomes a pcapng
-one with the same packets, times and lengths.
+Each packet that carries a part of a message gets a comment: the packet that completes the message shows the message,
+the others name it.  Retransmissions, gaps and the end of a connection are commented too.
 """
 
 from __future__ import annotations
@@ -20,33 +16,27 @@ from decoder.findings.context import duration_text
 from decoder.formatting.escape import escape, quote
 from decoder.message import Gap, Message
 from decoder.output.info import InfoColumn
+from decoder.vocabulary import GAP_REASONS
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo
 
-__all__ = [
-    "Annotator",
-]
+__all__ = ["Annotator"]
 
 _MAX_LINE = 1_000
-"""Characters of one line of a comment."""
+"""Characters of one line of a comment; a longer line is cut."""
 _MAX_LINES = 32
-"""Lines of one comment: a packet may complete hundreds of messages."""
+"""Lines of one comment: a packet may complete hundreds of messages.  Further lines are only counted."""
 _MAX_TEXT = 160
+"""Characters of the gateway's error text, and of a problem with the body."""
 _BATCH = 1_000
+"""Rows written to the database in one transaction."""
 _CACHE_KIB = 32 * 1024
-
-_GAPS = {
-    "lost": "are missing from the capture",
-    "snaplen": "were cut off by the snap length",
-    "limit": "were dropped: a memory limit was hit",
-    "resync": "were passed over to reach the next header",
-    "mid-stream": "stand before the first header",
-}
+"""KiB of the database that stay in memory; the rest is on disk."""
 
 
 class Annotator:
-    """Collects comments on packets, on disk beyond a bounded amount of memory, and gives them in packet order.
+    """Collects comments on packets, in bounded memory and beyond that on disk, and yields them in packet order.
 
     ::
 
@@ -57,24 +47,24 @@ class Annotator:
         annotator.add(decoder.flush())
         for comment in annotator.comments(): ...
 
-    With `where` only messages and gaps for which it holds are commented on.  Secrets are redacted unless
+    With `where` only the messages and gaps for which it returns True are commented on.  Secrets are redacted unless
     `show_secrets` is set.  Raises OpenDError when the disk has no room.
     """
 
     def __init__(self, where: Callable[[Message | Gap], bool] | None = None, *, show_secrets: bool = False) -> None:
         self._where = where
-        self._digests = InfoColumn("sdk", show_secrets=show_secrets, utc=True)
+        self._info = InfoColumn("sdk", show_secrets=show_secrets, utc=True)
         self._rows: list[tuple[int, str]] = []
         self.messages = 0
-        """Messages that were commented on."""
-        # An unnamed database: SQLite keeps it in memory, and beyond the cache in a file that no directory lists.
+        """Number of messages commented on."""
+        # A database without a name: SQLite keeps it in memory, and beyond the cache in an unlinked temporary file.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("CREATE TABLE line (packet INTEGER, text TEXT)")
 
     def add(self, items: Iterable[Message | Gap]) -> None:
-        """Take the next messages and gaps."""
+        """Adds the comments on the next messages and gaps."""
         where = self._where
         for item in items:
             if where is not None and not where(item):
@@ -86,19 +76,19 @@ class Annotator:
         self._flush(_BATCH)
 
     def retransmitted(self, packet: int) -> None:
-        """A packet brings nothing new."""
+        """Adds a comment on a packet whose payload had been captured before."""
         if self._where is None:
             self._put(packet, "OpenD: retransmission, nothing new")
 
     def connection_ended(self, info: ConnectionInfo) -> None:
-        """A connection ended."""
+        """Adds a comment on the packet that closed a connection."""
         if self._where is None and info.closed_frame is not None and not info.not_opend:
             who = "gateway" if info.closed_by == "server" else "client"
             how = " with a reset" if info.reset else ""
             self._put(info.closed_frame, f"OpenD: the {who} closes connection {info.ordinal}{how}")
 
     def comments(self) -> Iterator[Comment]:
-        """All comments, in the order of the packets."""
+        """Yields all comments, in the order of the packets."""
         self._flush(0)
         lines: list[str] = []
         current = left_out = 0
@@ -115,7 +105,7 @@ class Annotator:
             yield Comment(current, _joined(lines, left_out))
 
     def close(self) -> None:
-        """Let go of what was collected."""
+        """Frees the memory and the disk space."""
         self._database.close()
 
     def _add_message(self, message: Message) -> None:
@@ -128,7 +118,7 @@ class Annotator:
                 self._put(packet, part)
 
     def _message_line(self, message: Message) -> str:
-        """``OpenD 18: Trd_PlaceOrder response to 17 after 0.608 ms, serial 5613, RET_OK, verified (AES_CBC) …``"""
+        """Returns ``OpenD 18: Trd_PlaceOrder response to 17 after 0.608 ms, serial 5613, RET_OK, verified …``."""
         line = f"OpenD {message.number}: {_name(message)} {message.kind}"
         if message.request is not None:
             line += f" to {message.request}"
@@ -148,7 +138,7 @@ class Annotator:
         if content.problem is not None:
             line += f", {escape(content.problem, _MAX_TEXT)}"
         if body is not None:
-            line += self._digests.of(body)
+            line += self._info.of(body)
         return line if len(line) <= _MAX_LINE else f"{line[: _MAX_LINE - 1]}…"
 
     def _put(self, packet: int, line: str) -> None:
@@ -176,4 +166,4 @@ def _name(message: Message) -> str:
 def _gap_line(gap: Gap) -> str:
     size = "some" if gap.bytes is None else f"{gap.bytes:,}"
     sender = "the client" if gap.direction == "c2s" else "the gateway"
-    return f"OpenD: gap, {size} bytes of {sender} {_GAPS[gap.reason]} ({gap.reason})"
+    return f"OpenD: gap, {size} bytes from {sender} {GAP_REASONS[gap.reason]} ({gap.reason})"

@@ -1,20 +1,20 @@
-"""The fields of a message that matter, on one line: ``HK.00700 BUY 200@380.2``.
+"""Writes the Info column: the fields of a message that matter, on one line (``HK.00700 BUY 200@380.2``).
 
-Every line of the text output holds one, so a function is generated for each message type from its template, with the
-enum names and the functions of nested types as constants.  Reading a field costs 0.07 µs, formatting a float 0.6, so
-floats and words are looked up in bounded tables of what was formatted before (CPython 3.11).
+Every line of the text output has this column, so a function is generated for each message type from its template, with
+the enum names and the functions of nested types as constants.  Reading a field costs 0.07 µs, formatting a float 0.6:
+the texts of floats and words are kept in bounded tables (CPython 3.11).
 """
 
 from __future__ import annotations
 
 import keyword
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from decoder import schema
 from decoder.body.parse import parse_errors
+from decoder.formatting.clock import local_time, zone_of
 from decoder.formatting.escape import quote
 from decoder.output.info_templates import TEMPLATES
 from decoder.schema.annotations import annotation, label
@@ -27,27 +27,34 @@ if TYPE_CHECKING:
     from decoder.schema.fields import Descriptor
     from decoder.vocabulary import EnumStyle
 
-__all__ = ["REDACTED", "Digest", "InfoColumn", "Reader", "TextCache", "latency_text", "local_time"]
+__all__ = ["REDACTED", "InfoColumn", "InfoWriter", "Reader", "TextCache"]
 
 REDACTED = "[redacted]"
 
-Digest = Callable[["ProtobufMessage"], str]
+InfoWriter = Callable[["ProtobufMessage"], str]
+"""Writes the Info column of a parsed body."""
 Reader = Callable[[bytes], "str | None"]
+"""Parses a body and writes its Info column; None where the caller must look at the body itself."""
 Key = TypeVar("Key")
 
-_ITEMS = 3  # of a list of numbers or names that are shown
-_FIELDS = 64  # of a type without a template
-_DEPTH = 2  # to which messages without a template are opened
-_MEMO, _MEMO_TEXT = 16_384, 80
+_MAX_LISTED = 8  # nested messages shown of a list that a template shows in full: a login rarely has more accounts
+_MAX_ITEMS = 3  # items shown of a list of numbers or names: more would push other fields off the line
+_MAX_FIELDS = 64  # fields shown of a type without a template
+_MAX_DEPTH = 2  # levels of nesting shown below a type without a template
+_MAX_TEXTS = 16_384  # entries of a TextCache; then it is emptied
+_MAX_KEPT_TEXT = 80  # characters of a text that a TextCache keeps: 1.3 million characters in all at most
 _GROUP = re.compile(r"\[[^\]]*\]|\S+")
-_PLACE = re.compile(r"\{([#*^(]?)(\w+)(?:\)|\?([^|}]*)\|([^}]*)|\+(\w+))?\}")
-_ELSEWHERE = ("retType", "retMsg", "errCode", "packetID")  # in another column, or in the tree only
+_PLACE = re.compile(
+    r"\{(?P<mark>[#*^&@(]?)(?P<name>\w+)"
+    r"(?:\)|\?(?P<yes>[^|}]*)\|(?P<no>[^}]*)|(?P<sign>[+/~])(?P<second>\w+)|>(?P<above>\d+))?\}"
+)
+_SHOWN_ELSEWHERE = ("retType", "retMsg", "errCode", "packetID")  # in other columns, or in the tree only
 _SECURITY = "Qot_Common.Security"
 _QUOTE_HEADER = "Qot_Common.QotHeader"
 
 
 class TextCache(dict[Key, str]):
-    """A bounded table of texts; a missing one is made by `make`."""
+    """Keeps the texts of values, a bounded number of them; `make` writes the text of a new value."""
 
     def __init__(self, make: Callable[[Any], str]) -> None:
         super().__init__()
@@ -55,39 +62,22 @@ class TextCache(dict[Key, str]):
 
     def __missing__(self, key: Key) -> str:
         text = self._make(key)
-        if len(self) >= _MEMO:
+        if len(self) >= _MAX_TEXTS:
             self.clear()
-        if len(text) < _MEMO_TEXT:
+        if len(text) < _MAX_KEPT_TEXT:
             self[key] = text
         return text
 
 
-def local_time(seconds: float, utc: bool) -> str:
-    """A time in seconds since 1970 as ``2023-11-15 09:30:00``, local or UTC; the bare number if no calendar has it."""
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds) if utc else time.localtime(seconds))
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds:.15g}"
-
-
-def latency_text(nanoseconds: int) -> str:
-    """A latency with three significant digits, in the unit that suits it: ``545 µs``."""
-    for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
-        value = nanoseconds / size
-        if abs(value) >= 0.9995:
-            return f"{value:.{2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0}f} {unit}"
-    return f"{nanoseconds} ns"
-
-
 class InfoColumn:
-    """Makes and keeps the digest functions of one enum style, with or without secrets."""
+    """Writes the Info column in one enum style, with or without secrets."""
 
     def __init__(self, enums: EnumStyle = "sdk", *, show_secrets: bool = False, utc: bool = False) -> None:
         self._enums: EnumStyle = enums
         self._show_secrets = show_secrets
-        self._bodies: dict[type[ProtobufMessage], Digest] = {}
+        self._writers: dict[type[ProtobufMessage], InfoWriter] = {}
         self._readers: dict[type[ProtobufMessage], Reader] = {}
-        self._made: dict[tuple[str, int], str] = {}
+        self._nested_writers: dict[tuple[str, int], str] = {}
         quoted = TextCache[tuple[int, str]](_code_namer("Qot_Common.QotMarket"))
         self._namespace: dict[str, Any] = {
             "doubles": TextCache[float](lambda value: f"{value:.15g}"),
@@ -99,26 +89,30 @@ class InfoColumn:
             "quoted": quoted,
             "quoted_text": lambda security: quoted[security.market, security.code],
             "traded": TextCache[tuple[int, str]](_code_namer("Trd_Common.TrdSecMarket")),
+            "dated": TextCache[tuple[str, float]](_time_with_zone),
+            "zones": _market_zones(),
             "listing": _listing,
+            "each": _each,
             "enclosed": lambda name, text: text and f" {name}({text[1:]})",
         }
 
     def of(self, body: ProtobufMessage) -> str:
-        """The digest of a whole body; every word of it has a space before it."""
-        return self.function(type(body))(body)
+        """Returns the Info column of a body, with a space before each word."""
+        return self.writer(type(body))(body)
 
-    def function(self, cls: type[ProtobufMessage]) -> Digest:
-        """The digest function of a body's class."""
-        digest = self._bodies.get(cls)
-        if digest is None:
-            digest = self._bodies[cls] = self._body_function(cls, "m", ())
-        return digest
+    def writer(self, cls: type[ProtobufMessage]) -> InfoWriter:
+        """Returns the function that writes the Info column of bodies of class `cls`."""
+        writer = self._writers.get(cls)
+        if writer is None:
+            writer = self._writers[cls] = self._body_function(cls, "m", ())
+        return writer
 
     def reader(self, cls: type[ProtobufMessage]) -> Reader:
-        """The function that parses a body of this class and gives its digest, without a call between the two.
+        """Returns a function that parses a body of class `cls` and writes its Info column in one call.
 
-        It gives None where there is more to say: the body does not parse, its retType is not 0, a request is empty.
-        Whether required fields are missing deep in it is a question that takes as long as the digest itself.
+        That function returns None where the line needs more than this column: the body does not parse, its retType is
+        not 0, a request has no c2s.  It does not check for missing required fields deep inside: that takes as long as
+        writing the column.
         """
         read = self._readers.get(cls)
         if read is None:
@@ -133,7 +127,7 @@ class InfoColumn:
         return read
 
     def _body_function(self, cls: type[ProtobufMessage], argument: str, start: Sequence[str]) -> Any:
-        """Generate a function that gives the digest of a whole body: of the c2s or s2c in it, where it has one."""
+        """Generates the function for a whole body: it writes the c2s or s2c of the body, where there is one."""
         name = f"body_{len(self._namespace)}"
         descriptor = cls.DESCRIPTOR
         for wrapped in ("c2s", "s2c"):
@@ -144,22 +138,22 @@ class InfoColumn:
         self._generate(name, argument, start, descriptor, 0)
         return self._namespace[name]
 
-    def _make(self, descriptor: Descriptor, depth: int) -> str:
-        """Generate the function of a type, if there is none yet; gives its name."""
+    def _nested_writer(self, descriptor: Descriptor, depth: int) -> str:
+        """Returns the name of the function for a nested type; generates the function at the first call."""
         if descriptor.full_name in TEMPLATES:
             depth = 0
-        name = self._made.get((descriptor.full_name, depth))
+        name = self._nested_writers.get((descriptor.full_name, depth))
         if name is None:
-            name = self._made[descriptor.full_name, depth] = f"digest_{len(self._made)}"
+            name = self._nested_writers[descriptor.full_name, depth] = f"info_{len(self._nested_writers)}"
             self._generate(name, "m", (), descriptor, depth)
         return name
 
     def _generate(self, name: str, argument: str, start: Sequence[str], descriptor: Descriptor, depth: int) -> None:
         source = "\n ".join((f"def {name}({argument}):", *start, *self._statements(descriptor, depth)))
-        exec(compile(source, f"<digest of {descriptor.full_name}>", "exec"), self._namespace)
+        exec(compile(source, f"<info of {descriptor.full_name}>", "exec"), self._namespace)
 
     def _statements(self, descriptor: Descriptor, depth: int) -> Iterator[str]:
-        """The body of a function; neighbouring words that need no test are formatted in one go."""
+        """Yields the statements of a function; adjacent words that need no test share one f-string."""
         pending, so_far = "", ""
         for text, tests in self._words(descriptor, "m", depth):
             if not tests:
@@ -172,7 +166,7 @@ class InfoColumn:
         yield f'return {so_far}f"{pending}"' if pending or not so_far else "return s"
 
     def _words(self, descriptor: Descriptor, owner: str, depth: int) -> Iterator[tuple[str, list[str]]]:
-        """Words of the template as parts of an f-string, a space before each; with each what must hold for it.
+        """Yields each word of the template as part of an f-string, with the tests under which it is shown.
 
         `owner` is the variable that holds the message.
         """
@@ -184,27 +178,56 @@ class InfoColumn:
             yield text, tests
 
     def _word(self, word: str, fields: dict[str, Field], owner: str, depth: int, tests: list[str]) -> str:
-        parts = _PLACE.split(word)
-        text = parts[0]
-        for i in range(1, len(parts), 6):
-            mark, name, yes, no, second, literal = parts[i : i + 6]
-            field = fields[name]
-            read = _read(owner, name)
-            if mark == "#":
-                text += f"{name}[{{len({read})}}]"
-            elif second:
-                text += f"{{traded[{_read(owner, second)}, {read}]}}"
-            elif _is_nested(field) and not self._hides(field):
-                return self._nested(field, owner, mark, depth, tests)
-            else:
-                read = self._test(field, owner, tests, not_zero=mark == "*")
-                text += REDACTED if self._hides(field) else self._value(field, read, (yes, no))
-            text += literal
-        return f" {text}"
+        text, end = "", 0
+        for place in _PLACE.finditer(word):
+            text += word[end : place.start()]
+            end = place.end()
+            field = fields[place["name"]]
+            if _is_nested(field) and place["mark"] != "#" and not self._hides(field):
+                return self._nested(field, owner, place["mark"], depth, tests)
+            text += self._place(place, field, fields, owner, tests)
+        return f" {text}{word[end:]}"
+
+    def _place(self, place: re.Match[str], field: Field, fields: dict[str, Field], owner: str, tests: list[str]) -> str:
+        """Returns the part of an f-string for one ``{…}`` of a template that is not a nested message."""
+        mark, name, sign = place["mark"], place["name"], place["sign"]
+        read = _read(owner, name)
+        if mark == "#":
+            return f"{name}[{{len({read})}}]"
+        if mark == "@":
+            tests.append(f"(zone := zones.get({read}.market))")
+            return "{zone}"
+        if sign == "+":
+            return f"{{traded[{_read(owner, place['second'])}, {read}]}}"
+        if sign == "/":
+            return self._preferred(fields[place["second"]], field, owner, tests)
+        if place["above"]:
+            tests.append(f"{read} > {place['above']}")
+        else:
+            read = self._test(field, owner, tests, not_zero=mark == "*")
+        if self._hides(field):
+            return REDACTED
+        if sign == "~":
+            return f"{{dated[{read}, {_read(owner, place['second'])}]}}"
+        return self._value(field, read, (place["yes"], place["no"]))
+
+    def _preferred(self, first: Field, second: Field, owner: str, tests: list[str]) -> str:
+        """Returns the part of an f-string that writes the scalar `first` if it is present and not 0, else `second`."""
+        var = f"{owner}_{first.descriptor.number}"
+        present = f"({var} := {_read(owner, first.name)})"
+        own_tests: list[str] = []
+        other = self._value(second, self._test(second, owner, own_tests), (None, None))[1:-1]
+        if own_tests:
+            tests.append(f"({present} or {own_tests[0]})")
+            present = var
+        return f"{{{self._table(first)}[{var}] if {present} else {other}}}"
 
     def _nested(self, field: Field, owner: str, mark: str, depth: int, tests: list[str]) -> str:
-        """As `_word`, for a message or the first of a list of messages; its words have their spaces."""
+        """Like `_word`, for a nested message or the first of a list of them; its words bring their own spaces."""
         message = self._test(field, owner, tests)
+        if mark == "&":
+            writer = self._nested_writer(field.message_type, depth + 1)
+            return f"{{each({message}, {writer})}}"
         more = ""
         if field.repeated:
             more = "" if mark == "^" else f"{{more[len({message})]}}"
@@ -213,14 +236,14 @@ class InfoColumn:
             var = f"{owner}{field.descriptor.number}"
             inner = list(self._words(field.message_type, var, 0))
             if not any(needed for _, needed in inner):
-                # Nothing in it can be absent: no need for a call.
+                # All its fields are always present: its words can stand here, which saves a call.
                 tests.append(f"({var} := {message})")
                 return "".join(text for text, _ in inner) + more
-        call = f"{self._make(field.message_type, depth + 1)}({message})"
+        call = f"{self._nested_writer(field.message_type, depth + 1)}({message})"
         return f"{{enclosed({field.name!r}, {call})}}" if mark == "(" else f"{{{call}}}{more}"
 
     def _test(self, field: Field, owner: str, tests: list[str], *, not_zero: bool = False) -> str:
-        """Add to `tests` what must hold for the field to be shown, if it can be absent; gives how to read it then."""
+        """Returns the expression that reads the field; adds to `tests` how to test that it is present."""
         read = _read(owner, field.name)
         var = f"{owner}_{field.descriptor.number}"
         if not_zero or field.repeated or field.kind in ("string", "bytes") or _zero_is_nothing(field):
@@ -236,7 +259,7 @@ class InfoColumn:
         return var
 
     def _value(self, field: Field, read: str, choice: tuple[str | None, str | None]) -> str:
-        """The part of an f-string that writes a scalar, a security, or a list of either."""
+        """Returns the part of an f-string that writes a scalar, a security, or a list of either."""
         security = field.kind == "message"
         if field.repeated:
             return f"{{listing({read}, {'quoted_text' if security else self._text_function(field)})}}"
@@ -251,7 +274,7 @@ class InfoColumn:
         return field.secret and not self._show_secrets
 
     def _table(self, field: Field) -> str | None:
-        """The name of the table with the texts of a scalar field's values; None for plain integers."""
+        """Returns the name of the table with the texts of a scalar field's values; None for plain integers."""
         if field.kind == "enum" and field.enum is not None:
             return self._constant("enum", _Names(field.enum, self._enums))
         if field.kind == "bits" and (names := schema.bit_names(field.descriptor, self._enums)):
@@ -263,7 +286,7 @@ class InfoColumn:
         return {"double": "doubles", "float": "floats", "string": "words", "bool": "flags"}.get(field.kind)
 
     def _text_function(self, field: Field) -> str:
-        """The name of a function that gives the text of one value of a list."""
+        """Returns the name of a function that writes one value of a list."""
         table = self._table(field)
         return "str" if table is None else f"{table}.__getitem__"
 
@@ -274,7 +297,7 @@ class InfoColumn:
 
 
 class _Names(dict[int, str]):
-    """The names of an enum's numbers; a number without one is shown as itself."""
+    """Maps the numbers of an enum to names; a number without a name shows as the number."""
 
     def __init__(self, enum: EnumDescriptor, style: EnumStyle) -> None:
         super().__init__((number, str(name)) for number, name in schema.enum_names(enum, style).items())
@@ -292,7 +315,7 @@ def _is_nested(field: Field) -> bool:
 
 
 def _zero_is_nothing(field: Field) -> bool:
-    """Whether 0 says no more than absence does: an optional enum whose 0 is called None or Unknown."""
+    """Returns True for an optional enum whose value 0 is called None or Unknown: showing it would add nothing."""
     if field.kind != "enum" or field.enum is None or label(field.descriptor) == "required":
         return False
     return str(schema.enum_names(field.enum, "sdk").get(0)).upper() in ("NONE", "UNKNOWN")
@@ -305,9 +328,31 @@ def _class_of(field: Field) -> type[ProtobufMessage]:
 
 
 def _listing(values: Sequence[Any], text: Callable[[Any], str]) -> str:
-    shown = ",".join(map(text, values[:_ITEMS]))
-    rest = len(values) - _ITEMS
+    shown = ",".join(map(text, values[:_MAX_ITEMS]))
+    rest = len(values) - _MAX_ITEMS
     return shown if rest <= 0 else f"{shown} (+{rest} more)"
+
+
+def _each(messages: Sequence[ProtobufMessage], writer: InfoWriter) -> str:
+    shown = ";".join(map(writer, messages[:_MAX_LISTED]))
+    rest = len(messages) - _MAX_LISTED
+    return shown if rest <= 0 else f"{shown} (+{rest} more)"
+
+
+def _time_with_zone(time_and_stamp: tuple[str | bytes, float]) -> str:
+    text, stamp = time_and_stamp
+    zone = zone_of(text, stamp)
+    return f"{quote(text)} {zone}" if zone else quote(text)
+
+
+def _market_zones() -> dict[int, str]:
+    """Maps the numbers of quote markets to the zones of their time texts, where these are known.
+
+    Source: the vendor's documentation and frames of a real gateway (crypto is in US Eastern too).
+    """
+    zones = {"HK": "UTC+8", "SH": "UTC+8", "SZ": "UTC+8", "US": "US/Eastern", "CC": "US/Eastern"}
+    names = schema.enum_names(schema.enum_descriptor("Qot_Common.QotMarket"), "sdk")
+    return {number: zones[name] for number, name in names.items() if name in zones}
 
 
 def _bits_text(value: int, names: dict[int, str]) -> str:
@@ -316,7 +361,7 @@ def _bits_text(value: int, names: dict[int, str]) -> str:
 
 
 def _code_namer(enum: str) -> Callable[[tuple[int, str | bytes]], str]:
-    """Gives the function that writes market and code of a security as the Python SDK does: ``HK.00700``."""
+    """Returns a function that writes market and code of a security as the Python SDK does: ``HK.00700``."""
     shown = schema.enum_names(schema.enum_descriptor(enum), "sdk")
     names = {number: str(name).removeprefix("CN_") for number, name in shown.items()}
 
@@ -328,11 +373,11 @@ def _code_namer(enum: str) -> Callable[[tuple[int, str | bytes]], str]:
 
 
 def _generic(descriptor: Descriptor, depth: int) -> str:
-    """The template of a type that has none: securities, scalars, then lists and messages, the trade header last."""
+    """Returns a template for a type that is not listed: securities, scalars, lists and messages, trade header last."""
     words: tuple[list[str], ...] = ([], [], [], [])
     for field in fields_of(descriptor):
         name = field.name
-        if name in _ELSEWHERE or name.endswith("imestamp"):  # a time that stands there as text too
+        if name in _SHOWN_ELSEWHERE or name.endswith("imestamp"):  # every time stamp has a text field beside it
             continue
         if not _is_nested(field):
             place = 0 if field.kind == "message" else 2 if field.repeated else 1
@@ -341,6 +386,6 @@ def _generic(descriptor: Descriptor, depth: int) -> str:
         templated = field.message_type.full_name in TEMPLATES
         if field.repeated:
             words[2].append(f"{{#{name}}}")
-        if depth < _DEPTH and (templated or not field.repeated) and field.message_type.full_name != _QUOTE_HEADER:
+        if depth < _MAX_DEPTH and (templated or not field.repeated) and field.message_type.full_name != _QUOTE_HEADER:
             words[3 if name == "header" else 2].append(f"{{{name}}}" if templated else f"{{({name})}}")
-    return " ".join([word for kind in words for word in kind][:_FIELDS])
+    return " ".join([word for kind in words for word in kind][:_MAX_FIELDS])

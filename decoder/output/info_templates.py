@@ -1,10 +1,12 @@
-"""Which fields of a message matter on one line, by message type.
+"""Lists the fields that the Info column shows, by message type.
 
 A template is a list of words.  ``{field}`` is a value: a nested message by its own template, a list by its first items
-and how many more there are (``{^field}``: not how many).  ``{#field}`` is the length of a list, ``{flag?yes|no}``
-chooses by a flag, ``{code+secMarket}`` joins the two as ``HK.00700``.  A word shows only if its fields are there (a
-string or list: not empty; ``{*field}``: not zero); words in ``[ ]`` show together or not at all.  Types that are not
-listed get every scalar field, and what is in their messages and lists as far as it fits.
+and the number of the others (``{^field}``: without that number).  ``{#field}`` is the length of a list,
+``{flag?yes|no}`` chooses by a flag, ``{code+secMarket}`` joins the two as ``HK.00700``, ``{volume/hpVolume}`` prefers
+the second unless it is absent or 0, ``{time~timestamp}`` adds the zone of a time text, ``{@security}`` is the zone of a
+market, ``{&list}`` shows every nested message.  A word is shown only if its fields are present (a string or list: not
+empty; ``{*field}``: not zero; ``{field>1}``: greater); words in ``[ ]`` are shown together or not at all.  A type
+without a template shows all its scalar fields, then its nested messages and lists up to a limit.
 """
 
 from __future__ import annotations
@@ -46,14 +48,16 @@ TEMPLATES = {
     "Trd_Common.Position": "{code+secMarket} {positionSide} qty={qty} price={price} costPrice={costPrice}"
     " plVal={plVal}",
     "Trd_Common.Order": "{orderStatus} {trdSide} {code+secMarket} qty={qty} price={price} {orderType}"
-    " filled={*fillQty}@{fillAvgPrice} orderID={orderID} {lastErrMsg}",
+    " filled={*fillQty}@{fillAvgPrice} session={*session} fillOutsideRTH={*fillOutsideRTH} orderID={orderID}"
+    " {lastErrMsg}",
     "Trd_Common.OrderFill": "{trdSide} {code+secMarket} {qty}@{price} orderID={orderID} fillID={fillID} {status}",
     "Trd_Common.OrderFee": "{orderIDEx} feeAmount={feeAmount}",
     "Trd_Common.MaxTrdQtys": "maxCashBuy={maxCashBuy} maxCashAndMarginBuy={maxCashAndMarginBuy}"
     " maxPositionSell={maxPositionSell} maxSellShort={maxSellShort} maxBuyBack={maxBuyBack}",
+    "Trd_GetAccList.S2C": "{#accList} {&accList}",
     "Trd_UnlockTrade.C2S": "{unlock?unlock|lock} {securityFirm} pwdMD5={pwdMD5}",
     "Trd_PlaceOrder.C2S": "{trdSide} {code+secMarket} qty={qty} price={price} {orderType} auxPrice={auxPrice}"
-    " {timeInForce} remark={remark} {header}",
+    " {timeInForce} session={*session} fillOutsideRTH={*fillOutsideRTH} remark={remark} {header}",
     "Trd_PlaceOrder.S2C": "orderID={*orderID} orderIDEx={orderIDEx} {header}",
     "Trd_PlaceComboOrder.C2S": "{comboLegs} qty={qty} price={price} {orderType} {timeInForce} {header}",
     "Trd_PlaceComboOrder.S2C": "orderIDEx={orderIDEx} {header}",
@@ -71,8 +75,8 @@ TEMPLATES = {
     "Qot_GetKL.C2S": "{security} {klType} {rehabType} reqNum={reqNum}",
     "Qot_GetKL.S2C": _CANDLES,
     "Qot_GetHistoryKL.S2C": _CANDLES,
-    "Qot_RequestHistoryKL.C2S": "{security} {klType} {rehabType} {beginTime} {endTime} maxAckKLNum={maxAckKLNum}"
-    " nextReqKey={nextReqKey}",
+    "Qot_RequestHistoryKL.C2S": "{security} {klType} {rehabType} {beginTime} {endTime} {@security}"
+    " maxAckKLNum={maxAckKLNum} nextReqKey={nextReqKey}",
     "Qot_RequestHistoryKL.S2C": _CANDLES + " nextReqKey={nextReqKey}",
     "Qot_GetRT.S2C": "{security} {#rtList}",
     "Qot_GetTicker.S2C": "{security} {#tickerList}",
@@ -91,11 +95,12 @@ TEMPLATES = {
     "Qot_UpdateEventContractOrderBook.S2C": "{orderBookList}",
     "Qot_UpdateEventContractTicker.S2C": "{tickerList}",
     # Quotes: parts
-    "Qot_Common.BasicQot": "{security} curPrice={curPrice} volume={volume} turnover={turnover}",
-    "Qot_Common.KLine": "{time} [O={openPrice} H={highPrice} L={lowPrice} C={closePrice}] volume={volume}",
-    "Qot_Common.TimeShare": "{time} price={price} volume={volume}",
-    "Qot_Common.Ticker": "{dir} {volume}@{price}",
-    "Qot_Common.OrderBook": "{volume}@{price}",
+    "Qot_Common.BasicQot": "{security} curPrice={curPrice} volume={volume/hpVolume} turnover={turnover}",
+    "Qot_Common.KLine": "{time~timestamp} [O={openPrice} H={highPrice} L={lowPrice} C={closePrice}]"
+    " volume={volume/hpVolume}",
+    "Qot_Common.TimeShare": "{time~timestamp} price={price} volume={volume/hpVolume}",
+    "Qot_Common.Ticker": "{dir} {volume/hpVolume}@{price} {type>1} {pushDataType>1}",
+    "Qot_Common.OrderBook": "{volume/hpVolume}@{price}",
     "Qot_Common.ComboLeg": "{side} {security}",
     "Qot_Common.SubInfo": "{subType} {securityList}",
     "Qot_Common.ConnSubInfo": "{isOwnConnData?own|other} usedQuota={usedQuota} {subInfoList}",
@@ -104,11 +109,12 @@ TEMPLATES = {
     "Qot_Common.PlateInfo": "{plate} {name}",
     "Qot_GetMarketState.MarketInfo": "{security} {marketState}",
     "Qot_GetSecuritySnapshot.Snapshot": "{basic}",
-    "Qot_GetSecuritySnapshot.SnapshotBasicData": "{security} curPrice={curPrice} volume={volume} {updateTime}",
+    "Qot_GetSecuritySnapshot.SnapshotBasicData": "{security} curPrice={curPrice} volume={volume/hpVolume}"
+    " {updateTime~updateTimestamp}",
     "Qot_GetPriceReminder.PriceReminder": "{security} {#itemList}",
     "Qot_GetUserSecurityGroup.GroupData": "{groupName} {groupType}",
     "Qot_GetOwnerPlate.SecurityOwnerPlate": "{security} {#plateInfoList}",
-    "Qot_GetFutureInfo.FutureInfo": "{security} {contractType} {lastTradeTime}",
+    "Qot_GetFutureInfo.FutureInfo": "{security} {contractType} {lastTradeTime~lastTradeTimestamp}",
     "Qot_GetIpoList.BasicIpoData": "{security} {name} {listTime}",
     "Qot_GetIpoList.IpoData": "{basic}",
     "Qot_StockFilter.StockData": "{security} {name}",

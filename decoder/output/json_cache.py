@@ -1,14 +1,14 @@
-"""Bodies as JSON at a third of the price: what is in them was mostly written before.
+"""Caches the JSON of submessages: most of them repeat, so bodies are written three times as fast.
 
-A body is read as an outline (`schema.shallow_class`), and the JSON of each message that the outline leaves unread is
-looked up by its bytes.  Nine of ten levels of an order book stand in the push before as well, and so do brokers,
-securities, the candles of a poll.  A message is parsed, checked and written when its bytes are first seen; whatever
-deserves a note is never kept, and sends the whole body the long way.
+A body is parsed by a shallow type (`schema.shallow_class`), which leaves submessages as bytes; their JSON is looked up
+by these bytes.  Nine of ten levels of an order book stand in the push before as well, and so do brokers, securities,
+the candles of a poll.  A submessage is parsed, checked and written when its bytes are first seen.  One that needs a
+note is never cached: then the whole body is written without this module.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import orjson
 
@@ -19,7 +19,7 @@ from decoder.body.parse import parse_known
 from decoder.body.parse_cost import always_safe_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from google.protobuf.message import Message as ProtobufMessage
 
@@ -28,32 +28,35 @@ if TYPE_CHECKING:
     from decoder.message import Message
     from decoder.vocabulary import EnumStyle
 
-__all__ = ["JsonFragmentCache"]
+T = TypeVar("T")
 
-_KEPT = 24 * 1024 * 1024  # bytes that each of two generations of parts may take; 2/3 of it is usual
-_ENTRY = 250  # bytes that keeping a part takes beside its own and its JSON
-_LONGEST = 256 * 1024  # bytes of a body; a longer one would pass through here twice if it is odd
+__all__ = ["Budget", "JsonFragmentCache", "NotCacheable", "TypeCache"]
+
+_MAX_SIZE = 24 * 1024 * 1024  # bytes (estimated) of each of the two generations; they usually take 2/3 of it
+_ENTRY_SIZE = 250  # bytes of memory that an entry takes beside its key and its JSON (measured)
+_MAX_BODY = 256 * 1024  # bytes; a longer body that turns out to need a note would be parsed twice at a high price
 
 
 class JsonFragmentCache:
-    """Bodies of one enum style, with or without secrets, as data for orjson (parts of it are written already)."""
+    """Makes records for orjson in one enum style, with or without secrets; submessages are JSON already."""
 
     def __init__(self, enums: EnumStyle, *, show_secrets: bool) -> None:
-        self._parts: dict[type[ProtobufMessage], _Parts] = {}
-        self._kept = _Kept(self._parts)
+        self._caches: dict[type[ProtobufMessage], TypeCache[orjson.Fragment]] = {}
+        self._budget = Budget(self._caches)
         self._limits: Limits | None = None
-        self._longest = 0
+        self._max_body = 0
         self._builders = Builders(enums, not show_secrets, complete=True)
-        self._outlines = Builders(enums, not show_secrets, complete=True, parts=self._parts_of)
+        self._shallow_builders = Builders(enums, not show_secrets, complete=True, parts=self._cache_of)
         self._plans: dict[tuple[int, str], _Plan | None] = {}
 
     def record(self, message: Message) -> dict[str, Any] | None:
-        """``message.record()``, or None if its body is not just what the schema says."""
+        """Returns ``message.record()``, or None if the body differs from the schema or cannot be cached."""
         plaintext, flow = message.plaintext, message.flow
         if flow.limits is not self._limits:
             self._limits = flow.limits
-            self._longest = min(_LONGEST, always_safe_size(flow.limits))
-        if plaintext is None or message.header[2] or message.is_parsed or len(plaintext) > self._longest:
+            self._max_body = min(_MAX_BODY, always_safe_size(flow.limits))
+        # Hot: fields of the header by index.
+        if plaintext is None or message.header[2] or message.is_parsed or len(plaintext) > self._max_body:
             return None
         key = message.header[1], flow.direction
         try:
@@ -62,18 +65,18 @@ class JsonFragmentCache:
             plan = self._plans[key] = self._plan(*key)
         if plan is None:
             return None
-        outline = parse_known(plan.outline, plaintext)
-        if outline is None:
+        shallow = parse_known(plan.cls, plaintext)
+        if shallow is None:
             return None
-        odd: list[str] = []
+        notes: list[str] = []
         try:
-            body = plan.build(outline, odd)
-        except _Odd:
+            body = plan.build(shallow, notes)
+        except NotCacheable:
             return None
-        if odd:
+        if notes:
             return None
         kind = plan.kind
-        ret_type = ret_type_of(outline) if kind.has_ret_type else None
+        ret_type = ret_type_of(shallow) if kind.has_ret_type else None
         packet_id = body["c2s"].get("packetID") if kind.has_packet_id else None
         return message.record_with(kind.proto, ret_type, packet_id, body, None, message.own_notes or [])
 
@@ -81,74 +84,87 @@ class JsonFragmentCache:
         kind = kind_of(proto_id, direction)
         if kind.cls is None:
             return None
-        outline = schema.shallow_class(kind.cls.DESCRIPTOR.full_name)
-        return _Plan(kind, outline, self._outlines[outline])
+        cls = schema.shallow_class(kind.cls.DESCRIPTOR.full_name)
+        return _Plan(kind, cls, self._shallow_builders[cls])
 
-    def _parts_of(self, cls: type[ProtobufMessage]) -> Callable[[bytes], orjson.Fragment]:
-        if cls not in self._parts:
-            self._parts[cls] = _Parts(cls, self._builders[cls], self._kept)
-        return self._parts[cls].__getitem__
+    def _cache_of(self, cls: type[ProtobufMessage]) -> Callable[[bytes], orjson.Fragment]:
+        if cls not in self._caches:
+            self._caches[cls] = TypeCache(cls, _fragment_maker(self._builders[cls]), self._budget)
+        return self._caches[cls].__getitem__
 
 
 class _Plan(NamedTuple):
-    """How to read the bodies of one protocol and direction."""
+    """Holds what is needed to write the bodies of one protocol and direction."""
 
     kind: Kind
-    outline: type[ProtobufMessage]
+    cls: type[ProtobufMessage]
+    """The shallow type."""
     build: Builder
 
 
-class _Odd(Exception):
-    """A message that is not just what the schema says."""
+class NotCacheable(Exception):
+    """Raised when a submessage does not parse or needs a note."""
 
 
-class _Kept:
-    """How much memory the parts of all types take that were asked for lately."""
+class Budget:
+    """Bounds the memory that the caches of all types take together."""
 
-    def __init__(self, parts: dict[type[ProtobufMessage], _Parts]) -> None:
-        self._parts = parts
-        self._size = 0  # bytes at most since the last cut
+    def __init__(self, caches: Mapping[Any, TypeCache[Any]]) -> None:
+        self._caches = caches
+        self._size = 0  # bytes (an upper bound) of the current generation
 
     def add(self, size: int) -> None:
-        """So many bytes more; if that is too much, forget what was not asked for since this happened last."""
+        """Counts a new entry of `size` bytes; over the bound, all caches begin a new generation."""
         self._size += size
-        if self._size > _KEPT:
+        if self._size > _MAX_SIZE:
             self._size = size
-            for parts in self._parts.values():
-                parts.age()
+            for cache in self._caches.values():
+                cache.begin_generation()
 
 
-class _Parts(dict[bytes, orjson.Fragment]):
-    """The JSON of messages of one type, by their bytes."""
+def _fragment_maker(build: Builder) -> Callable[[ProtobufMessage], tuple[orjson.Fragment, int]]:
+    def make(message: ProtobufMessage) -> tuple[orjson.Fragment, int]:
+        notes: list[str] = []
+        plain = build(message, notes)
+        if notes:
+            raise NotCacheable
+        # Cutting off the newline makes a copy of the right size: orjson's own result takes a kilobyte or more.
+        text = orjson.dumps(plain, None, orjson.OPT_APPEND_NEWLINE)[:-1]
+        return orjson.Fragment(text), len(text)
 
-    def __init__(self, cls: type[ProtobufMessage], build: Builder, kept: _Kept) -> None:
+    return make
+
+
+class TypeCache(dict[bytes, T]):
+    """Keeps what was made of submessages of one type, by their bytes, in two generations.
+
+    :param make: returns what is kept, and the bytes of memory that it takes; raises `NotCacheable`
+    """
+
+    def __init__(
+        self, cls: type[ProtobufMessage], make: Callable[[ProtobufMessage], tuple[T, int]], budget: Budget
+    ) -> None:
         super().__init__()
         self._cls = cls
-        self._build = build
-        self._kept = kept
-        self._older: dict[bytes, orjson.Fragment] = {}
+        self._make = make
+        self._budget = budget
+        self._older: dict[bytes, T] = {}
 
-    def __missing__(self, data: bytes) -> orjson.Fragment:
-        most = 3 * len(data) + _ENTRY  # bytes of its JSON; twice its own are usual
-        fragment = self._older.get(data)
-        if fragment is None:
+    def __missing__(self, data: bytes) -> T:
+        max_size = 3 * len(data) + _ENTRY_SIZE  # bytes; JSON of twice the size of the message is usual
+        made = self._older.get(data)
+        if made is None:
             message = parse_known(self._cls, data)
             if message is None:
-                raise _Odd
-            odd: list[str] = []
-            plain = self._build(message, odd)
-            if odd:
-                raise _Odd
-            # The newline is cut off for the copy that this makes: orjson's own result takes a kilobyte, however short.
-            text = orjson.dumps(plain, None, orjson.OPT_APPEND_NEWLINE)[:-1]
-            fragment = orjson.Fragment(text)
-            if len(text) > most:
-                return fragment
-        self._kept.add(len(data) + most + _ENTRY)
-        self[data] = fragment
-        return fragment
+                raise NotCacheable
+            made, size = self._make(message)
+            if size > max_size:
+                return made
+        self._budget.add(len(data) + max_size + _ENTRY_SIZE)
+        self[data] = made
+        return made
 
-    def age(self) -> None:
-        """Forget what was not asked for since the last call."""
+    def begin_generation(self) -> None:
+        """Drops the entries that were not used since the last call."""
         self._older = self.copy()
         self.clear()

@@ -1,4 +1,4 @@
-"""JSON Lines: one record of the contract on a line."""
+"""Writes JSON Lines: one record a line, with the keys of ``docs/record.md``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from decoder.message import Gap
     from decoder.vocabulary import EnumStyle
 
-__all__ = ["JsonLinesOutput"]
+__all__ = ["JsonLinesOutput", "json_line"]
 
 
 class JsonLinesOutput:
@@ -25,21 +25,22 @@ class JsonLinesOutput:
     def __init__(self, enums: EnumStyle = "sdk", *, show_secrets: bool = False) -> None:
         self._enums: EnumStyle = enums
         self._show_secrets = show_secrets
-        self._known = JsonFragmentCache(enums, show_secrets=show_secrets)
+        self._cache = JsonFragmentCache(enums, show_secrets=show_secrets)
 
     def render(self, records: Iterable[Message | Gap]) -> bytes:
-        """The lines of `records`."""
+        """Returns the lines of `records`, in UTF-8."""
         return json_safe(b"".join([self._line(item) for item in records]))
 
     def _line(self, item: Message | Gap) -> bytes:
         if not isinstance(item, Message):
-            return _json(item.record())
-        return _json(self._known.record(item) or item.record(self._enums, show_secrets=self._show_secrets))
+            return json_line(item.record())
+        return json_line(self._cache.record(item) or item.record(self._enums, show_secrets=self._show_secrets))
 
 
-def _json(record: dict[str, object]) -> bytes:
+def json_line(record: dict[str, object]) -> bytes:
+    """Returns a record as a line of JSON."""
     try:
         return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:
-        # What orjson refuses, a JSON body can hold: integers beyond 64 bits, unpaired surrogates.
+        # A JSON body may hold values that orjson refuses: integers beyond 64 bits, unpaired surrogates.
         return json.dumps(record, separators=(",", ":")).encode() + b"\n"

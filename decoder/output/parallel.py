@@ -1,8 +1,8 @@
-"""Rendering on several processors: batches of messages out to worker processes, what they print back in order.
+"""Renders on several processors: sends batches of messages to worker processes and yields their output in order.
 
-The main process reads, reassembles, decrypts and verifies, a fifth of the work of JSON Lines.  It hands a batch to a
-worker that has room (4 µs a message, of 50 that it takes in all) and renders it itself if none has, so no process
-waits for another.  What a worker does not deliver because it was killed is rendered by the main process.
+The main process reads, reassembles, decrypts and verifies: a fifth of the work of JSON Lines.  It sends a batch to a
+worker that has room (4 µs a message, of 50 in all) and renders the batch itself if no worker has, so no process waits
+for another.  If a worker is killed, the main process renders its batches.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Renderer", "processors", "render_in_order"]
 
-_AHEAD = 16  # batches that a worker has at once: the one it renders, those that wait, those not yet fetched
-_FEW = 3  # fewer than these, and it gets new ones: many in a row, as a renderer knows again what was in those before
-_BEHIND = 32  # batches for each process that may wait for the one before them, rendered or not
-_SLOT = 1024 * 1024  # bytes of shared memory for a batch, then for what it became; a pipe takes 64 KiB at a time
+_MAX_QUEUED = 16  # batches that a worker holds at once: being rendered, waiting, or rendered and not yet fetched
+_REFILL_BELOW = 3  # batches; a worker is refilled up to _MAX_QUEUED in a run, because its fragment cache stays warm
+_MAX_WAITING = 32  # batches per process that wait for an earlier one; bounds the memory of the main process
+_SLOT_SIZE = 1024 * 1024  # bytes of shared memory for one batch, then for its output; a pipe takes 64 KiB at a time
 
 
 class Renderer(Protocol):
-    """One of the output formats."""
+    """Writes messages and gaps in one output format."""
 
     def render(self, records: Iterable[Message | Gap]) -> str | bytes:
-        """The part of the output that shows `records`."""
+        """Returns the part of the output that shows `records`."""
 
 
 def processors() -> int:
-    """How many processors this process may use."""
+    """Returns the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -47,39 +47,39 @@ def processors() -> int:
 def render_in_order(
     batches: Iterable[list[Message | Gap]], make: Callable[[], Renderer], jobs: int
 ) -> Iterator[str | bytes]:
-    """What a renderer that `make` gives makes of each batch, in order, by `jobs` processes, this one among them.
+    """Yields the output for each batch, in order; `jobs` processes render, this one among them.
 
-    `make` must be picklable: platforms without fork start their workers afresh.
+    `make` creates a renderer in each process.  It must be picklable: platforms without fork start new interpreters.
     """
-    # Forking is the quicker start (10 ms against 300), and this process has no threads that it could upset.
+    # Forking starts in 10 ms instead of 300, and it is safe here: this process has no threads.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     workers = [_Worker(context, make) for _ in range(jobs - 1)]
     renderer = make()
     waiting: deque[_Task] = deque()
 
-    def first() -> str | bytes:
+    def next_output() -> str | bytes:
         task = waiting.popleft()
         if task.worker is not None:
-            task.worker.deliver(task)
+            task.worker.wait_for(task)
         return renderer.render(task.batch) if task.rendered is None else task.rendered
 
     try:
         for batch in batches:
             task = _Task(batch)
             waiting.append(task)
-            if not any(worker.take(task) for worker in workers):
+            if not any(worker.accept(task) for worker in workers):
                 task.rendered = renderer.render(batch)
-            while waiting and (waiting[0].rendered is not None or len(waiting) > _BEHIND * jobs):
-                yield first()
+            while waiting and (waiting[0].rendered is not None or len(waiting) > _MAX_WAITING * jobs):
+                yield next_output()
         while waiting:
-            yield first()
+            yield next_output()
     finally:
         for worker in workers:
             worker.stop()
 
 
 class _Task:
-    """A batch, and what it becomes."""
+    """Holds a batch and, once it is rendered, its output."""
 
     __slots__ = ("batch", "rendered", "worker")
 
@@ -87,16 +87,16 @@ class _Task:
         self.batch = batch
         self.rendered: str | bytes | None = None
         self.worker: _Worker | None = None
-        """Who renders it, unless the main process does."""
+        """The worker that renders it; None if the main process does."""
 
 
 class _Worker:
-    """The main process's end of a worker process, which renders its tasks one after the other."""
+    """Controls, from the main process, a worker process that renders its tasks one after the other."""
 
     def __init__(self, context: Any, make: Callable[[], Renderer]) -> None:
-        slots = [context.RawArray("c", _SLOT) for _ in range(_AHEAD)]
+        slots = [context.RawArray("c", _SLOT_SIZE) for _ in range(_MAX_QUEUED)]
         self._slots = list(map(_Slot, slots))
-        self._taken = 0
+        self._accepted = 0
         self._has_room = True
         self._tasks: deque[_Task] = deque()
         self._channel, other = context.Pipe()
@@ -104,78 +104,78 @@ class _Worker:
         self._process.start()
         other.close()
 
-    def take(self, task: _Task) -> bool:
-        """Have the worker render it, if it has room."""
+    def accept(self, task: _Task) -> bool:
+        """Sends `task` to the worker; returns False if the worker has no room or is gone."""
         try:
             while self._tasks and self._channel.poll():
                 self._fetch()
-            self._has_room = len(self._tasks) < (_AHEAD if self._has_room else _FEW)
+            self._has_room = len(self._tasks) < (_MAX_QUEUED if self._has_room else _REFILL_BELOW)
             if not self._has_room or self._channel.closed:
                 return False
-            size = self._slots[self._taken % _AHEAD].put(task.batch)
+            size = self._slots[self._accepted % _MAX_QUEUED].put(task.batch)
             if not isinstance(size, int):
                 return False
             self._channel.send(size)
         except (EOFError, OSError):
-            self._give_up()
+            self._abandon()
             return False
-        self._taken += 1
+        self._accepted += 1
         self._tasks.append(task)
         task.worker = self
         return True
 
-    def deliver(self, task: _Task) -> None:
-        """Wait until it rendered `task`, or is gone."""
+    def wait_for(self, task: _Task) -> None:
+        """Waits until the worker has rendered `task`, or is gone."""
         try:
             while task in self._tasks:
                 self._fetch()
         except (EOFError, OSError):
-            self._give_up()
+            self._abandon()
 
     def _fetch(self) -> None:
-        slot = self._slots[(self._taken - len(self._tasks)) % _AHEAD]
+        slot = self._slots[(self._accepted - len(self._tasks)) % _MAX_QUEUED]
         rendered = slot.get(self._channel.recv())
         task = self._tasks.popleft()
         task.rendered, task.batch, task.worker = rendered, [], None
 
-    def _give_up(self) -> None:
+    def _abandon(self) -> None:
         self._channel.close()
         self._tasks.clear()
 
     def stop(self) -> None:
-        """End the process, whatever it does."""
+        """Ends the process, whatever it is doing."""
         self._channel.close()
         self._process.terminate()
         self._process.join()
 
 
 class _Slot:
-    """Shared memory for one object at a time; what does not fit has to go through the pipe."""
+    """Passes one object at a time through shared memory; an object that does not fit goes through the pipe."""
 
     def __init__(self, memory: Any) -> None:
         self._view = memoryview(memory).cast("B")
 
     def put(self, item: object) -> int | bytes:
-        """Keep `item`; gives what `get` asks for."""
+        """Stores `item`; returns what `get` needs: its size, or its bytes if they do not fit."""
         data = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
         if len(data) > len(self._view):
             return data
         self._view[: len(data)] = data
         return len(data)
 
-    def get(self, kept: int | bytes) -> Any:
-        """What `put` kept."""
-        return pickle.loads(self._view[:kept] if isinstance(kept, int) else kept)
+    def get(self, stored: int | bytes) -> Any:
+        """Returns the object that `put` stored."""
+        return pickle.loads(self._view[:stored] if isinstance(stored, int) else stored)
 
 
 def _work(make: Callable[[], Renderer], memory: list[Any], channel: Channel, other: Channel) -> None:
-    """What a worker does; `other` is the main process's end, which must not stay open here."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+    """Runs in a worker: renders until the channel closes; `other` is the main process's end, closed here at once."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process handles Ctrl-C
     other.close()
-    sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (as long as the process: if it fails, the main one says why)
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (open until the process ends; the main process reports errors)
     renderer = make()
     slots = deque(map(_Slot, memory))
-    with suppress(EOFError, OSError):  # there is nobody any more to render for
+    with suppress(EOFError, OSError):  # the main process has closed the channel
         while True:
             slot = slots[0]
             channel.send(slot.put(renderer.render(slot.get(channel.recv()))))

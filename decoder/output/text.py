@@ -1,14 +1,14 @@
-"""One line per message, made for reading.
+"""Writes one line of text per message, for people.
 
 ::
 
-    2026-11-22 08:19:30.123456  0 → Qot_GetBasicQot      request  #5170   HK.00700,US.AAPL
-    2026-11-22 08:19:30.124001  0 ← Qot_GetBasicQot      response #5170   RET_OK  545 µs basicQotList[2] HK.00700 …
+       17 2026-11-22 08:19:30.123456  0 → Qot_GetBasicQot      request  #5170   HK.00700,US.AAPL
+       18 2026-11-22 08:19:30.124001  0 ← Qot_GetBasicQot      response #5170   RET_OK  545 µs basicQotList[2] HK.0070…
 
-That is: time, connection, direction (an arrow to or from the gateway), protocol, kind, serial number, of a response
-retType and latency, and the fields that matter.  What may be wrong stands before the fields: the message of a failed
-retType, the verdict of a message that was not verified, notes.  On a terminal lines are cut to its width, and the date
-stands on a line of its own.
+Columns: number of the message, time, connection, direction (an arrow to or from the gateway), protocol, kind, serial
+number, retType and latency of a response, and the Info column.  Problems stand before the Info column: the error text
+of a failed response, the verdict of a message that was not verified, notes.  On a terminal lines are cut to its width,
+and the date stands on a line of its own.
 """
 
 from __future__ import annotations
@@ -19,27 +19,23 @@ from unicodedata import combining, east_asian_width
 
 from decoder import schema
 from decoder.body.parse_cost import always_safe_size
+from decoder.formatting.clock import latency_text, local_time
 from decoder.formatting.escape import escape, quote
+from decoder.framing.header import FORMATS
 from decoder.message import Gap, Message
-from decoder.output.info import InfoColumn, Reader, TextCache, latency_text, local_time
+from decoder.output.info import InfoColumn, Reader, TextCache
+from decoder.vocabulary import GAP_REASONS
 
 if TYPE_CHECKING:
     from decoder.message import Flow
     from decoder.vocabulary import Direction, EnumStyle
 
-__all__ = ["GAP_REASONS", "TextOutput"]
-
-GAP_REASONS = {
-    "lost": "missing from the capture",
-    "snaplen": "cut off by the snap length",
-    "limit": "dropped: a memory limit was hit",
-    "resync": "passed over to reach the next header",
-    "mid-stream": "before the first header",
-}
+__all__ = ["TextOutput"]
 
 Parts = list[tuple[str, str]]
+"""The parts of a line, each as (name of its style, text)."""
 _Protocols = dict[int, tuple[str, Reader]]
-"""By protocol id: its column and that of the kind, and how to read a body."""
+"""By protocol id: the text of the columns protocol and kind, and the function that reads a body."""
 
 _COLORS = {
     "time": "\x1b[2m",
@@ -52,18 +48,21 @@ _COLORS = {
 }
 _RESET = "\x1b[0m"
 _PROTOBUF = 0
-_MOST = 8_192  # flows, and protocols in one direction, of which the columns are kept
-_SERIAL = 6  # columns
-_DIGITS = 10  # at least, of a time in nanoseconds: those before the last nine are the seconds
-_LATENCY = 7
-_MAX_RET_MSG = 200
+_MAX_CACHED = 8_192  # entries in each cache of rendered columns (by flow, by protocol); then it is emptied
+_NUMBER_WIDTH = 5  # columns; a longer number shifts its line; the fast path has the 5 in its format
+_SERIAL_WIDTH = 6  # columns
+_LATENCY_WIDTH = 7  # columns
+_MIN_DIGITS = 10  # digits of a time in nanoseconds, so that at least one stands before the last nine: the seconds
+_MAX_RET_MSG = 200  # characters of the gateway's error text
+_MAX_NOTES = 200  # characters of all notes of a message together
 
 
 class TextOutput:
     """Renders messages and gaps as lines.
 
-    `width`: columns of the terminal, None if the output is no terminal.  `encoding`: of the output; where it has no
-    arrows, ``>`` and ``<`` stand for them (and so on).
+    :param width: columns of the terminal; None for an output that is not a terminal
+    :param cut: lines are cut to `width`; if False, the terminal wraps them
+    :param encoding: encoding of the output; if it lacks arrows, ``>`` and ``<`` are written, and so on
     """
 
     def __init__(
@@ -74,84 +73,93 @@ class TextOutput:
         utc: bool = False,
         color: bool = False,
         width: int | None = None,
+        cut: bool = True,
         encoding: str = "utf-8",
     ) -> None:
         self._width = width
+        self._cut = cut
         self._color = color
-        self._digests = InfoColumn(enums, show_secrets=show_secrets, utc=utc)
-        self._plain = not _can_encode("→←…µ", encoding)
-        self._arrows = {"c2s": ">", "s2c": "<"} if self._plain else {"c2s": "→", "s2c": "←"}
+        self._info = InfoColumn(enums, show_secrets=show_secrets, utc=utc)
+        self._ascii = not _can_encode("→←…µ", encoding)
+        self._arrows = {"c2s": ">", "s2c": "<"} if self._ascii else {"c2s": "→", "s2c": "←"}
         self._stamps = TextCache[str](lambda second: local_time(int(second) if second.isdecimal() else 0, utc))
         self._zone = "Z" if utc else ""
-        self._date = ""  # that was shown last, on a terminal
+        self._date = ""  # the last date shown on a terminal
         self._protocols: dict[Direction, _Protocols] = {"c2s": {}, "s2c": {}}
         self._flows: dict[Flow, tuple[str, _Protocols, int]] = {}
 
     def render(self, records: Iterable[Message | Gap]) -> str:
-        """The lines of `records`."""
+        """Returns the lines of `records`."""
         if self._color or self._width is not None:
             return "".join([self._painted(item) for item in records])
         lines = []
         flows, stamps, zone = self._flows, self._stamps, self._zone
         for item in records:
-            # The fast path: a message without anything to remark, just as `_parts` would put it.
+            # The fast path, header fields by index: a verified message without notes.  `_parts` writes the same line.
             if item.__class__ is Message and item.verdict == "verified" and item.own_notes is None:
                 header = item.header
-                place, protocols, longest = flows.get(item.flow) or self._flow(item.flow)
+                place, protocols, safe_size = flows.get(item.flow) or self._flow(item.flow)
                 name, read = protocols.get(header[1]) or self._protocol(item)
-                text = read(item.plaintext) if header[2] == _PROTOBUF and header[5] <= longest else None  # type: ignore[arg-type]  # verified
+                text = read(item.plaintext) if header[2] == _PROTOBUF and header[5] <= safe_size else None  # type: ignore[arg-type]  # verified
                 if text:
                     digits = str(item.time_ns)
-                    if len(digits) < _DIGITS:
-                        digits = digits.zfill(_DIGITS)
-                    serial = str(header[4]).ljust(_SERIAL)
+                    if len(digits) < _MIN_DIGITS:
+                        digits = digits.zfill(_MIN_DIGITS)
+                    serial = str(header[4]).ljust(_SERIAL_WIDTH)
                     answer = f" RET_OK {self._latency(item)}" if item.kind == "response" else ""
-                    lines.append(f"{stamps[digits[:-9]]}.{digits[-9:-3]}{zone}{place}{name}{serial}{answer}{text}\n")
+                    lines.append(
+                        f"{item.number:5} {stamps[digits[:-9]]}.{digits[-9:-3]}{zone}{place}{name}"
+                        f"{serial}{answer}{text}\n"
+                    )
                     continue
             lines.append("".join([text for _, text in self._parts(item)]).rstrip() + "\n")
         return "".join(lines)
 
     def _flow(self, flow: Flow) -> tuple[str, _Protocols, int]:
-        """Connection and direction, the protocols in this direction, how long a body may be to be read unseen."""
-        if len(self._flows) >= _MOST:
+        """Returns the columns connection and direction, the protocols of the direction, and the safe size of a body.
+
+        A body up to that size is parsed without a check of what parsing costs.
+        """
+        if len(self._flows) >= _MAX_CACHED:
             self._flows.clear()
         place = f" {flow.connection:2} {self._arrows[flow.direction]} "
-        known = self._flows[flow] = place, self._protocols[flow.direction], always_safe_size(flow.limits)
-        return known
+        cached = self._flows[flow] = place, self._protocols[flow.direction], always_safe_size(flow.limits)
+        return cached
 
     def _protocol(self, message: Message) -> tuple[str, Reader]:
-        """The columns of protocol and kind, and how to read a body of it in this direction."""
+        """Returns the columns protocol and kind, and the function that reads such a body in this direction."""
         proto_id, direction = message.proto_id, message.direction
         cls = schema.body_class(proto_id, direction)
         name = f"{message.proto or f'unknown:{proto_id}':<20} {message.kind:<8} #"
         protocols = self._protocols[direction]
-        if len(protocols) >= _MOST:
+        if len(protocols) >= _MAX_CACHED:
             protocols.clear()
-        known = protocols[proto_id] = name, _unreadable if cls is None else self._digests.reader(cls)
-        return known
+        cached = protocols[proto_id] = name, _unreadable if cls is None else self._info.reader(cls)
+        return cached
 
     def _time(self, time_ns: int) -> str:
-        digits = str(time_ns).zfill(_DIGITS)
+        digits = str(time_ns).zfill(_MIN_DIGITS)
         return f"{self._stamps[digits[:-9]]}.{digits[-9:-3]}{self._zone}"
 
     def _parts(self, item: Message | Gap) -> Parts:
-        """A line in parts, each with the name of its style."""
-        parts: Parts = [("time", self._time(item.time_ns))]
+        """Returns a line in parts."""
+        number = item.number if isinstance(item, Message) else ""
+        parts: Parts = [("number", f"{number:>{_NUMBER_WIDTH}} "), ("time", self._time(item.time_ns))]
         flow = item.flow
         if isinstance(item, Gap):
             size = "some bytes" if item.bytes is None else "1 byte" if item.bytes == 1 else f"{item.bytes:,} bytes"
-            explained = GAP_REASONS.get(item.reason, item.reason)
+            explained = GAP_REASONS[item.reason]
             start = f" {flow.connection:2} {self._arrows[flow.direction]} {'gap':<20} {item.reason:<8}"
             return [*parts, ("gap", f"{start} {size} {explained}")]
-        place, protocols, longest = self._flows.get(flow) or self._flow(flow)
+        place, protocols, safe_size = self._flows.get(flow) or self._flow(flow)
         name, read = protocols.get(item.proto_id) or self._protocol(item)
-        parts += [(item.kind, place + name), ("time", str(item.serial_no).ljust(_SERIAL))]
+        parts += [(item.kind, place + name), ("time", str(item.serial_no).ljust(_SERIAL_WIDTH))]
         text = None
         if (
             item.verdict == "verified"
-            and item.header[2] == _PROTOBUF
+            and item.format == FORMATS[_PROTOBUF]
             and item.plaintext is not None
-            and item.header[5] <= longest
+            and item.body_len <= safe_size
         ):
             text = read(item.plaintext)
         problem: str | None = None
@@ -161,20 +169,18 @@ class TextOutput:
             content = item.content
             body, problem = content.message, content.problem
             parts += self._status(item, body, content.ret_type)
-            if body is not None:
-                text = self._digests.of(body)
-            else:
-                text = f" ({item.body_len:,} bytes)" if item.body_len else ""
+            size = f" ({item.body_len:,} bytes)" if item.body_len else ""
+            text = size if body is None else self._info.of(body)
         if item.verdict != "verified":
             parts.append(("bad" if item.verdict == "failed" else "odd", f" [{item.verdict}: {item.reason}]"))
         notes = [*(item.own_notes or ()), *([problem] if problem else ())]
         if notes:
-            parts.append(("odd", f" [{escape('; '.join(notes), 200)}]"))
+            parts.append(("odd", f" [{escape('; '.join(notes), _MAX_NOTES)}]"))
         parts.append(("", text))
         return parts
 
     def _status(self, message: Message, body: Any, name: str | None) -> Parts:
-        """retType (`name`) and latency of a response, and why it failed; of a push only the latter."""
+        """Returns retType (`name`) and latency of a response, and the error of a response or push that failed."""
         failed = name is not None and name != "RET_OK"
         parts: Parts = []
         if message.kind == "response":
@@ -189,22 +195,23 @@ class TextOutput:
 
     def _latency(self, message: Message) -> str:
         if message.latency_ns is None:
-            return " " * _LATENCY
-        text = latency_text(message.latency_ns).rjust(_LATENCY)
-        return text.replace("µ", "u") if self._plain else text
+            return " " * _LATENCY_WIDTH
+        text = latency_text(message.latency_ns).rjust(_LATENCY_WIDTH)
+        return text.replace("µ", "u") if self._ascii else text
 
     def _painted(self, item: Message | Gap) -> str:
-        """The line cut to the width and coloured."""
+        """Returns the line of a terminal: without the date, cut to the width, coloured."""
         parts = self._parts(item)
         line = ""
         if self._width is not None:
-            style, stamp = parts[0]
+            style, stamp = parts[1]
             date, _, clock = stamp.partition(" ")
-            parts[0] = style, clock or stamp
+            parts[1] = style, clock or stamp
             if clock and date != self._date:
                 self._date = date
                 line = self._colored(style, date) + "\n"
-            parts = _cut(parts, self._width, "~" if self._plain else "…")
+            if self._cut:
+                parts = _cut(parts, self._width, "~" if self._ascii else "…")
         return line + "".join([self._colored(style, text) for style, text in parts]) + "\n"
 
     def _colored(self, style: str, text: str) -> str:
@@ -213,11 +220,11 @@ class TextOutput:
 
 
 def _unreadable(plaintext: bytes) -> None:
-    """The digest of a body that there is no schema for."""
+    """Reads no body: a `Reader` for protocols without a schema."""
 
 
 def _cut(parts: Parts, width: int, ellipsis: str) -> Parts:
-    """The parts of a line that fit `width` columns; where something does not, an ellipsis stands for it."""
+    """Returns the parts of a line that fit into `width` columns; an ellipsis stands for the rest."""
     text = "".join([text for _, text in parts]).rstrip()
     if len(text) <= width // 2 or sum(map(_columns, text)) <= width:
         return parts

@@ -1,15 +1,25 @@
-"""The bytes of a captured packet as a TCP segment: link, IP and TCP headers.
+"""Dissects a captured packet down to its TCP segment: link, IP and TCP headers.
 
 What is common is read here, directly from the bytes: Ethernet with any number of VLAN tags, BSD loopback, Linux
-cooked capture v1 and v2, raw IP; IPv4, IPv6, their tunnels in each other; TCP.  IP fragments are put together.  Other
-layers between two of these (MPLS, PPPoE, GRE, VXLAN, Geneve, SNAP, other link types) are read by Scapy, which is
-imported when the first of them is met.  Of nested packets the innermost TCP counts.
+cooked capture v1 and v2, raw IP; IPv4, IPv6, their tunnels in each other; TCP.  IP fragments are reassembled.  Other
+layers between two of these (MPLS, PPPoE, GRE, ERSPAN, VXLAN, Geneve, TZSP, SNAP, other link types) are dissected by
+Scapy, which is imported when the first of them is met, and a few by `encapsulations`.  Of nested packets the innermost
+TCP counts.  Packets in an encapsulation that is not read are counted.
 """
 
 from __future__ import annotations
 
 import struct
+from collections import Counter
 
+from decoder.packet.encapsulations import (
+    UNREAD_ETHERTYPES,
+    UNREAD_PORTS,
+    UNREAD_PROTOCOLS,
+    inner_of_link,
+    linktype_name,
+    vxlan_gpe,
+)
 from decoder.packet.fragments import Fragments
 from decoder.packet.scapy_layers import link_layer, peel, scapy_layer
 
@@ -23,8 +33,8 @@ __all__ = [
 ]
 
 #: One TCP segment: key, sequence number, acknowledgement number, flags (9 bits, FIN = 1 … URG = 0x20 … NS = 0x100),
-#: payload, how many bytes of payload were on the wire but not captured, and the numbers of the packets it was put
-#: together from (None: of this one).
+#: payload, number of payload bytes that were on the wire but not captured, and the numbers of the packets that it was
+#: reassembled from (None: this packet alone).
 #:
 #: The key is source address, destination address, source port and destination port, as they stand in the headers:
 #: 12 bytes for IPv4, 36 for IPv6.
@@ -34,7 +44,8 @@ Segment = tuple[bytes, int, int, int, bytes, int, "tuple[int, ...] | None"]
 #: length; fragment field, time to live and protocol; key, sequence number, acknowledgement number, data offset and
 #: flags.
 ETHERNET_IPV4_TCP = struct.Struct(">12xIHxxIxx12sIIH").unpack_from
-#: What these must be: the first without its last byte, the third without time to live and the flag "don't fragment".
+#: Values of these for a plain packet: the first without its last byte, the third without time to live and the flag
+#: "don't fragment".
 IPV4_PLAIN, TCP_WHOLE = 0x080045, 6
 _IPV4 = struct.Struct(">BxHHHxBxx8s").unpack_from
 _IPV6 = struct.Struct(">4xHBx32s").unpack_from
@@ -45,14 +56,15 @@ _U16 = struct.Struct(">H").unpack_from
 
 _VLAN_TAGS = frozenset((0x8100, 0x88A8, 0x9100, 0x9200))
 _ETHERTYPE_IPV4, _ETHERTYPE_IPV6 = 0x0800, 0x86DD
+_ETHERNET_IN_IP = 97
 _HOP_BY_HOP, _IPV4_IN_IP, _TCP_PROTOCOL, _UDP, _IPV6_IN_IP, _ROUTING, _FRAGMENT, _GRE, _AUTHENTICATION = (
     0, 4, 6, 17, 41, 43, 44, 47, 51,
 )  # fmt: skip
 _EXTENSION_HEADERS = frozenset((_HOP_BY_HOP, _ROUTING, 60, 135, 139, 140))
-#: What can hold a TCP segment; anything else is let go at once.
-_CARRIERS = frozenset((_TCP_PROTOCOL, _IPV4_IN_IP, _IPV6_IN_IP, _UDP, _GRE, _AUTHENTICATION, 137))
+#: Protocols that can carry a TCP segment; fragments of others are not kept.
+_CARRIERS = frozenset((_TCP_PROTOCOL, _IPV4_IN_IP, _IPV6_IN_IP, _UDP, _GRE, _AUTHENTICATION, _ETHERNET_IN_IP, 137))
 
-#: Scapy's layers (module and name) for what is not read here.
+#: Scapy's layers (module and name) for headers that are not read here.
 _LLC = ("scapy.layers.l2", "LLC")
 _MPLS = ("scapy.contrib.mpls", "MPLS")
 _VXLAN = ("scapy.layers.vxlan", "VXLAN")
@@ -62,8 +74,20 @@ _BY_ETHERTYPE = {
     0x8864: ("scapy.layers.ppp", "PPPoE"),
     0x88E7: ("scapy.layers.l2", "Dot1AH"),
 }
-_BY_PROTOCOL = {_GRE: ("scapy.layers.l2", "GRE"), 137: _MPLS}
-_BY_UDP_PORT = {4789: _VXLAN, 8472: _VXLAN, 6081: ("scapy.contrib.geneve", "GENEVE")}
+_BY_PROTOCOL = {
+    _GRE: ("scapy.layers.l2", "GRE"),
+    _ETHERNET_IN_IP: ("scapy.contrib.etherip", "EtherIP"),
+    137: _MPLS,
+}
+_BY_UDP_PORT = {
+    2152: ("scapy.contrib.gtp", "GTP_U_Header"),
+    4789: _VXLAN,
+    6081: ("scapy.contrib.geneve", "GENEVE"),
+    6635: _MPLS,
+    8472: _VXLAN,
+    37008: ("scapy.contrib.tzsp", "TZSP"),
+}
+_VXLAN_GPE = 4790
 
 _LOOPBACK_FAMILIES = frozenset(
     struct.pack(order + "I", family)
@@ -75,23 +99,26 @@ ETHERNET, _NULL, _LOOP, _COOKED, _COOKED_V2 = 1, 0, 108, 113, 276
 _RAW_IP = frozenset((12, 14, 101, 228, 229))
 
 _MAX_TUNNELS = 16
+"""Levels of nesting that are read: each is a level of calls."""
+_MAX_REPORTED = 5
+"""Encapsulations that are not read, of which `PacketReader.reports` gives the number of packets; the rest is one."""
 
 
 class PacketReader:
-    """Reads packets one after the other; keeps IP fragments until their datagram is complete.
+    """Dissects packets one after the other; keeps IP fragments until their datagram is complete.
 
     :param max_fragments: datagrams collected at once
     :param max_fragment_bytes: bytes they take
 
     :ivar cut_headers: packets that the snap length cut inside their headers
     :ivar undissected: packets that Scapy failed on
-    :ivar unknown_linktypes: link types that neither this module nor Scapy can read
+    :ivar unread: packets by link type or encapsulation that is not read
     """
 
     def __init__(self, max_fragments: int = 1_024, max_fragment_bytes: int = 16 * 1024 * 1024) -> None:
         self.cut_headers = 0
         self.undissected = 0
-        self.unknown_linktypes: set[int] = set()
+        self.unread = Counter[str]()
         self._fragments = Fragments(max_fragments, max_fragment_bytes)
 
     @property
@@ -99,8 +126,27 @@ class PacketReader:
         """Fragmented datagrams given up before they were complete."""
         return self._fragments.evicted
 
+    def reports(self) -> list[str]:
+        """Returns what was not read and why, a line each, for people."""
+        lines = []
+        if self.cut_headers:
+            lines.append("some packets are cut in their headers; record with a larger snap length")
+        if self.evicted_datagrams:
+            lines.append("some fragmented IP datagrams never became whole")
+        most = self.unread.most_common(_MAX_REPORTED)
+        lines += [f"{_packets(count, 'of' if name.startswith('link') else 'in')} {name}" for name, count in most]
+        rest = self.unread.total() - sum(count for _, count in most)
+        if rest:
+            lines.append(f"{_packets(rest, 'in')} other encapsulations")
+        if self.undissected:
+            lines.append(f"{_packets(self.undissected, 'in')} damaged or unknown headers")
+        return [
+            f"{line} {'was' if line.startswith('1 ') else 'were'} not read" if line[0].isdigit() else line
+            for line in lines
+        ]
+
     def read(self, data: bytes, linktype: int, wire_len: int, number: int) -> Segment | None:
-        """The TCP segment in a packet; None when there is none, or it is a fragment that waits for others.
+        """Returns the TCP segment in a packet; None when there is none, or it is a fragment that waits for others.
 
         Never raises, whatever the bytes.
 
@@ -117,7 +163,7 @@ class PacketReader:
             return None
 
     def _link(self, data: bytes, linktype: int, wire_end: int, frames: tuple[int, ...]) -> Segment | None:
-        """Read the link header; `wire_end` is where `data` would end had it been captured whole."""
+        """Reads the link header; `wire_end` is where `data` would end had it been captured whole."""
         if linktype == ETHERNET:
             return self._ethernet(data, 12, 14, wire_end, frames, 0)
         if linktype == _COOKED:
@@ -128,12 +174,17 @@ class PacketReader:
             return self._ip(data, 0, wire_end, frames, 0)
         if linktype in (_NULL, _LOOP):
             return self._ip(data, 4, wire_end, frames, 0) if data[:4] in _LOOPBACK_FAMILIES else None
-        return self._scapy(None, linktype, data, wire_end, frames, 0)
+        inner = inner_of_link(linktype, data)
+        if inner is None:
+            return self._scapy(None, linktype, data, wire_end, frames, 0)
+        if inner_of_link(inner.linktype, data) is not None or inner.start < 4:
+            return None  # wrapped twice: nobody records so, and each level would be a level of calls
+        return self._link(data[inner.start :], inner.linktype, wire_end - inner.start, frames)
 
     def _ethernet(
         self, data: bytes, type_at: int, position: int, wire_end: int, frames: tuple[int, ...], depth: int
     ) -> Segment | None:
-        """Read an EtherType and the VLAN tags that follow it."""
+        """Reads an EtherType and the VLAN tags that follow it."""
         (ethertype,) = _U16(data, type_at)
         while ethertype in _VLAN_TAGS:
             (ethertype,) = _U16(data, position + 2)
@@ -143,17 +194,25 @@ class PacketReader:
         layer = _BY_ETHERTYPE.get(ethertype)
         if ethertype < 0x0600 and data.startswith(b"\xaa\xaa\x03", position):
             layer = _LLC
-        return None if layer is None else self._scapy(layer, 0, data[position:], wire_end - position, frames, depth)
+        if layer is None:
+            self._pass_over(UNREAD_ETHERTYPES.get(ethertype))
+            return None
+        return self._scapy(layer, 0, data[position:], wire_end - position, frames, depth)
+
+    def _pass_over(self, encapsulation: str | None) -> None:
+        """Counts a packet that is not read, if it is in an encapsulation that can carry TCP."""
+        if encapsulation is not None:
+            self.unread[encapsulation] += 1
 
     def _ip(self, data: bytes, position: int, wire_end: int, frames: tuple[int, ...], depth: int) -> Segment | None:
-        """Read an IPv4 or IPv6 header, whichever stands there."""
+        """Reads an IPv4 or IPv6 header."""
         version = data[position] >> 4 if position < len(data) else 4
         if version == 4:
             header, total, identification, fragment, protocol, addresses = _IPV4(data, position)
             start = position + (header & 0x0F) * 4
             if start < position + 20:
                 return None
-            # No length: the sender left it to its network card to cut the packet up.
+            # No length: the sender leaves it to its network card to cut the packet into segments.
             end = position + total if total else wire_end
             if not fragment & 0x3FFF:
                 return self._transport(protocol, addresses, data, start, end, frames, depth)
@@ -172,7 +231,7 @@ class PacketReader:
     def _transport(
         self, protocol: int, addresses: bytes, data: bytes, start: int, end: int, frames: tuple[int, ...], depth: int
     ) -> Segment | None:
-        """Read what IP carries: TCP, headers that come before it, and tunnels."""
+        """Reads what IP carries: TCP, extension headers, and tunnels."""
         while protocol != _TCP_PROTOCOL:
             if protocol in _EXTENSION_HEADERS:
                 protocol, length = _EXTENSION(data, start)
@@ -191,11 +250,13 @@ class PacketReader:
             elif protocol in (_IPV4_IN_IP, _IPV6_IN_IP):
                 return self._ip(data[:end], start, end, frames, depth + 1) if depth < _MAX_TUNNELS else None
             elif protocol == _UDP:
-                layer = _BY_UDP_PORT.get(_U16(data, start + 2)[0])
-                return layer and self._scapy(layer, 0, data[start + 8 : end], end - start - 8, frames, depth)
+                return self._udp(_U16(data, start + 2)[0], data[:end], start + 8, end, frames, depth)
             else:
                 layer = _BY_PROTOCOL.get(protocol)
-                return layer and self._scapy(layer, 0, data[start:end], end - start, frames, depth)
+                if layer is None:
+                    self._pass_over(UNREAD_PROTOCOLS.get(protocol))
+                    return None
+                return self._scapy(layer, 0, data[start:end], end - start, frames, depth)
         key, sequence, acknowledgement, bits = _TCP(data, start)
         payload = start + (bits >> 12 << 2)
         if not start + 20 <= payload <= end:
@@ -211,6 +272,24 @@ class PacketReader:
             frames if len(frames) > 1 else None,
         )
 
+    def _udp(self, port: int, data: bytes, start: int, end: int, frames: tuple[int, ...], depth: int) -> Segment | None:
+        """Reads the tunnel that a UDP destination port stands for; `end` is where `data` would end uncut."""
+        if port == _VXLAN_GPE:
+            inner = vxlan_gpe(data, start)
+            if inner is None:
+                self._pass_over("VXLAN-GPE with a protocol other than IP and Ethernet")
+                return None
+            if depth >= _MAX_TUNNELS:
+                return None
+            if inner.linktype == ETHERNET:
+                return self._ethernet(data, inner.start + 12, inner.start + 14, end, frames, depth + 1)
+            return self._ip(data, inner.start, end, frames, depth + 1)
+        layer = _BY_UDP_PORT.get(port)
+        if layer is None:
+            self._pass_over(UNREAD_PORTS.get(port))
+            return None
+        return self._scapy(layer, 0, data[start:], end - start, frames, depth)
+
     def _fragment(
         self,
         key: bytes,
@@ -223,7 +302,7 @@ class PacketReader:
         frames: tuple[int, ...],
         depth: int,
     ) -> Segment | None:
-        """Keep a fragment; read the datagram if it is the one that was missing."""
+        """Keeps a fragment; reads the datagram if the fragment completes it."""
         offset, more = (fragment & 0x1FFF) * 8, fragment & 0x2000 != 0
         datagram = self._fragments.add(key, protocol, offset, more, data[start:end], end - start, frames)
         if datagram is None or depth >= _MAX_TUNNELS:
@@ -241,13 +320,13 @@ class PacketReader:
         frames: tuple[int, ...],
         depth: int,
     ) -> Segment | None:
-        """Let Scapy read from `layer` on (or the header of `linktype`), until a header comes that is read here."""
+        """Lets Scapy dissect from `layer` on (or the header of `linktype`), up to a header that is read here."""
         if depth >= _MAX_TUNNELS:
             return None
         try:
             start_layer = scapy_layer(*layer) if layer else link_layer(linktype)
             if start_layer is None:
-                self.unknown_linktypes.add(linktype)
+                self.unread[linktype_name(linktype)] += 1
                 return None
             found = peel(start_layer, data)
         except Exception:  # Scapy's layers raise whatever comes to them on bytes they do not expect
@@ -260,3 +339,7 @@ class PacketReader:
         if name == "Ether":
             return self._ethernet(rest, 12, 14, end, frames, depth + 1)
         return self._ip(rest, 0, end, frames, depth + 1)
+
+
+def _packets(count: int, preposition: str) -> str:
+    return f"{count:,} packet{'' if count == 1 else 's'} {preposition}"

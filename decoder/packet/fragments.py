@@ -7,27 +7,22 @@ from typing import NamedTuple
 
 __all__ = ["Datagram", "Fragments"]
 
-#: Bytes that Python itself takes for one fragment, about: many small ones must count for what they cost.
 _OVERHEAD = 200
-
-
+"""Bytes that Python itself needs for one fragment, about: many small ones count for what they cost."""
 _MAX_DATAGRAM = 65_535
-
-
-#: Fragments of one datagram that are kept; the smallest MTU that IPv4 allows makes 1,366 of the longest datagram.
+"""Bytes of the longest IP datagram."""
 _MAX_PIECES = 1_400
-
-
-#: Packets after which a datagram that is still not complete is given up: its identification will be used again.
+"""Fragments of one datagram that are kept; the smallest MTU that IPv4 allows makes 1,366 of the longest datagram."""
 _LIFETIME = 30_000
+"""Packets after which an incomplete datagram is given up: its identification may be used again by then."""
 
 
 class Datagram(NamedTuple):
-    """The payload of an IP datagram that was sent in fragments."""
+    """Holds the payload of an IP datagram that was sent in fragments."""
 
     protocol: int
     data: bytes
-    """As far as it was captured without a hole."""
+    """Its bytes up to the first one that was not captured."""
     length: int
     """Its length on the wire."""
     frames: tuple[int, ...]
@@ -35,21 +30,21 @@ class Datagram(NamedTuple):
 
 
 class _Partial:
-    """A datagram of which fragments are missing."""
+    """Collects the fragments of one datagram."""
 
     __slots__ = ("covered", "frames", "length", "pieces", "protocol", "size")
 
     def __init__(self) -> None:
         self.protocol = 0
         self.frames: list[int] = []
-        #: Start, end and captured bytes of what was received; sorted, without overlap.
+        # Start, end and captured bytes of what was received; sorted, without overlap.
         self.pieces: list[tuple[int, int, bytes]] = []
         self.covered = 0
         self.length: int | None = None
         self.size = _OVERHEAD
 
     def add(self, start: int, end: int, data: bytes, frames: tuple[int, ...]) -> None:
-        """Take of a fragment what was not received before: the first copy wins."""
+        """Adds the bytes of a fragment that were not received before: the first copy wins."""
         pieces = self.pieces
         at = bisect_left(pieces, (start,))
         if at and pieces[at - 1][1] > start:
@@ -69,7 +64,7 @@ class _Partial:
             at += 1
 
     def complete(self) -> Datagram | None:
-        """The datagram, when no fragment of it is missing any more."""
+        """Returns the datagram once no fragment is missing, else None."""
         if self.length is None or self.covered < self.length:
             return None
         captured = []
@@ -81,7 +76,7 @@ class _Partial:
 
 
 class Fragments:
-    """Puts IP datagrams together, of a bounded number and size; the oldest gives way to a new one.
+    """Reassembles IP datagrams, of a bounded number and size; the oldest is given up for a new one.
 
     :ivar evicted: datagrams that were given up before they were complete
     """
@@ -96,11 +91,11 @@ class Fragments:
     def add(
         self, key: bytes, protocol: int, offset: int, more: bool, data: bytes, length: int, frames: tuple[int, ...]
     ) -> Datagram | None:
-        """Take one fragment; gives the datagram that it completes.
+        """Adds one fragment; returns the datagram if it completes one.
 
-        :param key: what all fragments of the datagram share: addresses, identification, for IPv4 the protocol
+        :param key: addresses and identification, for IPv4 also the protocol: the same for all fragments of a datagram
         :param offset: where its payload belongs, in bytes
-        :param more: whether it is not the last fragment
+        :param more: True if more fragments follow
         :param data: its payload as captured, `length` bytes of it on the wire
         """
         end = offset + length

@@ -1,4 +1,4 @@
-"""Reassembles IP fragments, and dissects with Scapy the layers that `decoder.packet.dissector` does not read."""
+"""Dissects with Scapy the layers that `decoder.packet.dissector` does not read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 __all__ = ["link_layer", "peel", "scapy_layer"]
 
-#: Layers that Scapy may find between two IP headers.
-_MAX_LAYERS = 16
+_MAX_LAYERS = 24
+"""Layers that Scapy may find between two headers that are read elsewhere; tags of TZSP count as layers."""
 
 
 #: Where Scapy keeps the layers of link types that it does not load with IP itself.
@@ -31,27 +31,29 @@ _OURS = frozenset(("Ether", "IP", "IPv6"))
 
 @cache
 def scapy_layer(module: str, name: str) -> Any:
-    """One of Scapy's layers; the first call imports the part of Scapy that is needed, 0.3 s."""
+    """Returns one of Scapy's layers; the first call imports the part of Scapy that is needed, 0.3 s."""
     import_module("scapy.layers.inet6")
+    if name == "GRE":
+        import_module("scapy.contrib.erspan")  # tells Scapy that GRE can carry it
     return getattr(import_module(module), name)
 
 
 @cache
 def link_layer(linktype: int) -> Any | None:
-    """Scapy's layer for a link type, None when it has none."""
+    """Returns Scapy's layer for a link type, None when it has none."""
     import_module("scapy.layers.inet6")
     import_module(_LINK_MODULES.get(linktype, "scapy.layers.inet6"))
     return import_module("scapy.config").conf.l2types.get(linktype, None)
 
 
 def peel(layer: Any, data: bytes) -> tuple[str, bytes] | None:
-    """Let Scapy read headers, from `layer` on, up to the next one that `decoder.packet.dissector` reads itself.
+    """Lets Scapy dissect headers, from `layer` on, up to the next one that `decoder.packet.dissector` reads itself.
 
-    One layer at a time and no further than needed: so no depth of nesting exhausts the stack, and nothing above IP is
-    ever guessed.  Gives the name of the layer it stopped at (`Ether`, `IP`, `IPv6`) and the bytes from there on, or
-    None when there is no such layer.
+    It dissects one layer at a time and no further than needed: so no depth of nesting exhausts the stack, and nothing
+    above IP is ever guessed.  Returns the name of the layer it stopped at (`Ether`, `IP`, `IPv6`) and the bytes from
+    there on, or None when there is no such layer.
 
-    :raises Exception: whatever Scapy raises on bytes that it does not expect
+    :raises Exception: any kind, which Scapy raises on bytes that it does not expect
     """
     packet_class = import_module("scapy.packet").Packet
     below = None

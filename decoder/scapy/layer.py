@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-"""The protocol of Futu/moomoo OpenD as a Scapy layer.
+"""Defines the protocol of Futu/moomoo OpenD as a Scapy layer.
 
 Supported:
 
@@ -14,11 +14,9 @@ Supported:
 
 Not supported: encrypting a body, the WebSocket port of OpenD.
 
-Secrets (passwords, keys) show as ``[redacted]`` in ``show()``, ``repr()`` and ``summary()`` unless
+Secrets (passwords, keys) show as ``[redacted]`` in ``show()``, ``repr()``, ``summary()`` and ``ls()`` unless
 ``conf.contribs["OpenD"]["show_secrets"]`` is set.  ``bytes()``, ``command()`` and the fields themselves hold the data
 as it is.
-
-Pickling keeps the bytes, not ``message``.
 """
 
 from __future__ import annotations
@@ -39,7 +37,8 @@ from scapy.fields import (
     StrLenField,
     XStrFixedLenField,
 )
-from scapy.layers.inet import TCP
+from scapy.layers.inet import IP, TCP
+from scapy.layers.inet6 import IPv6
 from scapy.packet import Packet, Padding, bind_bottom_up, bind_layers
 
 from decoder import schema
@@ -47,6 +46,9 @@ from decoder.body.body import JSON, Body
 from decoder.errors import BodyError, SchemaError
 from decoder.framing.header import FORMATS, HEADER, HEADER_LEN, MAGIC, RESERVED, plausible
 from decoder.limits import Limits
+from decoder.scapy.from_bytes import message_of
+from decoder.scapy.text import content_lines, facts
+from decoder.schema.secrecy import may_hold_secrets
 from decoder.vocabulary import DEFAULT_PORT, KEEP_ALIVE
 
 if TYPE_CHECKING:
@@ -97,8 +99,22 @@ def _encoded(proto_id: int, fmt: int, body: Mapping[str, Any]) -> bytes:
     return message.SerializeToString()
 
 
+class _HiddenBytes(bytes):
+    """Bytes that may hold secrets, which ``repr()`` does not show: `ls` prints the values of fields with it."""
+
+    def __repr__(self) -> str:
+        if setting("show_secrets", False):
+            return super().__repr__()
+        return f"<{len(self)} bytes that may hold secrets>"
+
+
 class _BodyField(StrLenField):
-    """The body as bytes on the wire; takes a mapping too, and shows what the body says."""
+    """Holds the body as bytes; takes a mapping too, and shows the content of the body."""
+
+    def i2h(self, pkt: Packet | None, x: Any) -> Any:
+        if isinstance(x, bytes) and isinstance(pkt, OpenD) and pkt.may_hold_secrets:
+            return _HiddenBytes(x)
+        return x
 
     def any2i(self, pkt: Packet | None, x: Any) -> Any:
         if isinstance(x, Mapping) and pkt is not None:
@@ -118,15 +134,16 @@ class OpenD(Packet):
     the protobuf JSON mapping, enums by name or number.  The side follows from its keys: ``c2s``, or ``retType`` and
     ``s2c``.
 
-    ``message`` is the decoded `decoder.Message` of a packet that `OpenDSession` yields, None on any other packet, and
-    None once a field was changed.
+    ``message`` is the decoded `decoder.Message`: that of the session in a packet that `OpenDSession` yields, until a
+    field is changed; otherwise made from the packet alone (number 0, no frames, no pairing), so an encrypted body stays
+    closed.  None in an IP fragment, and if the fields do not stand for one packet (lists of values).
 
     :raises SchemaError: no protocol is called `proto`
     :raises BodyError: `body` does not fit the protocol
     """
 
     __module__ = "scapy.contrib.opend"  # explore("opend") looks layers up by module
-    __slots__ = ["_tree", "message"]
+    __slots__ = ["_made", "_sent", "_tree"]
 
     name = "OpenD"
     fields_desc: ClassVar = [
@@ -141,10 +158,13 @@ class OpenD(Packet):
         _BodyField("body", b"", length_from=lambda pkt: pkt.body_len),
     ]
 
-    message: Message | None
+    _sent: Message | None
+    """The message of the session."""
+    _made: tuple[Any, Message] | None
+    """The message made from the packet, and what it was made from."""
 
     def __init__(self, _pkt: bytes = b"", *args: Any, proto: str | int | None = None, **fields: Any) -> None:
-        self.message = None
+        self._sent = self._made = None
         self._tree = False
         if proto is not None:
             fields["proto_id"] = proto
@@ -152,11 +172,58 @@ class OpenD(Packet):
 
     @classmethod
     def from_message(cls, message: Message) -> OpenD:
-        """The layer of a decoded message: its header as it was on the wire, its plaintext as body."""
+        """Return the layer of a decoded message: its header with the length of the plaintext, which is the body."""
         layer = cls()
-        layer.fields.update(zip(_HEADER_FIELDS, message.header, strict=True), body=message.plaintext or b"")
-        layer.message = message
+        body = message.plaintext
+        layer.fields.update(zip(_HEADER_FIELDS, message.header, strict=True), body=body or b"")
+        if body is not None:
+            layer.fields["body_len"] = len(body)
+        layer._sent = message
         return layer
+
+    @property
+    def is_from_session(self) -> bool:
+        """True if the packet carries a message that a session decoded."""
+        return self._sent is not None
+
+    @property
+    def message(self) -> Message | None:
+        """The decoded message."""
+        if self._sent is not None:
+            return self._sent
+        try:
+            ends, data = self._ends, self.post_build(self.self_build(), b"")
+            if ends is None:
+                return None
+        except Exception:  # Scapy's fields raise anything on values that do not fit them
+            return None
+        state = data, ends, self.side
+        if self._made is None or self._made[0] != state:
+            outermost: Packet = self
+            while outermost.underlayer is not None:
+                outermost = outermost.underlayer
+            self._made = state, message_of(data, *ends, self.side, int(outermost.time * 1_000_000_000))
+        return self._made[1]
+
+    @property
+    def _ends(self) -> tuple[str, str] | None:
+        """Sender and receiver, empty without TCP; None in a fragment of a segment."""
+        tcp = self.underlayer
+        while isinstance(tcp, OpenD):
+            tcp = tcp.underlayer
+        ip = getattr(tcp, "underlayer", None)
+        if not isinstance(tcp, TCP) or not isinstance(ip, IP | IPv6):
+            return "", ""
+        if isinstance(ip, IP) and (ip.flags.MF or ip.frag):
+            return None
+        form = "{}:{}" if isinstance(ip, IP) else "[{}]:{}"
+        return form.format(ip.src, tcp.sport), form.format(ip.dst, tcp.dport)
+
+    @property
+    def may_hold_secrets(self) -> bool:
+        """True if a body of this protocol can have secret fields, or nobody knows."""
+        proto_id = self.getfieldval("proto_id")
+        return not isinstance(proto_id, int) or may_hold_secrets(proto_id)
 
     @classmethod
     def dispatch_hook(cls, _pkt: bytes = b"", *args: Any, **fields: Any) -> type[Packet]:
@@ -174,7 +241,7 @@ class OpenD(Packet):
 
     @classmethod
     def tcp_reassemble(cls, data: bytes, metadata: dict[str, Any], session: dict[str, Any]) -> Packet | None:
-        """For ``StreamSocket(sock, OpenD)``: the first whole message of a stream, the bytes behind it as Padding.
+        """Return the first whole message of a stream, the rest as Padding: for ``StreamSocket(sock, OpenD)``.
 
         For captures use `OpenDSession`: Scapy's TCPSession gets retransmissions and holes wrong.
         """
@@ -199,25 +266,33 @@ class OpenD(Packet):
 
     def copy(self) -> OpenD:
         clone: OpenD = super().copy()
-        clone.message = self.message
+        clone._sent, clone._made = self._sent, self._made
+        return clone
+
+    def clone_with(self, payload: Packet | None = None, **fields: Any) -> Any:
+        # Scapy iterates over a packet to get a copy of it, in sniff(offline=packets) for example.
+        clone = super().clone_with(payload, **fields)
+        if fields == self.fields:
+            clone._sent = self._sent
         return clone
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By a name of this package: the module of the class exists only where the extension is loaded.
-        return _unpickled, (self.build(), {name: getattr(self, name) for name in _CAPTURE_FACTS})
+        attributes = {name: getattr(self, name) for name in (*_CAPTURE_FACTS, "_sent")}
+        return _unpickled, (self.build(), attributes)
 
     def setfieldval(self, attr: str, val: Any) -> None:
         super().setfieldval(attr, val)
         if attr in self.fieldtype:
-            self.message = None
+            self._sent = None
 
     # Requests and responses.
 
     @property
     def side(self) -> Direction:
         """``c2s`` or ``s2c``: by the decoded message, else the TCP port, else what the body looks like."""
-        if self.message is not None:
-            return self.message.direction
+        if self._sent is not None:
+            return self._sent.direction
         if self._is_push:
             return "s2c"
         ports = setting("ports", DEFAULT_PORT)
@@ -250,12 +325,12 @@ class OpenD(Packet):
             and (other.side, self.side) == ("c2s", "s2c")
         )
 
-    # What a person sees.
+    # For people.
 
     def _content(self, body: bytes) -> Body | None:
-        """The body, if it can be read."""
-        if self.message is not None:
-            return self.message.content
+        """Parse the body, if it is in clear."""
+        if self._sent is not None:
+            return self._sent.content
         length, sha1 = self.body_len, self.sha1
         if (length is None or length == len(body)) and (sha1 is None or sha1 == hashlib.sha1(body).digest()):
             return Body(self.proto_id, self.side, self.fmt, body)
@@ -263,9 +338,9 @@ class OpenD(Packet):
 
     def body_text(self, body: bytes) -> str:
         """How the body shows: one line in ``repr()``, the line and what the body says below it in ``show()``."""
-        message, content = self.message, self._content(body)
+        message, content = self._sent, self._content(body)
         if message is not None:
-            text = f"<{message.body_len} bytes, {', '.join(_facts(message))}>"
+            text = f"<{message.body_len} bytes, {', '.join(facts(message))}>"
         elif content is not None:
             text = f"<{len(body)} bytes in clear>"
         elif self.body_len is not None and self.body_len > len(body):
@@ -275,7 +350,7 @@ class OpenD(Packet):
         if not self._tree or content is None:
             return text
         hint = [] if message is None or message.hint is None else [message.hint]
-        return "\n".join((text, *hint, *_content_lines(content)))
+        return "\n".join((text, *hint, *content_lines(content, show_secrets=bool(setting("show_secrets", False)))))
 
     def _show_or_dump(self, *args: Any, **kwargs: Any) -> str | None:
         self._tree = True
@@ -286,7 +361,7 @@ class OpenD(Packet):
 
     def mysummary(self) -> tuple[str, list[type[Packet]]]:  # type: ignore[override]  # Scapy takes both
         """``OpenD Trd_PlaceOrder response #12 RET_OK``, and the addresses of the TCP layer."""
-        message = self.message
+        message = self._sent
         words = ["OpenD", self.get_field("proto_id").i2repr(self, self.proto_id)]
         if message is not None:
             words += [message.kind, f"#{message.serial_no}"]
@@ -308,30 +383,10 @@ def _unpickled(data: bytes, facts: dict[str, Any]) -> Packet:
 
 
 def _stacked(packet: Packet | None) -> Iterator[Packet]:
-    """The OpenD layers from `packet` downwards that follow each other."""
+    """Yield the OpenD layers from `packet` downwards that follow each other."""
     while isinstance(packet, OpenD):
         yield packet
         packet = packet.underlayer
-
-
-def _facts(message: Message) -> Iterator[str]:
-    yield message.kind
-    if message.request is not None:
-        yield f"to message {message.request}"
-    if message.latency_ms is not None:
-        yield f"after {message.latency_ms:.3f} ms"
-    yield "in clear" if message.encryption == "None" else message.encryption
-    yield message.verdict if message.reason is None else f"{message.verdict}: {message.reason}"
-
-
-def _content_lines(content: Body) -> Iterator[str]:
-    show_secrets = bool(setting("show_secrets", False))
-    plain = content.to_dict("sdk", redact=not show_secrets)
-    if plain is None:
-        plain = content.raw(show_secrets=show_secrets)
-    lines = [] if plain is None else orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode().split("\n")
-    for line in (*lines, *(f"note: {remark}" for remark in content.remarks)):
-        yield "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 conf.contribs.setdefault(

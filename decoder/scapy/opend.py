@@ -3,9 +3,9 @@
 # scapy.contrib.description = OpenD, the gateway of Futu and moomoo
 # scapy.contrib.status = loads
 
-"""What Scapy loads as ``scapy.contrib.opend``.
+"""Names the layer and the session, for Scapy, which loads this file as ``scapy.contrib.opend``.
 
-It only names what is defined elsewhere: code in this file would exist twice, here and in Scapy's namespace.
+Code in this file would exist twice, here and in Scapy's namespace.
 """
 
 from decoder.scapy.layer import OpenD

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-"""Decoding while Scapy sniffs: `OpenDSession` for ``sniff(session=…)``, `decode` for packets that are there already.
+"""Decodes while Scapy sniffs: `OpenDSession` for ``sniff(session=…)``, `decode` for packets that are there already.
 
-Both hand the packets to `decoder.Decoder`; Scapy's own reassembly takes no part.  From Scapy's capture readers the
-session takes the bytes, and dissects only the packets that it yields.
+Both hand the packets to `decoder.Decoder`; Scapy's own reassembly takes no part.
 """
 
 from __future__ import annotations
@@ -11,24 +10,32 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from scapy.config import conf
-from scapy.data import MTU
-from scapy.layers.inet import IP, TCP
-from scapy.layers.inet6 import IPv6
-from scapy.packet import NoPayload, Packet
+from scapy.layers.inet import TCP
+from scapy.packet import Packet
 from scapy.sessions import DefaultSession
-from scapy.utils import EDecimal, PcapNgReader, PcapReader
+from scapy.utils import PcapNgReader, PcapReader
 
 from decoder.crypto.keyring import KeyRing
 from decoder.engine.decoder import Decoder
 from decoder.limits import Limits
 from decoder.message import Gap, Message
 from decoder.packet.dissector import PacketReader, Segment
+from decoder.packet.flow_key import endpoints
 from decoder.packet.flow_key import ports as ports_of
-from decoder.scapy.layer import OpenD, setting
+from decoder.scapy.carrier import (
+    MAX_PACKET,
+    SECOND,
+    CapturedPacket,
+    carrier_headers,
+    from_packet,
+    message_packet,
+    read_pcap,
+    read_pcapng,
+)
+from decoder.scapy.clear_numbers import ClearNumbers
+from decoder.scapy.layer import setting
 from decoder.vocabulary import DEFAULT_PORT
 
 __all__ = ["OpenDSession", "decode"]
@@ -36,57 +43,28 @@ __all__ = ["OpenDSession", "decode"]
 Path = str | os.PathLike[str]
 Ports = int | Sequence[int] | Literal["auto"]
 
-_SECOND = 1_000_000_000
-_MAX_PACKET = 4 * MTU
-"""A segment of a loopback interface is longer than Scapy's MTU with its link header."""
 _HEADERS = 512
 """Bytes of a packet that hold its headers, those of tunnels too."""
 _RECENT = 1 << 14
-"""Packets whose headers are remembered: a message may come out long after the one that completed it."""
-_RAW_IP = 101
-_COMPUTED = frozenset(("len", "plen", "chksum"))
-"""Fields that no longer fit when the payload changes; Scapy computes them when they are None."""
-
-
-class _Captured(NamedTuple):
-    """A packet as it was captured, not dissected yet."""
-
-    layer: type[Packet]
-    data: bytes
-    linktype: int
-    ticks: int
-    """Its time since 1970, in parts of a second that only the capture knows."""
-    per_second: int
-    wire_len: int
-    about: dict[str, Any]
-    """Whatever else Scapy's reader sets on the packet."""
-
-    def dissected(self, **options: Any) -> Packet:
-        """The packet as the reader would have given it."""
-        try:
-            packet = self.layer(self.data, **options)
-        except Exception:
-            if conf.debug_dissector:
-                raise
-            packet = conf.raw_layer(self.data)
-        packet.time = EDecimal(self.ticks) / self.per_second
-        packet.wirelen = self.wire_len
-        for name, value in self.about.items():
-            setattr(packet, name, value)
-        return packet
+"""Packets whose headers are remembered: a message may come out long after the packet that completed it."""
+_SEARCHED = 8
+"""Segments of a message that are searched for its first sequence number."""
+_FIN, _SYN, _URG = 1, 2, 32
 
 
 class OpenDSession(DefaultSession):
-    """``sniff(offline="day.pcap", session=OpenDSession)``: one packet with one `OpenD` layer per message.
+    """Yields one packet with one `OpenD` layer per message: ``sniff(offline="day.pcap", session=OpenDSession)``.
 
     The packet has the link, IP and TCP headers of the segment that completed the message (length and checksum None,
     so that they are computed when it is built), the time of the message, and the decoded `Message` in
-    ``packet[OpenD].message``.  Header fields are as they were on the wire; ``packet[OpenD].body`` is the plaintext, or
-    empty if the body could not be opened.
+    ``packet[OpenD].message``.  ``packet[OpenD].body`` is the plaintext and ``body_len`` its length, or ``body`` is
+    empty if the body could not be decrypted; the header as it was on the wire is ``message.header``.
 
-    Other packets pass untouched and in order: bare ACK, SYN and FIN, IP fragments, all foreign traffic.  Segments of
-    gateway traffic with payload do not come out as themselves unless `keep_segments` is set.  Gaps are no packets:
-    ``session.decoder.summary`` counts them.
+    What comes out is a conversation in clear: on an encrypted connection sequence and acknowledgement numbers are
+    those of the plaintext, a missing message is a hole of the right size, and ``wrpcap`` writes a capture that decodes
+    to the same messages without a key.  Otherwise packets pass untouched and in order: bare ACK, SYN and FIN, IP
+    fragments, all foreign traffic.  Segments of gateway traffic with payload do not come out as themselves unless
+    `keep_segments` is set.  Gaps are no packets: ``session.decoder.summary`` counts them.
 
     At the end of a capture what is still held comes out.  A sniff that was stopped earlier (``count=``, ``timeout=``,
     Ctrl-C) cannot give it: make the session yourself and call `flush`.
@@ -125,11 +103,12 @@ class OpenDSession(DefaultSession):
         self._packets = PacketReader(max_fragments=0)  # fragments pass; the decoder puts them together
         self._open: set[Any] = set()
         self._number = 0
-        self._recent: list[tuple[int, _Captured] | None] = [None] * _RECENT
+        self._recent: list[tuple[int, CapturedPacket] | None] = [None] * _RECENT
+        self._numbers = ClearNumbers()
         self._ready: deque[Packet] = deque()
 
     def recv(self, sock: Any) -> Iterator[Packet]:
-        """What one packet of `sock` brings; called by sniff()."""
+        """Read one packet of `sock` and yield what comes of it; called by sniff()."""
         self._open.add(sock)
         try:
             self._receive(sock)
@@ -137,21 +116,26 @@ class OpenDSession(DefaultSession):
             # EOFError at the end of a capture; sniff() gives up a socket after any other one too.
             self._open.discard(sock)
             if not self._open:
-                self._show(self.decoder.flush())
+                self._emit(self.decoder.flush())
             yield from self._drain()
             raise
         yield from self._drain()
 
     def process(self, pkt: Packet) -> Packet | None:
-        """The next packet to yield, if there is one; a further one comes with the next call."""
+        """Decode one packet and return the next one to yield, if any; a further one comes with the next call."""
         packet = super().process(pkt)
         if packet is not None:
-            self._take(_captured(packet, bytes(packet)), packet)
+            self._decode(from_packet(packet, bytes(packet)), packet)
         return self._ready.popleft() if self._ready else None
 
+    def add(self, captured: CapturedPacket) -> Iterator[Packet]:
+        """Decode one packet and yield what comes of it."""
+        self._decode(captured)
+        yield from self._drain()
+
     def flush(self) -> list[Packet]:
-        """Everything that is still held, as packets; at the end of a sniff that was stopped."""
-        self._show(self.decoder.flush())
+        """Return everything that is still held, as packets; to be called after a sniff that was stopped."""
+        self._emit(self.decoder.flush())
         return list(self._drain())
 
     def _drain(self) -> Iterator[Packet]:
@@ -162,52 +146,75 @@ class OpenDSession(DefaultSession):
         if self.supersession is None:
             # The readers themselves, no subclass: those may read another format.
             if type(sock) is PcapReader:
-                return self._take(_pcap_record(sock))
+                return self._decode(read_pcap(sock))
             if type(sock) is PcapNgReader:
-                return self._take(_pcapng_record(sock))
-        packet = sock.recv(_MAX_PACKET)
+                return self._decode(read_pcapng(sock))
+        packet = sock.recv(MAX_PACKET)
         if not packet:
             return None
         # Building a packet again costs as much as dissecting it; but what another session made of it has other bytes.
         data = packet.original if self.supersession is None else b""
         packet = super().process(packet)
-        return self._take(_captured(packet, data or bytes(packet)), packet) if packet else None
+        return self._decode(from_packet(packet, data or bytes(packet)), packet) if packet else None
 
-    def _take(self, captured: _Captured, packet: Packet | None = None) -> None:
-        """Decode one packet; `packet` is what it was dissected to, if it was."""
+    def _decode(self, captured: CapturedPacket, packet: Packet | None = None) -> None:
+        """Decode one packet; `packet` is the dissected form, where there is one already."""
         self._number += 1
         number = self._number
         _, data, linktype, ticks, per_second, wire_len, _ = captured
-        found = self.decoder.feed(data, ticks * _SECOND // per_second, linktype, wire_len, number)
+        found = self.decoder.feed(data, ticks * SECOND // per_second, linktype, wire_len, number)
         segment = self._packets.read(data, linktype, wire_len, number)
         payload = b"" if segment is None else segment[4]
         end = len(data) - len(payload) if payload and data.endswith(payload) else _HEADERS
         self._recent[number % _RECENT] = number, captured._replace(data=data[: min(end, _HEADERS)], about={})
-        if segment is None or not self._is_gateway_data(segment):
-            self._show(found)
-            self._ready.append(packet or captured.dissected())
+        if segment is not None and segment[3] & _SYN:
+            self._numbers.note_syn(endpoints(segment[0]), segment[1])
+        if segment is not None and self._is_gateway_data(segment):
+            if self._keep_segments:
+                self._ready.append(captured.dissected(stop_dissection_after=TCP))
+            self._emit(found)
             return
-        if self._keep_segments:
-            self._ready.append(captured.dissected(stop_dissection_after=TCP))
-        self._show(found)
+        self._emit(found)
+        if packet is None:
+            packet = captured.dissected()
+        if segment is not None and not payload:
+            self._numbers.renumber(packet, endpoints(segment[0]))
+        self._ready.append(packet)
 
     def _is_gateway_data(self, segment: Segment) -> bool:
         key, _, _, _, payload, missing, _ = segment
         return bool(payload or missing) and not self.decoder.ports.isdisjoint(ports_of(key))
 
-    def _show(self, found: Iterable[Message | Gap]) -> None:
-        for message in found:
-            if isinstance(message, Message):
-                self._ready.append(self._packet(message))
+    def _emit(self, found: Sequence[Message | Gap]) -> None:
+        last = {item.flow: place for place, item in enumerate(found) if isinstance(item, Message)}
+        for place, item in enumerate(found):
+            if isinstance(item, Gap):
+                self._numbers.add_gap(item)
+            else:
+                self._ready.append(self._message_packet(item, is_last=last[item.flow] == place))
 
-    def _packet(self, message: Message) -> Packet:
-        number = max(message.frames, default=0)
+    def _message_packet(self, message: Message, *, is_last: bool) -> Packet:
+        """Make the packet of a message; `is_last`: no further message of its direction came with it."""
+        packet, tcp = carrier_headers(message, self._captured(max(message.frames, default=0)))
+        tcp.flags &= ~(_SYN | _URG if is_last else _FIN | _SYN | _URG)
+        tcp.urgptr = 0
+        self._numbers.number_message(message, tcp, lambda: self._first_seq(message, tcp.seq))
+        return message_packet(message, (packet, tcp))
+
+    def _first_seq(self, message: Message, default: int) -> int:
+        """Return the lowest sequence number of the segments that the message came in, as far as they are remembered."""
+        found = default
+        for number in message.frames[:_SEARCHED]:
+            captured = self._captured(number)
+            if captured is not None:
+                segment = self._packets.read(captured.data, captured.linktype, captured.wire_len, number)
+                if segment is not None and (found - segment[1]) & 0xFFFFFFFF < 0x80000000:
+                    found = segment[1]
+        return found
+
+    def _captured(self, number: int) -> CapturedPacket | None:
         recent = self._recent[number % _RECENT]
-        packet, tcp = _carrier(message, recent[1] if recent is not None and recent[0] == number else None)
-        tcp.add_payload(OpenD.from_message(message))
-        packet.time = EDecimal(message.time_ns) / _SECOND
-        packet.wirelen = None
-        return packet
+        return recent[1] if recent is not None and recent[0] == number else None
 
 
 def decode(
@@ -231,7 +238,7 @@ def decode(
 def _decoded(decoder: Decoder, packets: Iterable[Packet]) -> Iterator[Message | Gap]:
     for packet in packets:
         # Not packet.original: the packet may have been edited since.
-        _, data, linktype, time_ns, _, wire_len, _ = _captured(packet, bytes(packet))
+        _, data, linktype, time_ns, _, wire_len, _ = from_packet(packet, bytes(packet))
         yield from decoder.feed(data, time_ns, linktype, wire_len)
     yield from decoder.flush()
 
@@ -244,97 +251,3 @@ def _decoder(
         ports=(ports,) if isinstance(ports, int) else ports,
         limits=limits,
     )
-
-
-# Packets as captured.
-
-
-def _pcap_record(reader: PcapReader) -> _Captured:
-    data, meta = reader._read_packet(_MAX_PACKET)
-    if len(data) < meta.caplen <= _MAX_PACKET:
-        raise EOFError  # the file was cut inside this packet
-    per_second = _SECOND if reader.nano else 1_000_000
-    ticks = meta.sec * per_second + meta.usec
-    linktype = reader.linktype & 0xFFFF  # above it stands the length of the frame check sequence
-    return _Captured(reader.LLcls, data, linktype, ticks, per_second, meta.wirelen, {})
-
-
-def _pcapng_record(reader: PcapNgReader) -> _Captured:
-    data, meta = reader._read_packet(_MAX_PACKET)
-    layer = conf.l2types.num2layer.get(meta.linktype, conf.raw_layer)
-    ticks = 0 if meta.tshigh is None else (meta.tshigh << 32) + meta.tslow
-    about = {
-        "comments": meta.comments,
-        "direction": meta.direction,
-        "process_information": meta.process_information.copy(),
-    }
-    if meta.ifname is not None:
-        about["sniffed_on"] = meta.ifname.decode("utf-8", "backslashreplace")
-    return _Captured(layer, data, meta.linktype, ticks, meta.tsresol, meta.wirelen, about)
-
-
-def _captured(packet: Packet, data: bytes) -> _Captured:
-    """What `packet`, of which `data` are the bytes, was captured as."""
-    layer = type(packet)
-    linktype = conf.l2types.layer2num.get(layer)
-    wire_len = packet.wirelen or len(data)
-    if linktype is None:
-        # Known to Scapy only in other layers: what IP is in it can be read.
-        linktype = _RAW_IP
-        ip = packet.getlayer(IP) or packet.getlayer(IPv6)
-        if ip:
-            layer, inner = type(ip), bytes(ip)
-            wire_len = max(wire_len - len(data) + len(inner), 0)
-            data = inner
-    about = {"comments": packet.comments, "direction": packet.direction, "sniffed_on": packet.sniffed_on}
-    return _Captured(layer, data, linktype, _nanoseconds(packet.time), _SECOND, wire_len, about)
-
-
-def _nanoseconds(time: EDecimal | float) -> int:
-    # A float of 2024 has steps of 238 ns; its shortest form is the decimal that it was made from.
-    exact = time if isinstance(time, Decimal) else Decimal(repr(time))
-    return int(exact * _SECOND) if exact.is_finite() else 0
-
-
-# Packets to yield.
-
-
-def _carrier(message: Message, segment: _Captured | None) -> tuple[Packet, TCP]:
-    """The headers of `segment` without payload, and its TCP layer; made up as far as they are not known."""
-    packet = None if segment is None else segment.dissected(stop_dissection_after=TCP)
-    tcp = None if packet is None else _open_headers(packet)
-    if packet is None or tcp is None:
-        packet, tcp = _made_up(message, packet)
-    return packet, tcp
-
-
-def _open_headers(packet: Packet) -> TCP | None:
-    """Make room for another payload behind the innermost TCP layer, which is returned."""
-    tcp = None
-    layer = packet
-    while not isinstance(layer, NoPayload):
-        if isinstance(layer, TCP):
-            tcp = layer
-        fields = layer.fields
-        for name in fields.keys() & _COMPUTED:
-            fields[name] = None
-            layer.raw_packet_cache = None
-        layer = layer.payload
-    if tcp is not None:
-        tcp.remove_payload()
-    return tcp
-
-
-def _made_up(message: Message, packet: Packet | None) -> tuple[Packet, TCP]:
-    """IP and TCP headers from the addresses of the message, on the link layer of `packet`."""
-    (src, sport), (dst, dport) = (end.rsplit(":", 1) for end in (message.src, message.dst))
-    tcp = TCP(sport=int(sport), dport=int(dport), flags="PA")
-    ip = IPv6(src=src[1:-1], dst=dst[1:-1]) if src.startswith("[") else IP(src=src, dst=dst)
-    ip.add_payload(tcp)
-    found = packet and (packet.getlayer(IP) or packet.getlayer(IPv6))
-    link = found and found.underlayer
-    if not packet or not link:
-        return ip, tcp
-    link.remove_payload()
-    link.add_payload(ip)
-    return packet, tcp

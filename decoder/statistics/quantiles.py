@@ -1,13 +1,10 @@
-"""Quantiles of a stream of numbers, in bounded memory."""
+"""Estimates quantiles of a stream of numbers in bounded memory."""
 
 from __future__ import annotations
 
 from math import ceil
 
 __all__ = ["Quantiles"]
-
-_EXACT = 4_096
-_BITS = 11
 
 
 class Quantiles:
@@ -18,26 +15,29 @@ class Quantiles:
     make 37 of these.
     """
 
-    __slots__ = ("_counts", "_exact", "count", "highest", "lowest")
+    __slots__ = ("_bits", "_counts", "_exact", "_most", "count", "highest", "lowest")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 4_096, bits: int = 11) -> None:
+        """Makes it empty: `most` different numbers are counted one by one, of more the leading `bits`."""
+        self._most = most
+        self._bits = bits
         self._counts: dict[int, int] = {}
         self._exact = True
         self.count = 0
-        """How many there were."""
+        """How many numbers were added."""
         self.lowest: int | None = None
         self.highest: int | None = None
 
     def add(self, value: int) -> None:
-        """Count a number."""
-        bucket = value if self._exact else _rounded(value)
+        """Adds a number."""
+        bucket = value if self._exact else _rounded(value, self._bits)
         counts = self._counts
         counts[bucket] = counts.get(bucket, 0) + 1
-        if self._exact and len(counts) > _EXACT:
+        if self._exact and len(counts) > self._most:
             self._exact = False
             self._counts = {}
             for exact, number in counts.items():
-                bucket = _rounded(exact)
+                bucket = _rounded(exact, self._bits)
                 self._counts[bucket] = self._counts.get(bucket, 0) + number
         self.count += 1
         if self.lowest is None or value < self.lowest:
@@ -46,7 +46,7 @@ class Quantiles:
             self.highest = value
 
     def quantile(self, fraction: float) -> int | None:
-        """The least number that at least `fraction` of all do not exceed (nearest rank); None if there were none."""
+        """Returns the least number that at least `fraction` of all do not exceed (nearest rank), or None."""
         if self.highest is None or self.lowest is None:
             return None
         rank = max(1, ceil(fraction * self.count))
@@ -60,9 +60,9 @@ class Quantiles:
         return self.highest
 
 
-def _rounded(value: int) -> int:
-    """The middle of the numbers that share the leading bits of `value`."""
-    shift = abs(value).bit_length() - _BITS
+def _rounded(value: int, bits: int) -> int:
+    """Returns the middle of the numbers that share the leading bits of `value`."""
+    shift = abs(value).bit_length() - bits
     if shift <= 0:
         return value
     middle = (abs(value) >> shift << shift) + (1 << shift >> 1)

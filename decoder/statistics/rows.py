@@ -1,7 +1,8 @@
-"""The rows of the statistics: what a connection and a protocol count, and the keys they have."""
+"""Defines the rows of the statistics: the figures of a connection and of a protocol, and their keys."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from decoder import schema
@@ -12,7 +13,15 @@ from decoder.statistics.quantiles import Quantiles
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo
 
-__all__ = ["CONNECTION_KEYS", "FINDING_KEYS", "PROTOCOL_KEYS", "ConnectionRow", "ProtocolRow"]
+__all__ = [
+    "CONNECTION_KEYS",
+    "FINDING_KEYS",
+    "PROTOCOL_KEYS",
+    "ConnectionFigures",
+    "ConnectionRow",
+    "ProtocolFigures",
+    "ProtocolRow",
+]
 
 _SECOND = 1_000_000_000
 
@@ -78,8 +87,70 @@ FINDING_KEYS = {
 """Keys of a finding, and what they say."""
 
 
+@dataclass(frozen=True)
+class ConnectionFigures:
+    """The figures of one connection: the keys of `CONNECTION_KEYS`."""
+
+    connection: int
+    client: str
+    gateway: str
+    conn_id: str | None
+    client_id: str | None
+    client_version: int | None
+    language: str | None
+    gateway_version: int | None
+    encryption: list[str]
+    format: list[str]
+    keep_alive_s: int | None
+    first: str
+    last: str
+    duration_s: float
+    opened: bool
+    closed_by: str | None
+    reset: bool
+    requests: int
+    responses: int
+    pushes: int
+    errors: int
+    unanswered: int
+    not_verified: int
+    gaps: int
+    bytes_c2s: int
+    bytes_s2c: int
+    retransmissions: int
+
+    def record(self) -> dict[str, Any]:
+        """Returns the figures as an object of ``stats --format json``."""
+        return {key: getattr(self, key) for key in CONNECTION_KEYS}
+
+
+@dataclass(frozen=True)
+class ProtocolFigures:
+    """The figures of one protocol: the keys of `PROTOCOL_KEYS`."""
+
+    proto_id: int | None
+    proto: str | None
+    requests: int
+    responses: int
+    pushes: int
+    errors: int
+    unanswered: int
+    not_verified: int
+    bytes: int
+    latency_p50_ms: float | None
+    latency_p90_ms: float | None
+    latency_p99_ms: float | None
+    latency_max_ms: float | None
+    push_rate: float | None
+    push_peak: int | None
+
+    def record(self) -> dict[str, Any]:
+        """Returns the figures as an object of ``stats --format json``."""
+        return {key: getattr(self, key) for key in PROTOCOL_KEYS}
+
+
 class _Counts:
-    """What connections and protocols count alike."""
+    """Counts what connections and protocols have in common."""
 
     __slots__ = ("answered", "errors", "not_verified", "pushes", "requests", "responses")
 
@@ -87,7 +158,8 @@ class _Counts:
         self.requests = self.responses = self.pushes = 0
         self.answered = self.errors = self.not_verified = 0
 
-    def record(self) -> dict[str, Any]:
+    def counts(self) -> dict[str, Any]:
+        """Returns the counts by their keys."""
         return {
             "requests": self.requests,
             "responses": self.responses,
@@ -99,7 +171,7 @@ class _Counts:
 
 
 class ConnectionRow(_Counts):
-    """What is counted of a connection."""
+    """Counts the messages of a connection."""
 
     __slots__ = (
         "bytes_c2s",
@@ -126,39 +198,39 @@ class ConnectionRow(_Counts):
         self.bytes_c2s = self.bytes_s2c = self.gaps = 0
         self.info: ConnectionInfo | None = None
 
-    def full_record(self, ordinal: int, hello: dict[str, Any]) -> dict[str, Any]:
-        """The keys of `CONNECTION_KEYS`; `hello` is what InitConnect says."""
+    def figures(self, ordinal: int, hello: dict[str, Any]) -> ConnectionFigures:
+        """Returns the figures of the connection; `hello` is what InitConnect says."""
         info = self.info
         first_ns = self.first_ns if info is None else info.first_ns
         last_ns = self.last_ns if info is None else info.last_ns
-        return {
-            "connection": ordinal,
-            "client": self.client,
-            "gateway": self.gateway,
-            "conn_id": self.conn_id,
-            "client_id": hello.get("client_id"),
-            "client_version": hello.get("client_version"),
-            "language": hello.get("language"),
-            "gateway_version": hello.get("gateway_version"),
-            "encryption": list(self.encryption),
-            "format": list(self.format.values()),
-            "keep_alive_s": hello.get("keep_alive_s"),
-            "first": rfc3339(first_ns),
-            "last": rfc3339(last_ns),
-            "duration_s": (last_ns - first_ns) / _SECOND,
-            "opened": info is not None and info.opened,
-            "closed_by": None if info is None else info.closed_by,
-            "reset": info is not None and info.reset,
-            **self.record(),
-            "gaps": self.gaps,
-            "bytes_c2s": self.bytes_c2s,
-            "bytes_s2c": self.bytes_s2c,
-            "retransmissions": 0 if info is None else sum(info.retransmissions.values()),
-        }
+        return ConnectionFigures(
+            connection=ordinal,
+            client=self.client,
+            gateway=self.gateway,
+            conn_id=self.conn_id,
+            client_id=hello.get("client_id"),
+            client_version=hello.get("client_version"),
+            language=hello.get("language"),
+            gateway_version=hello.get("gateway_version"),
+            encryption=list(self.encryption),
+            format=list(self.format.values()),
+            keep_alive_s=hello.get("keep_alive_s"),
+            first=rfc3339(first_ns),
+            last=rfc3339(last_ns),
+            duration_s=(last_ns - first_ns) / _SECOND,
+            opened=info is not None and info.opened,
+            closed_by=None if info is None else info.closed_by,
+            reset=info is not None and info.reset,
+            **self.counts(),
+            gaps=self.gaps,
+            bytes_c2s=self.bytes_c2s,
+            bytes_s2c=self.bytes_s2c,
+            retransmissions=0 if info is None else sum(info.retransmissions.values()),
+        )
 
 
 class ProtocolRow(_Counts):
-    """What is counted of a protocol."""
+    """Counts the messages of a protocol."""
 
     __slots__ = ("bytes", "first_push_ns", "in_second", "last_push_ns", "latency", "peak", "second")
 
@@ -170,7 +242,7 @@ class ProtocolRow(_Counts):
         self.second = self.in_second = self.peak = 0
 
     def push(self, time_ns: int) -> None:
-        """Count a push."""
+        """Counts a push."""
         if not self.pushes:
             self.first_push_ns = time_ns
         self.pushes += 1
@@ -183,23 +255,23 @@ class ProtocolRow(_Counts):
         if self.in_second > self.peak:
             self.peak = self.in_second
 
-    def full_record(self, proto_id: int | None) -> dict[str, Any]:
-        """The keys of `PROTOCOL_KEYS`."""
+    def figures(self, proto_id: int | None) -> ProtocolFigures:
+        """Returns the figures of the protocol."""
         known = None if proto_id is None else schema.protocol(proto_id)
         latency = self.latency
         span = self.last_push_ns - self.first_push_ns
-        return {
-            "proto_id": proto_id,
-            "proto": None if known is None else known.name,
-            **self.record(),
-            "bytes": self.bytes,
-            "latency_p50_ms": _milliseconds(latency.quantile(0.50)),
-            "latency_p90_ms": _milliseconds(latency.quantile(0.90)),
-            "latency_p99_ms": _milliseconds(latency.quantile(0.99)),
-            "latency_max_ms": _milliseconds(latency.highest),
-            "push_rate": round((self.pushes - 1) * _SECOND / span, 3) if self.pushes > 1 and span > 0 else None,
-            "push_peak": self.peak if self.pushes else None,
-        }
+        return ProtocolFigures(
+            proto_id=proto_id,
+            proto=None if known is None else known.name,
+            **self.counts(),
+            bytes=self.bytes,
+            latency_p50_ms=_milliseconds(latency.quantile(0.50)),
+            latency_p90_ms=_milliseconds(latency.quantile(0.90)),
+            latency_p99_ms=_milliseconds(latency.quantile(0.99)),
+            latency_max_ms=_milliseconds(latency.highest),
+            push_rate=round((self.pushes - 1) * _SECOND / span, 3) if self.pushes > 1 and span > 0 else None,
+            push_peak=self.peak if self.pushes else None,
+        )
 
 
 def _milliseconds(nanoseconds: int | None) -> float | None:

@@ -1,50 +1,120 @@
-"""Figures: of a capture as a whole, of each connection, of each protocol; and the findings.
+"""Counts and measures a capture: as a whole, each connection, each protocol; rates, subscriptions, lateness, findings.
 
-The object of ``opendump stats --format json``, and of `Statistics.finish` as plain data:
+`Statistics.finish` returns a `Stats`; `Stats.record` is the object of ``opendump stats --format json``:
 
 ``capture``
     ``files``, ``packets``, ``first`` and ``last`` (times of the first and the last packet, RFC 3339), ``duration_s``,
     ``connections``, ``messages``, ``gaps``, ``verdicts`` (messages by ``verified`` or reason), ``findings`` (how many
     by severity), ``warnings`` (what could not be read, limits that were hit), ``not_listed`` (connections beyond the
     first 10,000).
-``connections``
-    a list of objects with the keys of `CONNECTION_KEYS`
-``protocols``
-    a list of objects with the keys of `PROTOCOL_KEYS`
-``findings``
-    a list of objects with the keys of `FINDING_KEYS`
+``connections``, ``protocols``, ``findings``, ``subscriptions``, ``rates``, ``lateness``
+    lists of objects with the keys of `CONNECTION_KEYS`, `PROTOCOL_KEYS`, `FINDING_KEYS`, `SUBSCRIPTION_KEYS`,
+    `RATE_KEYS` and `LATENESS_KEYS`
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from decoder import schema
 from decoder.body.scalars import plain_text
-from decoder.findings import Analyser
+from decoder.findings import Analyser, Finding
+from decoder.findings.rates import RATE_KEYS, RateLedger, RateRow
+from decoder.findings.subscription_ledger import SUBSCRIPTION_KEYS, SubscriptionRow
 from decoder.formatting.times import rfc3339
 from decoder.framing.header import HEADER_LEN
 from decoder.message import Gap, Message
-from decoder.statistics.rows import CONNECTION_KEYS, FINDING_KEYS, PROTOCOL_KEYS, ConnectionRow, ProtocolRow
+from decoder.statistics.lateness import LATENESS_KEYS, LatenessLedger, LatenessRow
+from decoder.statistics.rows import (
+    CONNECTION_KEYS,
+    FINDING_KEYS,
+    PROTOCOL_KEYS,
+    ConnectionFigures,
+    ConnectionRow,
+    ProtocolFigures,
+    ProtocolRow,
+)
 from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
+    from decoder.findings import Finding, Severity
 
-__all__ = ["CONNECTION_KEYS", "FINDING_KEYS", "PROTOCOL_KEYS", "Statistics"]
+__all__ = ["CONNECTION_KEYS", "FINDING_KEYS", "PROTOCOL_KEYS", "TABLE_KEYS", "CaptureFigures", "Statistics", "Stats"]
 
-_MAX_CONNECTIONS = 10_000
-_MAX_UNKNOWN = 1_000
-_MAX_TEXT = 100
+_MAX_CONNECTIONS = 10_000  # connections with a row of their own
+_MAX_UNKNOWN = 1_000  # protocol ids that the schema does not know with a row of their own
+_MAX_TEXT = 100  # characters of clientID and programmingLanguage
 _SECOND = 1_000_000_000
 _PROTOBUF = 0
 _SUCCESS = b"\x08\x00"
 """retType 0, as every writer of protobuf begins a response."""
 
 
+TABLE_KEYS: dict[str, dict[str, str]] = {
+    "protocols": PROTOCOL_KEYS,
+    "connections": CONNECTION_KEYS,
+    "findings": FINDING_KEYS,
+    "subscriptions": SUBSCRIPTION_KEYS,
+    "rates": RATE_KEYS,
+    "lateness": LATENESS_KEYS,
+}
+"""The tables, and the keys of each."""
+
+
+@dataclass(frozen=True)
+class CaptureFigures:
+    """The figures of a capture as a whole."""
+
+    files: list[str]
+    packets: int
+    first: str | None
+    """Time of the first packet, RFC 3339."""
+    last: str | None
+    duration_s: float | None
+    connections: int
+    messages: int
+    gaps: int
+    verdicts: dict[str, int]
+    """Messages by ``verified`` or by reason."""
+    findings: dict[Severity, int]
+    """How many by severity."""
+    warnings: list[str]
+    """What could not be read, limits that were hit."""
+    not_listed: int
+    """Connections beyond those that have a row."""
+
+    def record(self) -> dict[str, Any]:
+        """Returns the figures as an object of ``stats --format json``."""
+        return dict(self.__dict__)
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Everything that `Statistics` counted and measured."""
+
+    capture: CaptureFigures
+    connections: list[ConnectionFigures]
+    protocols: list[ProtocolFigures]
+    findings: list[Finding]
+    subscriptions: list[SubscriptionRow]
+    rates: list[RateRow]
+    lateness: list[LatenessRow]
+
+    def table(self, name: str) -> list[dict[str, Any]]:
+        """Returns the rows of one table as plain data; `name` is a key of `TABLE_KEYS`."""
+        return [row.record() for row in getattr(self, name)]
+
+    def record(self) -> dict[str, Any]:
+        """Returns everything as plain data."""
+        names = ("connections", "protocols", "findings", "subscriptions", "rates", "lateness")
+        return {"capture": self.capture.record(), **{name: self.table(name) for name in names}}
+
+
 class Statistics:
-    """Counts what a `Decoder` gives, in bounded memory.
+    """Counts the messages and gaps of a `Decoder`, in bounded memory.
 
     ::
 
@@ -55,14 +125,26 @@ class Statistics:
         statistics.add(decoder.flush())
         statistics.finish(decoder.summary, files)
 
-    With `where` only what it holds for is counted and only findings about that are listed; all the same the analysis
-    sees everything, so that a response finds its request.
+    With `where` only messages and gaps for which it holds are counted, and only findings about them are listed; all the
+    same the analysis sees everything, so that a response finds its request.  Subscriptions are listed of the
+    connections on which something matched.
+
+    :param max_per_code: findings of one code that are listed
+    :param by_symbol: measure lateness by symbol instead of by market
     """
 
-    def __init__(self, where: Callable[[Message | Gap], bool] | None = None, *, max_per_code: int = 100) -> None:
+    def __init__(
+        self,
+        where: Callable[[Message | Gap], bool] | None = None,
+        *,
+        max_per_code: int = 100,
+        by_symbol: bool = False,
+    ) -> None:
         self._where = where
-        self._matched = bytearray()  # a bit for each message: whether `where` holds for it
+        self._lateness = LatenessLedger(by_symbol=by_symbol)
+        self._matched = bytearray()  # a bit for each message: 1 if `where` holds for it
         self._analyser = Analyser(max_per_code, None if where is None else self._is_wanted)
+        self._rates = self._analyser.rates if where is None else RateLedger()
         self._connections: dict[int, ConnectionRow] = {}
         self._protocols: dict[int | None, ProtocolRow] = {}
         self._unknown = 0
@@ -73,14 +155,22 @@ class Statistics:
         self._reasons: dict[str, int] = {}
         self._ended: list[ConnectionInfo] = []
 
+    def on_finding(self, call: Callable[[Finding], None]) -> None:
+        """Calls `call` with each finding that is listed, when it shows."""
+        self._analyser.on_finding(call)
+
+    def mute(self, codes: frozenset[str]) -> None:
+        """Passes over findings with these codes from now on."""
+        self._analyser.mute(codes)
+
     def connection_ended(self, info: ConnectionInfo) -> None:
-        """A connection ended; its last messages may come with the next `add`."""
+        """Takes the end of a connection; its last messages may come with the next `add`."""
         self._ended.append(info)
         self._analyser.connection_ended(info)
 
     def add(self, items: Iterable[Message | Gap]) -> None:
-        """Take the next messages and gaps, in the order in which the decoder gave them."""
-        where, take = self._where, self._analyser.take
+        """Takes the next messages and gaps, in the order in which the decoder returned them."""
+        where, take, lateness = self._where, self._analyser.take, self._lateness
         for item in items:
             if isinstance(item, Message) and item.proto_id == INIT_CONNECT:
                 self._greet(item)
@@ -90,15 +180,46 @@ class Statistics:
                     self._mark(item.number, wanted)
                 if not wanted:
                     take(item)
+                    if isinstance(item, Message) and item.request is not None and self._is_marked(item.request):
+                        self._count_answer(item)
                     continue
             connection = self._connections.get(item.flow.connection) or self._connection(item)
             if isinstance(item, Message):
                 self._count(item, connection, take(item))
+                lateness.add(item)
+                if where is not None and item.kind == "request":
+                    self._rates.request(item, item.protobuf)
             else:
                 take(item)
                 self._gaps += 1
                 connection.gaps += 1
         self._settle()
+
+    # What is known so far, for a screen that is drawn again and again.
+
+    @property
+    def messages(self) -> int:
+        """Messages that were counted."""
+        return self._messages
+
+    @property
+    def connections(self) -> Mapping[int, ConnectionRow]:
+        """The counts of each connection, by its ordinal."""
+        return self._connections
+
+    @property
+    def protocols(self) -> Mapping[int | None, ProtocolRow]:
+        """The counts of each protocol, by its id; None for all that have too many ids to be listed."""
+        return self._protocols
+
+    @property
+    def analysis(self) -> Analyser:
+        """The analysis, with its findings and ledgers so far."""
+        return self._analyser
+
+    def hello(self, ordinal: int) -> Mapping[str, Any]:
+        """Returns what InitConnect says of client and gateway, with keys of `CONNECTION_KEYS`."""
+        return self._hellos.get(ordinal, {})
 
     def _settle(self) -> None:
         self._analyser.settle()
@@ -152,8 +273,14 @@ class Statistics:
         if message.latency_ns is not None:
             protocol.latency.add(message.latency_ns)
 
-    def finish(self, summary: Summary, files: Sequence[str], warnings: Sequence[str] = ()) -> dict[str, Any]:
-        """The end of the capture: all figures as plain data.
+    def _count_answer(self, message: Message) -> None:
+        """Counts the answer, left out by `where`, to a request that is counted."""
+        for counts in (self._protocols.get(message.proto_id), self._connections.get(message.flow.connection)):
+            if counts is not None:
+                counts.answered += 1
+
+    def finish(self, summary: Summary, files: Sequence[str], warnings: Sequence[str] = ()) -> Stats:
+        """Takes the end of the capture; returns all figures.
 
         `files` are the names of the captures, `warnings` what was wrong with them.
         """
@@ -162,27 +289,32 @@ class Statistics:
         first_ns, last_ns = summary.first_ns, summary.last_ns
         connections = sorted(self._connections.items())
         protocols = sorted(self._protocols.items(), key=lambda item: (item[0] is None, item[0] or 0))
-        return {
-            "capture": {
-                "files": list(files),
-                "packets": summary.packets,
-                "first": None if first_ns is None else rfc3339(first_ns),
-                "last": None if last_ns is None else rfc3339(last_ns),
-                "duration_s": None if first_ns is None or last_ns is None else (last_ns - first_ns) / _SECOND,
-                "connections": len(self._connections) + len(self._not_listed),
-                "messages": self._messages,
-                "gaps": self._gaps,
-                "verdicts": self._verdicts(),
-                "findings": self._analyser.counts,
-                "warnings": [*warnings, *summary.reports],
-                "not_listed": len(self._not_listed),
-            },
-            "connections": [
-                connection.full_record(ordinal, self._hellos.get(ordinal, {})) for ordinal, connection in connections
-            ],
-            "protocols": [protocol.full_record(proto_id) for proto_id, protocol in protocols],
-            "findings": [finding.record() for finding in findings],
-        }
+        capture = CaptureFigures(
+            files=list(files),
+            packets=summary.packets,
+            first=None if first_ns is None else rfc3339(first_ns),
+            last=None if last_ns is None else rfc3339(last_ns),
+            duration_s=None if first_ns is None or last_ns is None else (last_ns - first_ns) / _SECOND,
+            connections=len(self._connections) + len(self._not_listed),
+            messages=self._messages,
+            gaps=self._gaps,
+            verdicts=self._verdicts(),
+            findings=self._analyser.counts,
+            warnings=[*warnings, *summary.reports, *self._analyser.limits_hit],
+            not_listed=len(self._not_listed),
+        )
+        subscriptions = self._analyser.subscriptions.rows()
+        if self._where is not None:
+            subscriptions = [row for row in subscriptions if row.connection in self._connections]
+        return Stats(
+            capture,
+            [connection.figures(ordinal, self._hellos.get(ordinal, {})) for ordinal, connection in connections],
+            [protocol.figures(proto_id) for proto_id, protocol in protocols],
+            findings,
+            subscriptions,
+            self._rates.rows(),
+            self._lateness.rows(),
+        )
 
     def _verdicts(self) -> dict[str, int]:
         verified = self._messages - sum(self._reasons.values())
@@ -202,7 +334,7 @@ class Statistics:
         key = proto_id if self._unknown <= _MAX_UNKNOWN else None
         return self._protocols.setdefault(key, ProtocolRow())
 
-    # Which messages --where holds for: a bit each, so that what is found later can still be told apart.
+    # Messages for which --where holds: a bit each, so that later findings about them are still recognised.
 
     def _mark(self, number: int, wanted: bool) -> None:
         while len(self._matched) <= number >> 3:
@@ -219,7 +351,7 @@ class Statistics:
 
 
 def _succeeds(message: Message) -> bool:
-    """Whether the retType of a response or push is success, or not known."""
+    """Returns True if the retType of a response or push is success, or not known."""
     if message.plaintext is not None and message.plaintext[:2] == _SUCCESS and message.header[2] == _PROTOBUF:
         return True
     body = message.protobuf
@@ -227,7 +359,7 @@ def _succeeds(message: Message) -> bool:
 
 
 def _hello(message: Message) -> dict[str, Any]:
-    """What an InitConnect message says about client or gateway."""
+    """Returns what an InitConnect message says about client or gateway."""
     body: Any = message.protobuf
     if body is None:
         return {}

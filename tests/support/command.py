@@ -42,7 +42,7 @@ class Result:
         self.err = done.stderr.decode()
 
 
-def opendump(*arguments: str | Path, stdin: bytes | None = None, **more: str) -> Result:
+def opendump(*arguments: Any, stdin: Any = None, **more: Any) -> Result:
     done = subprocess.run(
         command(*arguments), input=stdin, capture_output=True, env=environment(**more), timeout=120, check=False
     )

@@ -32,7 +32,7 @@ START_NS = 1_700_000_000_000_000_000
 STEP_NS = 1_000_000  # between packets
 
 CONN_ID = 9_300_000_000_000_000_777
-KEY, IV = b"0123456789ABCDEF", b"FEDCBA9876543210"
+KEY, IV = b"opendump-testkey", b"FEDCBA9876543210"
 
 
 def vendor(name: str) -> Any:

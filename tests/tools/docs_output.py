@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.tools import docs_tables
-from tests.tools.terminal_picture import PICTURE, picture
+from tests.tools.terminal_picture import PICTURES
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -115,13 +115,14 @@ def _inside(folder: Path) -> Iterator[None]:
 
 
 def main() -> None:
-    """Renews every page and the picture, and names those that changed."""
+    """Renews every page and picture, and names those that changed."""
     for page in PAGES:
         new = rendered(page)
         if new != page.read_text("utf-8"):
             page.write_text(new, "utf-8", newline="\n")
             print(f"renewed {page.relative_to(ROOT)}")
-    PICTURE.write_text(picture(), "utf-8", newline="\n")
+    for path, draw in PICTURES.items():
+        path.write_text(draw(), "utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -8,14 +8,16 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from configparser import ConfigParser
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import click
 
 from decoder.cli.main import cli
-from decoder.findings import MEANINGS
-from decoder.statistics import statistics as stats
+from decoder.findings.codes import SUBJECTS
+from decoder.findings.order_rows import ORDER_KEYS
+from decoder.statistics.statistics import TABLE_KEYS
 
 __all__ = ["TABLES", "commands", "package_names"]
 
@@ -123,6 +125,15 @@ def _keys(head: str, meanings: Mapping[str, str]) -> str:
     return f"| {head} | what it says |\n| --- | --- |\n{rows}"
 
 
+def _codes() -> str:
+    """Returns the codes of findings, a table for each subject."""
+    text = ""
+    for subject, codes in SUBJECTS.items():
+        rows = "".join(f"| `{code}` | {entry.meaning} | {entry.remedy} |\n" for code, entry in codes.items())
+        text += f"\n### {subject}\n\n| code | what it says | what to do |\n| --- | --- | --- |\n{rows}"
+    return f"{text}\n"
+
+
 def _paragraph(about: str | ast.stmt) -> str:
     """Returns the first paragraph of a docstring, as Markdown on one line."""
     if isinstance(about, ast.Expr) and isinstance(about.value, ast.Constant):
@@ -137,9 +148,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "limits": _limits,
     "packages": _packages,
     "modules": _modules,
-    "connections": lambda: _keys("key", stats.CONNECTION_KEYS),
-    "protocols": lambda: _keys("key", stats.PROTOCOL_KEYS),
-    "findings": lambda: _keys("key", stats.FINDING_KEYS),
-    "codes": lambda: _keys("code", MEANINGS),
+    **{name: partial(_keys, "key", keys) for name, keys in TABLE_KEYS.items()},
+    "orders": partial(_keys, "key", ORDER_KEYS),
+    "codes": _codes,
 }
 """What makes each generated part, by its name in the page."""

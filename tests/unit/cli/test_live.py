@@ -292,9 +292,9 @@ def test_memory_limits_are_taken_and_hits_reported(tmp_path: Path) -> None:
     ("text", "size"), [("1M", 2**20), ("200M", 200 * 2**20), ("2g", 2**31), ("1048576", 2**20), ("5 MiB", 5 * 2**20)]
 )
 def test_sizes(text: str, size: int) -> None:
-    from decoder.cli.options import _Size
+    from decoder.cli.options import Size
 
-    assert _Size().convert(text, None, None) == size
+    assert Size().convert(text, None, None) == size
 
 
 def test_connections_are_told_when_they_end() -> None:

@@ -71,7 +71,7 @@ def test_version() -> None:
     ("arguments", "says"),
     [
         (["nonsense"], "No such command 'nonsense'"),
-        (["decode"], "Missing argument 'CAPTURE...'"),
+        (["decode"], "give a CAPTURE, or -i IFACE"),
         (["decode", PLAIN, "--nonsense"], "--nonsense"),
         (["decode", PLAIN, "--port", "0"], "neither a port"),
         (["decode", PLAIN, "--port", "65536"], "neither a port"),

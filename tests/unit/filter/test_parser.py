@@ -26,7 +26,7 @@ def messages(file: str) -> list[Message]:
 
 
 def chosen(text: str, file: str = "plain.pcap") -> list[Message]:
-    match = compile_filter(text).match
+    match = compile_filter(text, utc=True).match
     return [message for message in messages(file) if match(message)]
 
 
@@ -234,6 +234,42 @@ def test_times_are_spans() -> None:
     assert chosen(f"time<{second} or time>={second}") == plain()
 
 
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        ("proto in (Notify, Trd_*)", "proto=Notify or proto=Trd_*"),
+        ("proto in (Notify,Trd_*,)", "proto=Notify or proto=Trd_*"),
+        ('proto in ("Notify" Trd_*)', "proto=Notify or proto=Trd_*"),
+        ("proto not in (Notify, Trd_*)", "proto!=Notify and proto!=Trd_*"),
+        ("ret_type not in (RET_OK)", "ret_type!=RET_OK"),  # a request has no ret_type: neither finds it
+        ("body.c2s.qty in (100, 200)", "body.c2s.qty=100 or body.c2s.qty=200"),
+        ("not kind IN (push, request)", "kind=response"),
+        ("kind in (push) and connection in (0, 1)", "kind=push"),
+        ("proto~trd_", "proto=Trd_*"),
+        ("proto!~trd_", "proto!=Trd_*"),
+        ("body.retMsg~FREQUENT", 'body.retMsg="*frequent*"'),
+        ('body.retMsg~"too*frequent"', 'body.retMsg="*too*frequent*"'),
+        (
+            "body.s2c.order.orderStatus~filled",
+            "body.s2c.order.orderStatus=*FILLED* or body.s2c.order.orderStatus=*Filled*",
+        ),
+        ("src~:11111", "src=*:11111"),
+    ],
+)
+def test_lists_and_parts_of_texts(short: str, long: str) -> None:
+    found = chosen(short)
+    assert found == chosen(long)
+    assert 0 < len(found) < len(plain())
+
+
+def test_a_comma_that_belongs_to_a_value() -> None:
+    exchange = Exchange().s2c(frame(1003, b"\x08\x00\x12\x03a,b", serial_no=1))
+    (message,), _, _ = decode(exchange)
+    for text in ("body.retMsg=a,b", 'body.retMsg in ("a,b", c)', r"body.retMsg in (c, a\,b)"):
+        assert compile_filter(text).match(message), text
+    assert not compile_filter("body.retMsg in (a,b)").match(message)
+
+
 def test_the_cheap_part_spares_the_body() -> None:
     exchange = Exchange().c2s(frame(1004, keep_alive(), serial_no=7))
     (message,), _, _ = decode(exchange)
@@ -262,6 +298,8 @@ def test_gaps_have_their_own_keys() -> None:
         assert not compile_filter(text).match(gap), text
     assert not chosen("gap=true")
     assert compile_filter(f"time={gap.time}").match(gap)
+    assert compile_filter("text~LOS").match(gap)
+    assert not compile_filter("text~snap or symbol=HK.00700 or order=1").match(gap)
 
 
 # What is refused, and where
@@ -278,6 +316,17 @@ def test_gaps_have_their_own_keys() -> None:
         ("latency_ms>slow", "slow", "expected a number"),
         ("latency_ms<null", "null", "no order"),
         ("time=yesterday", "yesterday", "2026-11-20T10:15:00"),
+        ("time=10:61", "10:61", "60 minutes"),
+        ("time=2026*", "2026*", "cut it short"),
+        ("proto in", None, "expected a list"),
+        ("proto in ()", "(", "this list is empty"),
+        ("proto in (Notify", "(", "never closed"),
+        ("proto in (Notify, Notif)", "Notif)", "did you mean Notify"),
+        ("number~1", "1", "use ="),
+        ("text=word", "word", "text~word"),
+        ("symbol>HK.00700", "HK.00700", "no order"),
+        ("simbol=HK.00700", "simbol", "did you mean symbol"),
+        ("proto=~Notify", "~", "write key~word"),
         ("time=2026-13-01", "2026-13-01", "is no time"),
         ("body.c2s.cod=1", "cod", "did you mean code"),
         ("body.c2s.code.x=1", "x", "is a value"),
@@ -290,6 +339,7 @@ def test_gaps_have_their_own_keys() -> None:
         ("body.s2c.connAESKey='0*'", "'", "redacted"),
         ("a", None, "expected one of ="),
         ("proto Notify", "Notify", "expected one of ="),
+        ("proto not Notify", "not", "expected one of ="),
         ("proto=", None, "expected a value"),
         ("proto==Notify", "=Notify", "one = is enough"),
         ("proto=Notify kind=push", "kind", "expected and, or"),

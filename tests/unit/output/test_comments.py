@@ -374,7 +374,7 @@ def test_retransmissions_gaps_and_the_end(tmp_path: Path) -> None:
     found = comments(out)
     assert found[7] == "OpenD: retransmission, nothing new"
     assert "OpenD: part of message 4 (Qot_UpdateOrderBook push)" in found[8]
-    assert "OpenD: gap, 1,000 bytes of the gateway are missing from the capture (lost)" in "\n".join(found.values())
+    assert "OpenD: gap, 1,000 bytes from the gateway missing from the capture (lost)" in "\n".join(found.values())
     assert "unverified (gap): packets are missing" in "\n".join(found.values())
     assert "OpenD: the gateway closes connection 0 with a reset" in found[len(session.packets)].split("\n")
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import decoder
 from decoder import Gap, Message, SchemaError
-from decoder.output.csv import COLUMNS, CsvOutput, guarded
+from decoder.output.columns import COLUMNS, LEADING, Columns
+from decoder.output.csv import CsvOutput, guarded
 from tests.support.exchange import Exchange, decode, frame, init_request, init_response, vendor
 from tests.support.recorded import DEMO_KEY, Recording
 
@@ -25,7 +26,7 @@ def rows(output: CsvOutput, items: list[Message | Gap]) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(output.render(items), newline="")))
 
 
-def test_default_columns_are_the_scalar_keys_of_the_record() -> None:
+def test_default_columns_are_the_scalar_keys_of_the_record_and_the_leading_fields() -> None:
     items = list(decoder.read(PLAIN.path))
     found = rows(CsvOutput(), items)
     assert len(found) == len(items) == len(PLAIN.expected)
@@ -33,14 +34,15 @@ def test_default_columns_are_the_scalar_keys_of_the_record() -> None:
         assert isinstance(item, Message)
         record = item.record()
         scalars = {key for key, value in record.items() if not isinstance(value, list | tuple | dict)}
-        assert scalars - {"body", "raw", "packet_id", "transport", "error"} == set(row) == set(COLUMNS)
-        for key, text in row.items():
-            value = record[key]
-            assert text == ("" if value is None else str(value)), key
+        assert scalars - {"body", "raw", "packet_id", "transport", "error"} | {"bytes"} == set(COLUMNS)
+        assert list(row) == [*COLUMNS, *LEADING]
+        for key in COLUMNS:
+            value = record.get(key)
+            assert row[key] == ("" if value is None else str(value)), key
 
 
 def test_body_paths_give_what_was_logged() -> None:
-    output = CsvOutput(["sha1", "body.c2s.code", "body.c2s.qty", "body.s2c.order.orderStatus"], enums="number")
+    output = CsvOutput(Columns(["sha1", "body.c2s.code", "body.c2s.qty", "body.s2c.order.orderStatus"], enums="number"))
     found = rows(output, list(decoder.read(PLAIN.path)))
     for row, entry in zip(
         sorted(found, key=lambda row: row["sha1"]),
@@ -55,9 +57,9 @@ def test_body_paths_give_what_was_logged() -> None:
 
 
 def test_lists_objects_and_notes() -> None:
-    columns = ["body.s2c.basicQotList.security.code", "body.s2c.basicQotList.security", "frames", "packet_id", "body"]
+    columns = ["body.s2c.basicQotList.security.code", "frames", "packet_id", "body"]
     items = [item for item in decoder.read(PLAIN.path) if isinstance(item, Message)]
-    for row, item in zip(rows(CsvOutput(columns), list(items)), items, strict=True):
+    for row, item in zip(rows(CsvOutput(Columns(columns)), list(items)), items, strict=True):
         body: Any = item.to_dict(redact=True)
         quotes = body.get("s2c", {}).get("basicQotList", [])
         assert row[columns[0]] == ";".join(quote["security"]["code"] for quote in quotes)
@@ -70,7 +72,7 @@ def test_lists_objects_and_notes() -> None:
 def test_secrets_are_redacted_unless_asked_for(show: bool) -> None:
     items = list(decoder.read(Recording("cbc.pcap").path, rsa_keys=[DEMO_KEY]))
     columns = ["body.s2c.connAESKey", "body.c2s.pwdMD5", "body", "raw", "notes"]
-    text = CsvOutput(columns, show_secrets=show).render(items)
+    text = CsvOutput(Columns(columns, show_secrets=show)).render(items)
     secrets = [
         entry["body"].get("s2c", {}).get("connAESKey") or entry["body"].get("c2s", {}).get("pwdMD5")
         for entry in Recording("cbc.pcap").expected
@@ -83,14 +85,14 @@ def test_secrets_are_redacted_unless_asked_for(show: bool) -> None:
 @pytest.mark.parametrize("column", ["numbr", "body.c2s.cod", "body.c2s.code.x", "packet_id.x", "body.", "frames.x", ""])
 def test_unknown_columns_are_refused(column: str) -> None:
     with pytest.raises(SchemaError):
-        CsvOutput([column])
+        Columns([column])
 
 
 def test_suggestions() -> None:
     with pytest.raises(SchemaError, match="did you mean number"):
-        CsvOutput(["numbr"])
+        Columns(["numbr"])
     with pytest.raises(SchemaError, match=r"no body\.c2s has a field cod; did you mean code"):
-        CsvOutput(["body.c2s.cod"])
+        Columns(["body.c2s.cod"])
 
 
 @given(st.text(max_size=30))
@@ -117,7 +119,7 @@ def test_strings_of_a_hostile_sender() -> None:
     exchange.s2c(frame(3203, response.SerializeToString(), serial_no=9)).lose("s2c", 10)
     messages, gaps, _ = decode(exchange.s2c(frame(1004, b"\x08\x00", serial_no=10)))
     assert gaps
-    text = CsvOutput(["body.retMsg"]).render([*messages, *gaps])
+    text = CsvOutput(Columns(["body.retMsg"])).render([*messages, *gaps])
     assert "\x1b" not in text
     assert "\x07" not in text
     _, *rows = csv.reader(io.StringIO(text))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import decoder
 from decoder import Limits, Message, schema
 from decoder.message import Flow
-from decoder.output import json_cache as parts
+from decoder.output import json_cache
 from decoder.output.json_cache import JsonFragmentCache
 from decoder.output.jsonl import JsonLinesOutput
 from decoder.schema.fields import fields_of
@@ -57,9 +57,9 @@ def again(item: Message) -> Message:
     )  # fmt: skip
 
 
-def quick(known: JsonFragmentCache, item: Message) -> Any:
+def quick(cache: JsonFragmentCache, item: Message) -> Any:
     """The record from `known` as a JSON parser reads it; None if it leaves the message to others."""
-    record = known.record(again(item))
+    record = cache.record(again(item))
     return None if record is None else json.loads(orjson.dumps(record))
 
 
@@ -76,9 +76,9 @@ def test_recordings(recording: Recording, enums: Any, shown: bool) -> None:
     messages = [item for item in items if isinstance(item, Message)]
     usual = [item.format == "Protobuf" and item.protobuf and not item.content.notes for item in messages]
     expected = [whole(item, enums, shown) if is_usual else None for item, is_usual in zip(messages, usual, strict=True)]
-    known = JsonFragmentCache(enums, show_secrets=shown)
+    cache = JsonFragmentCache(enums, show_secrets=shown)
     for _ in range(2):  # when the parts are new, and when they are known
-        assert [quick(known, item) for item in messages] == expected
+        assert [quick(cache, item) for item in messages] == expected
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -88,11 +88,11 @@ def test_every_protocol(name: str) -> None:
     wild = [random_message(vendor_classes()[name], random, density).SerializeToString() for density in (1.0, 0.5)]
     tame = [tamed(schema.message_class(name).FromString(body), random) for body in wild]
     for enums, shown in STYLES:
-        known = JsonFragmentCache(enums, show_secrets=shown)
+        cache = JsonFragmentCache(enums, show_secrets=shown)
         for body in [*wild, *tame] * 2:
             item = message(name, body)
             expected = whole(item, enums, shown)
-            assert quick(known, item) == (None if expected["notes"] else expected)
+            assert quick(cache, item) == (None if expected["notes"] else expected)
             assert body in wild or not expected["notes"]
 
 
@@ -131,11 +131,11 @@ def order_book(*volumes: int) -> bytes:
 
 
 def test_what_is_known_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = JsonFragmentCache("sdk", show_secrets=False)
-    first = quick(known, message(BOOK, order_book(300)))
+    cache = JsonFragmentCache("sdk", show_secrets=False)
+    first = quick(cache, message(BOOK, order_book(300)))
     assert first["body"]["s2c"]["orderBookAskList"] == [{"price": 1.5, "volume": "300", "orederCount": 1}]
-    monkeypatch.setattr(parts._Parts, "__missing__", lambda *_: pytest.fail("written a second time"))
-    assert quick(known, message(BOOK, order_book(300))) == first
+    monkeypatch.setattr(json_cache.TypeCache, "__missing__", lambda *_: pytest.fail("written a second time"))
+    assert quick(cache, message(BOOK, order_book(300))) == first
 
 
 @pytest.mark.parametrize(
@@ -145,9 +145,9 @@ def test_odd_parts_are_noted_each_time(tail: bytes, note: str) -> None:
     level = b"\x09" + bytes(8) + b"\x10\x01\x18\x01" + tail
     s2c = b"\x0a\x09\x08\x01\x12\x0500700" + b"\x12" + bytes([len(level)]) + level
     item = message(BOOK, b"\x08\x00\x22" + bytes([len(s2c)]) + s2c)
-    known, output = JsonFragmentCache("sdk", show_secrets=False), JsonLinesOutput()
+    cache, output = JsonFragmentCache("sdk", show_secrets=False), JsonLinesOutput()
     for _ in range(3):
-        assert quick(known, item) is None
+        assert quick(cache, item) is None
         assert json.loads(output.render([again(item)]))["notes"] == [note]
 
 
@@ -163,11 +163,11 @@ def test_secrets_stay_hidden() -> None:
 
 
 def test_bodies_over_a_limit_take_the_other_way() -> None:
-    known = JsonFragmentCache("sdk", show_secrets=False)
+    cache = JsonFragmentCache("sdk", show_secrets=False)
     body = order_book(300)
     for limits, usual in ((Limits(), True), (Limits(max_depth=1), False), (Limits(max_parsed=100), False)):
-        assert bool(quick(known, message(BOOK, body, limits))) is usual
-        assert bool(quick(known, message(BOOK, body))) is True
+        assert bool(quick(cache, message(BOOK, body, limits))) is usual
+        assert bool(quick(cache, message(BOOK, body))) is True
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -192,8 +192,8 @@ def test_an_outline_reads_the_same_bytes(name: str) -> None:
 
 def test_what_was_not_asked_for_lately_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of all types alike."""
-    monkeypatch.setattr(parts, "_KEPT", 50_000)
-    known = JsonFragmentCache("sdk", show_secrets=False)
+    monkeypatch.setattr(json_cache, "_MAX_SIZE", 50_000)
+    cache = JsonFragmentCache("sdk", show_secrets=False)
     kinds: dict[str, tuple[str, dict[str, Any], str]] = {
         BOOK: ("orderBookAskList", {"price": 1.5, "volume": 0, "orederCount": 1}, "orederCount"),
         "Qot_UpdateBroker.Response": ("brokerAskList", {"id": 0, "name": "x", "pos": 1}, "pos"),
@@ -202,9 +202,9 @@ def test_what_was_not_asked_for_lately_is_forgotten(monkeypatch: pytest.MonkeyPa
     for number in range(1_000):
         for name, (field, part, varying) in kinds.items():
             s2c = {"security": {"market": 1, "code": "00700"}, field: [{**part, varying: number}]}
-            record = quick(known, message(name, vendor_classes()[name](retType=0, s2c=s2c).SerializeToString()))
+            record = quick(cache, message(name, vendor_classes()[name](retType=0, s2c=s2c).SerializeToString()))
             assert record["body"]["s2c"][field][0][varying] == number
-        sizes.append(sum(len(each) + len(each._older) for each in known._parts.values()))
+        sizes.append(sum(len(each) + len(each._older) for each in cache._caches.values()))
     assert 50 < max(sizes) < 250
     assert min(sizes[500:]) > 50  # and not everything at once
 

@@ -40,9 +40,9 @@ def start_method(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("output", [JsonLinesOutput, partial(TextOutput, utc=True)], ids=["bytes", "text"])
 def test_the_same_in_the_same_order(output: Any, slot: int, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where it does not fit into the shared memory, or is text."""
-    monkeypatch.setattr(parallel, "_SLOT", slot)
+    monkeypatch.setattr(parallel, "_SLOT_SIZE", slot)
     one = [output().render(batch) for batch in BATCHES]
-    assert len(one) > 3 * parallel._AHEAD
+    assert len(one) > 3 * parallel._MAX_QUEUED
     assert list(parallel.render_in_order(BATCHES, output, jobs)) == one
 
 
@@ -114,6 +114,6 @@ def test_no_more_is_read_ahead_than_is_allowed() -> None:
 
     rendered = parallel.render_in_order(counted(), Slow, 2)
     next(rendered)
-    assert parallel._AHEAD < read <= 2 * parallel._BEHIND + 1
+    assert parallel._MAX_QUEUED < read <= 2 * parallel._MAX_WAITING + 1
     rendered.close()  # type: ignore[attr-defined]
     assert not multiprocessing.active_children()

@@ -73,8 +73,8 @@ def test_one_line_for_each_message_and_the_fast_path_is_no_short_cut(recording: 
     assert "\n".join(found) + "\n" == slow(items, TextOutput(utc=True))
     for item, line in zip(items, found, strict=True):
         assert isinstance(item, Message)
-        assert line.startswith(item.time.replace("T", " ")[:26] + "Z")
-        words = line[27:].split()
+        assert line.startswith(f"{item.number:5} " + item.time.replace("T", " ")[:26] + "Z")
+        words = line[33:].split()
         arrow = "→" if item.direction == "c2s" else "←"
         assert words[:5] == [str(item.connection), arrow, item.proto, item.kind, f"#{item.serial_no}"]
         if item.kind == "response":
@@ -147,7 +147,7 @@ def test_a_push_that_failed() -> None:
 def test_gaps() -> None:
     flow = Flow(12, "s2c", "a:1", "b:2")
     assert lines([Gap(flow, 1_700_000_000_000_001_000, 1448, "lost")]) == [
-        "2023-11-14 22:13:20.000001Z 12 ← gap                  lost     1,448 bytes missing from the capture"
+        "      2023-11-14 22:13:20.000001Z 12 ← gap                  lost     1,448 bytes missing from the capture"
     ]
     assert lines([Gap(flow, 0, 1, "mid-stream")])[0].endswith(" mid-stream 1 byte before the first header")
     assert lines([Gap(flow, 0, None, "limit")])[0].endswith(" some bytes dropped: a memory limit was hit")
@@ -164,8 +164,8 @@ def test_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Hong_Kong")
     time.tzset()
     try:
-        assert lines([message()], utc=False)[0].startswith("2023-11-15 06:13:20.123456  3 → ")
-        assert lines([message()], utc=True)[0].startswith("2023-11-14 22:13:20.123456Z  3 → ")
+        assert lines([message()], utc=False)[0].startswith("    0 2023-11-15 06:13:20.123456  3 → ")
+        assert lines([message()], utc=True)[0].startswith("    0 2023-11-14 22:13:20.123456Z  3 → ")
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -190,12 +190,27 @@ def test_lines_are_cut_to_a_terminal(width: int) -> None:
     assert any(cell_len(line) != len(line) for line in full), "no wide characters to measure"
 
 
+def test_lines_are_left_whole_on_a_terminal_where_that_is_asked_for() -> None:
+    items = items_of(PLAIN)
+    assert TextOutput(utc=True, width=40, cut=False).render(items) == TextOutput(utc=True, width=10_000).render(items)
+
+
+def test_every_line_begins_with_the_number_of_its_message() -> None:
+    """That findings and the key ``request`` refer to; longer numbers only shift their line."""
+    numbered = [message(), message(notes=["odd"]), message()]
+    for item, number in zip(numbered, (7, 8, 1_234_567), strict=True):
+        item.number = number
+    for width in (None, 200):
+        shown = [line.split()[0] for line in lines(numbered, width=width) if ":" in line]
+        assert shown == ["7", "8", "1234567"]
+
+
 def test_the_date_stands_alone_on_a_terminal_whenever_it_changes() -> None:
     day = 86_400_000_000_000
     items = [message(time_ns=1_700_000_000_000_000_000 + offset) for offset in (0, 1, day, day + 1)]
     shown = TextOutput(utc=True, width=100).render(items).split("\n")
     assert [line for line in shown if " " not in line] == ["2023-11-14", "2023-11-15", ""]
-    assert shown[1].startswith("22:13:20.000000Z  3 → ")
+    assert shown[1].startswith("    0 22:13:20.000000Z  3 → ")
 
 
 @every_recording

@@ -150,7 +150,8 @@ def test_fields() -> None:
         "magic": b"FT", "proto_id": 2202, "fmt": 1, "ver": 3, "serial_no": 9, "body_len": 2,
         "sha1": b"S" * 20, "reserved": b"R" * 8, "body": b"{}",
     }  # fmt: skip
-    assert packet.message is None
+    assert packet.message is not None
+    assert packet.message.verdict == "unverified"
 
 
 def test_several_messages_of_a_segment_are_layers_of_their_own() -> None:
@@ -396,7 +397,7 @@ def test_a_decoded_message_shows_below_its_header() -> None:
     assert "<64 bytes, request, AES_CBC, verified>" in text
     assert "[redacted]" in text
     assert PWD_MD5 not in text + repr(packet) + packet.summary()
-    assert (packet.body_len, packet.sha1, packet.body) == (64, b"S" * 20, body)
+    assert (packet.body_len, packet.sha1, packet.body) == (len(body), b"S" * 20, body)
     assert packet.summary() == "OpenD Trd_UnlockTrade request #9"
     assert packet.copy().message is packet.message
     assert json.dumps(packet.message.to_dict())
@@ -413,5 +414,60 @@ def test_a_message_that_was_not_opened_says_why() -> None:
 
 def test_a_changed_packet_is_no_longer_the_message() -> None:
     packet = OpenD.from_message(message(b""))
+    assert (packet.message.conn_id, packet.message.verdict) == ("77", "verified")
     packet.serial_no = 10
-    assert packet.message is None
+    assert packet.message is not None
+    assert (packet.message.serial_no, packet.message.conn_id, packet.message.verdict) == (10, None, "unverified")
+
+
+# Messages without a session
+
+
+def test_a_built_packet_has_a_message() -> None:
+    packet = IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=5, dport=11111)
+    packet /= OpenD(proto="KeepAlive", serial_no=3, body={"c2s": {"time": 5}})
+    packet.time = 1.5
+    found = packet[OpenD].message
+    assert found is not None
+    record = found.record()
+    assert {key: record[key] for key in ("src", "dst", "kind", "proto", "verdict", "encryption", "body", "time")} == {
+        "src": "10.0.0.1:5", "dst": "10.0.0.2:11111", "kind": "request", "proto": "KeepAlive", "verdict": "verified",
+        "encryption": "None", "body": {"c2s": {"time": "5"}}, "time": "1970-01-01T00:00:01.500000000Z",
+    }  # fmt: skip
+    assert packet[OpenD].message is found
+    packet[OpenD].body = {"c2s": {"time": 6}}
+    assert packet[OpenD].message.body == {"c2s": {"time": "6"}}
+
+
+def test_what_it_is_says_the_verdict() -> None:
+    whole = bytes(OpenD(proto="KeepAlive", serial_no=3, body={"c2s": {"time": 5}}))
+    found = [OpenD(data).message for data in (whole, whole[:-1], whole[:-1] + b"?", bytes(OpenD(proto=1001, sha1=b"")))]
+    assert [(m.verdict, m.reason) for m in found if m is not None] == [
+        ("verified", None), ("unverified", "truncated"), ("unverified", "handshake-missing"), ("unverified", "no-key"),
+    ]  # fmt: skip
+
+
+def test_layers_of_one_segment_have_their_own() -> None:
+    data = wire(b"one", serial_no=1) + wire(b"", serial_no=2)
+    packet = IP(bytes(IP() / TCP(dport=11111) / data))
+    assert [packet[OpenD:n].message.serial_no for n in (1, 2)] == [1, 2]
+
+
+def test_a_packet_that_stands_for_many_has_none() -> None:
+    assert OpenD(serial_no=[1, 2]).message is None
+
+
+def test_ls_shows_no_secret(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    packet = OpenD(proto="Trd_UnlockTrade", body=UNLOCK)
+    unknown = OpenD(proto_id=1099, body=b"hunter2")
+    for each in (packet, unknown, OpenD(bytes(packet)), OpenD.from_message(message(packet.body))):
+        ls(each)
+    text = capsys.readouterr().out
+    assert PWD_MD5 not in text
+    assert "hunter2" not in text
+    assert PWD_MD5.encode() in packet.body
+    ls(OpenD(proto="KeepAlive", body={"c2s": {"time": 5}}))
+    assert r"b'\n\x02\x08\x05'" in capsys.readouterr().out
+    monkeypatch.setitem(conf.contribs["OpenD"], "show_secrets", True)
+    ls(packet)
+    assert PWD_MD5 in capsys.readouterr().out

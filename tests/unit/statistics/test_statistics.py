@@ -23,7 +23,7 @@ from decoder.capture.reader import CaptureReader
 from decoder.cli.main import cli
 from decoder.filter.parser import compile_filter
 from decoder.statistics.quantiles import Quantiles
-from decoder.statistics.statistics import CONNECTION_KEYS, FINDING_KEYS, PROTOCOL_KEYS, Statistics
+from decoder.statistics.statistics import CONNECTION_KEYS, FINDING_KEYS, PROTOCOL_KEYS, TABLE_KEYS, Statistics
 from tests.support.command import runner
 from tests.support.exchange import START_NS, STEP_NS, frame, pem, rsa_key
 from tests.support.recorded import DEMO_KEY, RECORDINGS, Recording
@@ -41,7 +41,7 @@ def figures(recording: Recording, where: str | None = None) -> dict[str, Any]:
     for batch in reader.batches():
         statistics.add(each.feed_batch(batch))
     statistics.add(each.flush())
-    return statistics.finish(each.summary, [str(recording.path)], reader.warnings)
+    return statistics.finish(each.summary, [str(recording.path)], reader.warnings).record()
 
 
 def exactly(values: list[int], fraction: float) -> int:
@@ -152,7 +152,11 @@ def test_where_counts_what_it_holds_for() -> None:
     assert about <= numbers
     assert {f["code"] for f in found["findings"]} >= {"unanswered", "rate-limited", "request-failed"}
     requests = figures(recording, "proto=Trd_PlaceOrder and kind=request")["protocols"][0]
-    assert (requests["requests"], requests["responses"], requests["unanswered"]) == (7, 0, 7)
+    assert (requests["requests"], requests["responses"], requests["unanswered"]) == (
+        7,
+        0,
+        1,
+    )  # answers count, though they are left out
 
 
 def test_latency_and_push_rate() -> None:
@@ -179,7 +183,7 @@ def gathered(*sessions: Session) -> dict[str, Any]:
     for data, time_ns in sorted((p for s in sessions for p in s.packets), key=lambda packet: packet[1]):
         statistics.add(each.feed(data, time_ns))
     statistics.add(each.flush())
-    return statistics.finish(each.summary, ["made by hand"])
+    return statistics.finish(each.summary, ["made by hand"]).record()
 
 
 def test_a_connection_from_start_to_end() -> None:
@@ -208,7 +212,7 @@ def test_memory_is_bounded() -> None:
     session.s2c(*(frame(number, b"\x08\x00") for number in range(100_000, 103_000)))
     for data, time_ns in session.packets:
         statistics.add(each.feed(data, time_ns))
-    found = statistics.finish(each.summary, [])
+    found = statistics.finish(each.summary, []).record()
     assert len(found["protocols"]) == 1 + 1_000 + 1
     assert found["protocols"][-1]["proto_id"] is None
     assert found["protocols"][-1]["responses"] == 2_000
@@ -258,7 +262,7 @@ def test_json_has_the_documented_keys() -> None:
     result = run(CBC.path, "--rsa-key", DEMO_KEY, "--format", "json")
     assert result.exit_code == 0
     found = json.loads(result.stdout)
-    assert list(found) == ["capture", "connections", "protocols", "findings"]
+    assert list(found) == ["capture", "connections", "protocols", "findings", "subscriptions", "rates", "lateness"]
     assert found["capture"]["files"] == [str(CBC.path)]
     assert found["capture"]["packets"] == 332
     assert list(found["connections"][0]) == list(CONNECTION_KEYS)
@@ -269,7 +273,7 @@ def test_json_has_the_documented_keys() -> None:
 
 @pytest.mark.parametrize(
     ("table", "keys"),
-    [("protocols", PROTOCOL_KEYS), ("connections", CONNECTION_KEYS), ("findings", FINDING_KEYS)],
+    TABLE_KEYS.items(),
 )
 def test_csv_tables(table: str, keys: dict[str, str]) -> None:
     result = run(CBC.path, "--rsa-key", DEMO_KEY, "--format", "csv", "--table", table)
@@ -277,7 +281,8 @@ def test_csv_tables(table: str, keys: dict[str, str]) -> None:
     assert head == list(keys)
     expected = figures(CBC)[table]
     assert len(rows) == len(expected)
-    number = head.index("count" if table == "findings" else "errors")
+    numbers = {"findings": "count", "subscriptions": "pushes", "rates": "requests", "lateness": "count"}
+    number = head.index(numbers.get(table, "errors"))
     assert [int(row[number]) for row in rows] == [row[head[number]] for row in expected]
 
 
@@ -299,7 +304,8 @@ def test_where_and_strict() -> None:
 
 
 def test_usage() -> None:
-    assert run(CBC.path, "--table", "findings").exit_code == 2
+    assert run(CBC.path, "--by", "symbol").exit_code == 2
+    assert run(CBC.path, "--all", "--format", "csv").exit_code == 2
     assert run(CBC.path, "--where", "prot=x").exit_code == 2
     missing = run("no-such-file.pcap", "--format", "json")
     assert missing.exit_code == 1
@@ -309,7 +315,7 @@ def test_usage() -> None:
 @pytest.mark.parametrize("output_format", ["text", "json", "csv"])
 @pytest.mark.parametrize("recording", [r for r in RECORDINGS if r.name in ("cbc", "ftaes", "json")], ids=str)
 def test_no_secret_in_any_output(recording: Recording, output_format: str) -> None:
-    tables = ["protocols", "connections", "findings"] if output_format == "csv" else [None]
+    tables = list(TABLE_KEYS) if output_format == "csv" else [None]
     for table in tables:
         extra = [] if table is None else ["--table", table]
         result = run(recording.path, "--rsa-key", DEMO_KEY, "--format", output_format, *extra)

@@ -1,0 +1,167 @@
+"""``opendump export``: write a capture as tables, for data frames and databases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from decoder.cli.live_options import LiveOptions, source_options
+from decoder.cli.options import Options, common_options
+from decoder.errors import OpenDError
+from decoder.formatting.escape import escape
+
+if TYPE_CHECKING:
+    from decoder.output.table_blocks import Block, Write
+    from decoder.output.table_schema import Table
+
+__all__ = ["export"]
+
+Format = Literal["parquet", "csv", "jsonl"]
+
+
+@click.command()
+@source_options
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR|FILE",
+    required=True,
+    type=click.Path(readable=False),
+    help="A directory, which gets a file for each table; or FILE.parquet, FILE.csv, FILE.jsonl for one --table.",
+)
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["parquet", "csv", "jsonl"]),
+    help="Format of the files (default: parquet, or that of FILE). Parquet needs scapy-opend[parquet].",
+)
+@click.option("--table", "names", metavar="NAME,...", multiple=True, help="Only these tables. Repeatable.")
+@click.option("--wide", is_flag=True, help="In order_book a row for each book, with 10 levels, instead of each level.")
+@click.option(
+    "--bodies",
+    type=click.Choice(["other", "all"]),
+    default="other",
+    help="Which bodies stand in messages as JSON: those without a table of their own, or all.",
+)
+@click.option("--force", is_flag=True, help="Write into a directory that is not empty, and replace files in it.")
+@common_options(without=("utc", "color"))
+@click.pass_context
+def export(
+    ctx: click.Context,
+    captures: tuple[str, ...],
+    live: LiveOptions | None,
+    options: Options,
+    output: str,
+    output_format: Format | None,
+    names: tuple[str, ...],
+    wide: bool,
+    bodies: str,
+    force: bool,
+) -> None:
+    """Examples:
+
+    \b
+      opendump export day.pcapng -o day                        every table as Parquet
+      opendump export day.pcapng -o ticks.csv --table rt_ticker
+      opendump export day.pcapng -o day --table orders,deals --where 'symbol=HK.00700'
+      opendump export -i lo --duration 8h -o day               of a trading day
+      duckdb -c "select code, sum(turnover) from 'day/rt_ticker.parquet' group by code"
+
+    Write the messages of CAPTURE as tables: ticks, book levels, bars, quotes, orders, fills and what goes with them.
+    Columns have the names of the official Python SDK. The files get their names when all of them are complete.
+    """
+    import dataclasses
+
+    from decoder.cli.run import Run, say
+    from decoder.output.tables import Tables
+
+    output_format, is_file = _format(output, output_format)
+    tables = _chosen(names, wide=wide)
+    if is_file and len(tables) != 1:
+        raise click.UsageError(f"-o {escape(output)} is one file: choose its table with --table, or give a directory")
+    if output_format == "parquet":
+        from decoder.output.parquet import import_pyarrow
+
+        import_pyarrow()
+    paths = {name: output if is_file else os.path.join(output, f"{name}.{output_format}") for name in tables}
+    if not is_file:
+        _check_directory(output, force=force)
+    where = None if options.where is None else options.where.match
+    with _writers(tables, paths, output_format, captures, options, is_file=is_file, force=force) as write:
+        collector = Tables(tables, write, all_bodies=bodies == "all", show_secrets=options.show_secrets, where=where)
+        run = Run(
+            captures, dataclasses.replace(options, where=None), live=live, on_connection=collector.connection_ended
+        )
+        for records in run.records():
+            collector.add(records)
+        collector.finish(run.summary)
+    say(f"{len(tables)} {'table' if len(tables) == 1 else 'tables'} written to {output}")
+    ctx.exit(run.finish())
+
+
+def _format(output: str, chosen: Format | None) -> tuple[Format, bool]:
+    """The format, and whether `output` names one file."""
+    extension = os.path.splitext(output)[1]
+    formats: tuple[Format, ...] = ("parquet", "csv", "jsonl")
+    named = next((format for format in formats if extension == f".{format}"), None)
+    if named is not None and chosen not in (None, named):
+        raise click.UsageError(f"-o {escape(output)} does not go with --format {chosen}")
+    return named or chosen or "parquet", named is not None
+
+
+def _chosen(names: tuple[str, ...], *, wide: bool) -> dict[str, Table]:
+    from decoder.output.table_schema import all_tables
+    from decoder.schema.paths import did_you_mean
+
+    tables = all_tables(wide=wide)
+    wanted = [name for text in names for name in text.split(",") if name] or list(tables)
+    for name in wanted:
+        if name not in tables:
+            hint = did_you_mean(name, tables) or f"; there are {', '.join(tables)}"
+            raise click.UsageError(f"no table {escape(name, 80)}{hint}")
+    if wide and "order_book" not in wanted:
+        raise click.UsageError("--wide is about order_book, which --table leaves out")
+    return {name: tables[name] for name in wanted}
+
+
+def _check_directory(path: str, *, force: bool) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)
+        is_empty = not os.listdir(path)
+    except OSError as error:
+        raise OpenDError(f"{escape(path)}: cannot be written: {error.strerror or error}") from None
+    if not (is_empty or force):
+        raise OpenDError(f"{escape(path)}: is not empty; give another directory, or --force to write into it")
+
+
+@contextmanager
+def _writers(
+    tables: dict[str, Table],
+    paths: dict[str, str],
+    output_format: Format,
+    captures: tuple[str, ...],
+    options: Options,
+    *,
+    is_file: bool,
+    force: bool,
+) -> Iterator[Write]:
+    """Opens a file for each table; they get their names together, when all that went before was done."""
+    from decoder.cli.output_file import OutputFile
+    from decoder.output.table_files import table_writer
+
+    with ExitStack() as stack:
+        writers = {}
+        for name, table in tables.items():
+            file = OutputFile(paths[name], options.inputs(captures), private=options.show_secrets, force=force)
+            writers[name] = table_writer(output_format, table, stack.enter_context(file).write)
+
+        def write(table: Table, block: Block) -> None:
+            writers[table.name].write(block)
+
+        yield write
+        for writer in writers.values():
+            writer.close()

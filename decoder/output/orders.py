@@ -1,0 +1,187 @@
+"""Shows the order ledger: a row an order as text, CSV or JSON Lines, or the whole story of one order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from decoder.findings.order_rows import ORDER_KEYS, Order
+from decoder.formatting.clock import local_time
+from decoder.formatting.escape import escape, json_safe
+from decoder.formatting.table import Column, Table
+from decoder.output.csv import write_rows
+
+__all__ = ["csv_rows", "json_lines", "order_table", "story"]
+
+_MAX_TEXT = 60
+
+
+def json_lines(orders: Iterable[Order]) -> bytes:
+    """Returns one JSON object a line."""
+    return b"".join(json_safe(orjson.dumps(order.record())) + b"\n" for order in orders)
+
+
+def csv_rows(orders: Iterable[Order]) -> str:
+    """Returns a header and one row an order; objects and lists of objects are JSON."""
+    return write_rows([list(ORDER_KEYS), *(list(map(_cell, order.record().values())) for order in orders)])
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return json_safe(orjson.dumps(value)).decode()
+    return value
+
+
+def order_table(orders: Sequence[Order], *, utc: bool) -> Table:
+    """Returns the table of all orders, newest last."""
+    table = Table(
+        f"Orders: {_counts(orders)}" if orders else "Orders: none",
+        [
+            Column("placed"),
+            Column("order"),
+            Column("account", wide=True),
+            Column("symbol"),
+            Column("side"),
+            Column("type", wide=True),
+            Column("qty", number=True),
+            Column("price", number=True),
+            Column("outcome"),
+            Column("filled", number=True),
+            Column("answer", number=True),
+            Column("push", number=True),
+            Column("done", number=True),
+            Column("path and what was said"),
+        ],
+    )
+    for order in orders:
+        placed = order.placed
+        table.rows.append(
+            [
+                "-" if placed is None else _time(placed.time_ns, utc),
+                escape(order.order_id or order.order_id_ex or "-", _MAX_TEXT),
+                f"{order.account} {order.env}",
+                escape(order.symbol or "-", _MAX_TEXT),
+                order.side or "-",
+                order.type or "-",
+                _figure(order.qty),
+                _figure(order.price),
+                order.outcome,
+                _filled(order),
+                _duration(None if placed is None or placed.latency_ns is None else placed.latency_ns / 1e6),
+                _duration(order.first_push_ms),
+                _duration(order.done_ms),
+                _path(order),
+            ]
+        )
+    return table
+
+
+def story(order: Order, lines: Sequence[str], *, utc: bool) -> Iterable[Table]:
+    """Returns all that is known of one order: its facts, and the lines of its messages."""
+    placed = order.placed
+    facts = Table(f"Order {escape(order.order_id or order.order_id_ex or '-', _MAX_TEXT)}", [Column(""), Column("")])
+    rows: list[tuple[str, str | None]] = [
+        ("ids", " ".join(escape(each, _MAX_TEXT) for each in (order.order_id, order.order_id_ex) if each)),
+        ("account", f"{order.account} {order.env} {order.market}"),
+        ("asked for", _asked(order)),
+        ("remark", order.remark and escape(order.remark, _MAX_TEXT)),
+        ("outcome", f"{order.outcome} ({order.status or 'no status seen'})"),
+        ("filled", _filled(order)),
+        ("error", order.error and escape(order.error, 160)),
+        ("answer", _answer(order)),
+        ("first push", None if order.first_push_ms is None else f"{_duration(order.first_push_ms)} after the request"),
+        ("done", None if order.done_ms is None else f"{_duration(order.done_ms)} after the request"),
+        ("notes", ", ".join(order.notes)),
+    ]
+    facts.rows = [[name, value] for name, value in rows if value]
+    yield facts
+    start_ns = order.first_ns if placed is None else placed.time_ns
+    if order.states:
+        states = Table("States", [Column("time"), Column("after", number=True), Column("status"), Column("told by")])
+        for state in order.states:
+            filled = f" {state.filled_qty:.15g} filled" if state.filled_qty else ""
+            told = f"{state.source}, message {state.message}"
+            after = _duration((state.time_ns - start_ns) / 1e6)
+            states.rows.append([_time(state.time_ns, utc), after, f"{state.status}{filled}", told])
+        yield states
+    if order.fills:
+        fills = Table(
+            "Fills", [Column("time"), Column("fill"), Column("qty", number=True), Column("price", number=True)]
+        )
+        fills.columns = [*fills.columns, Column("message", number=True), Column("")]
+        for fill in order.fills:
+            again = f"told again {fill.repeated} times" if fill.repeated else ""
+            figures = [_figure(fill.qty), _figure(fill.price), str(fill.message)]
+            fills.rows.append([_time(fill.time_ns, utc), escape(fill.fill_id, _MAX_TEXT), *figures, again])
+        yield fills
+    if order.changes:
+        changes = Table("Changes", [Column("time"), Column("what"), Column("answer"), Column("effect")])
+        for change in order.changes:
+            asked = [f"{name}={_figure(value)}" for name, value in (("qty", change.qty), ("price", change.price))]
+            what = " ".join([change.op, *(each for each in asked if not each.endswith("-"))])
+            said = " ".join(escape(each, 120) for each in (change.ret_type, change.ret_msg) if each) or "none"
+            effect = {True: "yes", False: "none", None: "not known"}[change.effect]
+            changes.rows.append([_time(change.time_ns, utc), what, said, effect])
+        yield changes
+    messages = Table(f"Messages ({len(order.messages)})", [Column("")])
+    messages.rows = [[line] for line in lines]
+    yield messages
+
+
+def _counts(orders: Sequence[Order]) -> str:
+    counts: dict[str, int] = {}
+    for order in orders:
+        counts[order.outcome] = counts.get(order.outcome, 0) + 1
+    return f"{len(orders):,} ({', '.join(f'{count:,} {outcome}' for outcome, count in counts.items())})"
+
+
+def _asked(order: Order) -> str:
+    price = "" if order.price is None else f"@{order.price:.15g}"
+    words = [order.side, f"{_figure(order.qty)}{price}", order.symbol and escape(order.symbol, _MAX_TEXT)]
+    words += [order.name and escape(order.name, _MAX_TEXT), order.type, order.time_in_force, order.session]
+    return " ".join(word for word in words if word)
+
+
+def _answer(order: Order) -> str:
+    placed = order.placed
+    if placed is None:
+        return "the request is not in the capture"
+    if placed.response is None:
+        return "none"
+    said = f": {escape(placed.ret_msg, 160)}" if placed.ret_msg else ""
+    return f"{placed.ret_type} after {_duration(placed.latency_ns and placed.latency_ns / 1e6)}{said}"
+
+
+def _path(order: Order) -> str:
+    path = " > ".join(state.status for state in order.states[:12])
+    if len(order.states) > 12:
+        path += f" > … ({len(order.states) - 12} more)"
+    placed = order.placed
+    said = order.error or (placed.ret_msg if placed is not None and not placed.accepted else None)
+    notes = f"[{', '.join(order.notes)}]" if order.notes else ""
+    return " ".join(each for each in (path, escape(said, 120) if said else "", notes) if each) or "-"
+
+
+def _filled(order: Order) -> str:
+    if not order.filled_qty:
+        return "-"
+    return _figure(order.filled_qty) + ("" if order.avg_price is None else f"@{order.avg_price:.15g}")
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.15g}"
+
+
+def _duration(value_ms: float | None) -> str:
+    if value_ms is None:
+        return "-"
+    if abs(value_ms) < 1_000:
+        return f"{value_ms:.3g} ms"
+    return f"{value_ms / 1_000:.4g} s"
+
+
+def _time(time_ns: int, utc: bool) -> str:
+    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    return f"{local_time(seconds, utc)}.{nanoseconds // 1_000_000:03}{'Z' * utc}"

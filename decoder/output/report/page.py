@@ -1,0 +1,164 @@
+"""Puts the report together: one HTML page under a content policy that lets nothing be loaded."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from decoder.output.report import sections
+from decoder.output.report.axes import Clock, TimeScale
+from decoder.output.report.markup import Markup, joined, tag, text
+from decoder.output.report.pictures import SHAPES, bands_picture, rate_picture
+from decoder.output.report.verdict import conclusions, recorded, tiles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from decoder.output.report.collector import Outlier, ReportData
+    from decoder.output.report.lines import Line
+
+__all__ = ["page"]
+
+_DAY = 86_400 * 1_000_000_000
+_MAX_MESSAGES = 800 * 1024
+"""Bytes of the section of messages; what would not fit is not shown, nor linked to."""
+_OVERHEAD = 300
+"""Bytes of markup around one message."""
+_TOP_OUTLIERS = 10
+
+
+def page(data: ReportData, *, utc: bool) -> bytes:
+    """Returns the report as one HTML file in UTF-8.
+
+    It has no link or source outside itself, and all of it but searching, sorting and copying works without script.
+    """
+    script, style = _resource("report.js"), _resource("report.css")
+    digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    names = [name.replace("\\", "/").rpartition("/")[2] for name in data.figures["capture"]["files"]]
+    title = f"{', '.join(names[:3])}{' …' if len(names) > 3 else ''} – opendump report"
+    head = joined(
+        (
+            tag("meta", charset="utf-8"),
+            tag("meta", http_equiv="Content-Security-Policy", content=policy),
+            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            tag("meta", name="color-scheme", content="light dark"),
+            tag("meta", name="referrer", content="no-referrer"),
+            tag("title", title),
+            tag("style", Markup(style)),
+        )
+    )
+    body = joined((SHAPES, *_body(data, names, utc), tag("script", Markup(script))))
+    document = f"<!DOCTYPE html>\n{tag('html', tag('head', head), tag('body', body), lang='en')}\n"
+    return document.encode("utf-8", "backslashreplace")
+
+
+@cache
+def _resource(name: str) -> str:
+    return files("decoder.output.report").joinpath(name).read_text("utf-8")
+
+
+def _body(data: ReportData, names: Sequence[str], utc: bool) -> Iterator[Markup]:
+    first_ns, last_ns = data.first_ns or 0, data.last_ns or 0
+    clock = Clock(utc=utc, dates=last_ns - first_ns > _DAY)
+    scale = TimeScale(first_ns, last_ns, clock)
+    lines = _messages(data)
+    known = frozenset(lines)
+    figures = data.figures
+    yield _header(data, names, clock, known)
+    yield tag("main", *_sections(data, scale, clock, known), _message_section(data, lines))
+    zone = clock.zone(first_ns)
+    yield tag(
+        "footer",
+        tag("p", f"Times are {zone}. Secrets are redacted. Made by opendump; the page `docs/report.md` explains it."),
+        *(tag("p", f"Warning: {warning}") for warning in figures["capture"]["warnings"]),
+    )
+
+
+def _header(data: ReportData, names: Sequence[str], clock: Clock, known: frozenset[int]) -> Markup:
+    said = [tag("li", sections.linked(words, known), class_=severity) for severity, words in conclusions(data)]
+    counts = [
+        tag("li", tag("strong", number), " ", tag("span", noun), class_=class_ or None)
+        for number, noun, class_ in tiles(data)
+    ]
+    find = tag("input", type="search", id="find", placeholder="Search", aria_label="Search in all rows", hidden=True)
+    return tag(
+        "header",
+        tag("h1", ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or "report"),
+        tag("p", text(recorded(data, clock), 600), class_="recorded"),
+        tag("ul", *said, class_="verdict"),
+        tag("ul", *counts, class_="tiles"),
+        tag("div", find, tag("span", id="found", role="status"), class_="tools"),
+    )
+
+
+def _section(name: str, title: str, *content: object) -> Markup:
+    return tag("section", tag("h2", title), *content, id=name, aria_label=title)
+
+
+def _sections(data: ReportData, scale: TimeScale, clock: Clock, known: frozenset[int]) -> Iterator[Markup]:
+    figures = data.figures
+    rate = rate_picture(data.rate, scale)
+    if rate is not None:
+        yield _section("rate", "Messages per second", rate)
+    if figures["findings"]:
+        yield _section("findings", "Findings", sections.findings(figures["findings"], known, clock))
+    words = "half of the responses took no longer", f"one of the {len(data.slowest):,} slowest"
+    latency = bands_picture(data.latency, data.slowest, scale, known, words)
+    if latency is not None:
+        yield _section("latency", "How long responses took", latency, _outliers(data.slowest, known, clock))
+    words = "half of the pushes were no later", f"one of the {len(data.latest):,} latest"
+    late = bands_picture(data.late, data.latest, scale, known, words)
+    if late is not None:
+        yield _section("lateness", "How late pushes were", late, sections.lateness(data))
+    if data.lanes:
+        yield _section("lanes", "Connections over time", sections.lanes(data, scale, known))
+    if data.orders:
+        yield _section("orders", "Orders", sections.orders(data.orders, data.orders_dropped, known, clock))
+    if figures["connections"]:
+        yield _section("connections", "Connections", sections.connections(figures["connections"], clock))
+    if figures["protocols"]:
+        yield _section("protocols", "Protocols", sections.protocols(figures["protocols"]))
+
+
+def _outliers(worst: Sequence[Outlier], known: frozenset[int], clock: Clock) -> Markup:
+    """Returns the slowest as a list of links, for the keyboard and for paper."""
+    rows = [tag("li", sections.outlier_text(outlier, known, clock), class_="row") for outlier in worst[:_TOP_OUTLIERS]]
+    return tag("details", tag("summary", f"the {len(rows)} slowest"), tag("ol", *rows))
+
+
+def _messages(data: ReportData) -> dict[int, tuple[Line, list[str] | None]]:
+    """Returns the messages that the page shows, by number: named by findings and orders first, then the slowest."""
+    chosen: dict[int, tuple[Line, list[str] | None]] = {}
+    room = _MAX_MESSAGES
+    for line, fields in data.book.kept.values():
+        room -= _OVERHEAD + len(line.text.encode()) + sum(len(each.encode()) + 1 for each in fields)
+        if room < 0:
+            break
+        chosen[line.number] = line, fields
+    for outlier in (*data.slowest, *data.latest):
+        if outlier.number in chosen:
+            continue
+        room -= _OVERHEAD + len(outlier.line.text.encode())
+        if room < 0:
+            break
+        chosen[outlier.number] = outlier.line, None
+    return dict(sorted(chosen.items()))
+
+
+def _message_section(data: ReportData, lines: dict[int, tuple[Line, list[str] | None]]) -> Markup | None:
+    if not lines:
+        return None
+    wanted = len(data.book.kept) + data.book.left_out
+    left = wanted - sum(number in lines for number in data.book.kept)
+    said = "Those that findings, orders and pictures name."
+    if left > 0:
+        said += f" {left:,} of them are left out to keep this page small: `opendump decode --where number=N` shows one."
+    return _section("messages", "Messages", tag("p", said, class_="hint"), sections.messages(lines.values()))

@@ -1,0 +1,87 @@
+"""Writes the tables of the report: the first 500 rows as HTML, the rest compressed for the script to unpack."""
+
+from __future__ import annotations
+
+import zlib
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+
+import orjson
+
+from decoder.formatting.escape import escape
+from decoder.output.report.markup import MAX_TEXT, Markup, tag
+
+__all__ = ["Column", "table"]
+
+_MAX_ROWS = 500
+"""Rows that stand in the page."""
+_MAX_PACKED_ROWS = 10_000
+"""Rows that are compressed into it; the number of further ones is said."""
+_MAX_PACKED = 150 * 1024
+"""Bytes of compressed rows."""
+
+
+class Column:
+    """A column: its heading, and whether it holds numbers."""
+
+    def __init__(self, name: str, *, number: bool = False, title: str | None = None) -> None:
+        self.name = name
+        self.number = number
+        self.title = title
+
+
+def table(name: str, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> Markup:
+    """Returns a table; a cell is a text, or Markup, or a pair of what shows and what to sort by.
+
+    :param name: an id of the page
+    """
+    head = [
+        tag("th", column.name, class_="number" if column.number else None, title=column.title, scope="col")
+        for column in columns
+    ]
+    body = [tag("tr", *map(_cell, columns, row)) for row in rows[:_MAX_ROWS]]
+    parts = [
+        tag(
+            "div",
+            tag("table", tag("thead", tag("tr", *head)), tag("tbody", *body), class_="sortable", id=name),
+            class_="scroll",
+            tabindex="0",
+            role="region",
+            aria_label=name,
+        )
+    ]
+    if len(rows) > _MAX_ROWS:
+        parts += _rest(name, rows)
+    return Markup("".join(parts))
+
+
+def _cell(column: Column, value: object) -> Markup:
+    order = None
+    if isinstance(value, tuple):
+        value, order = value
+    return tag("td", value, class_="number" if column.number else None, data_sort=order)
+
+
+def _rest(name: str, rows: Sequence[Sequence[object]]) -> Iterable[Markup]:
+    """Returns the rows beyond the first ones as data, and a sentence on how many there are."""
+    count = min(len(rows), _MAX_ROWS + _MAX_PACKED_ROWS)
+    packed = b""
+    while count > _MAX_ROWS:
+        plain = [[_plain(cell) for cell in row] for row in rows[_MAX_ROWS:count]]
+        packed = b64encode(zlib.compress(orjson.dumps(plain), 9))
+        if len(packed) <= _MAX_PACKED:
+            break
+        count = _MAX_ROWS + (count - _MAX_ROWS) // 2
+    more, lost = count - _MAX_ROWS, len(rows) - count
+    said = f"{more:,} more rows are packed into this page; they need script."
+    if lost:
+        said += f" {lost:,} further rows are left out: `opendump stats --format json` lists them."
+    yield tag("p", said, class_="packed", data_rest=name)
+    yield tag("script", Markup(packed.decode()), type="application/octet-stream", id=f"{name}-rest")
+
+
+def _plain(cell: object) -> str:
+    """Returns a cell as plain text; a table with packed rows has no markup that matters in its cells."""
+    if isinstance(cell, tuple):
+        cell = cell[0]
+    return "" if isinstance(cell, Markup) else escape(str(cell), MAX_TEXT)

@@ -1,0 +1,280 @@
+"""Collects the rows of all tables from messages and gaps, and hands them on in blocks of bounded size.
+
+What all rows of a message have in common is collected once with the number of rows, and spread over them when a block
+is handed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from decoder.bounded import BoundedDict
+from decoder.framing.header import FORMATS
+from decoder.message import Message
+from decoder.output.json_cache import JsonFragmentCache
+from decoder.output.table_blocks import Blocks, Write
+from decoder.output.table_bodies import Bodies
+from decoder.output.table_rows import Row, json_text
+from decoder.output.table_schema import Table, all_tables
+from decoder.output.table_times import rfc3339_ns
+from decoder.statistics.statistics import Statistics
+
+if TYPE_CHECKING:
+    from decoder.conversation.summary import ConnectionInfo, Summary
+    from decoder.message import Flow, Gap
+    from decoder.output.table_bodies import BodyRows, Lent
+
+__all__ = ["Tables", "connection_id"]
+
+_MAX_PENDING = 65_536
+"""Requests that wait for their answer; an older one goes into the table without, as if none had come."""
+_MAX_CONNECTIONS = 65_536
+"""Connections whose ends and first times are remembered, to tell apart those that have the same."""
+
+_SOURCES = {"push": "push", "response": "get", "request": "request"}
+
+
+def connection_id(host: str | None, client: str, gateway: str, first_ns: int, nth: int = 0) -> str:
+    """Returns the stable id of a connection, 16 hex digits: a keyed hash of host, ends and time of the first packet.
+
+    `nth` tells connections apart that have all these in common.
+    """
+    text = "\0".join((host or "", client, gateway, str(first_ns), *([str(nth)] if nth else [])))
+    return blake2b(text.encode(), digest_size=8, key=b"opendump connection").hexdigest()
+
+
+class Tables:
+    """Collects the rows of `tables`.
+
+    :param write: is called with each block
+    :param all_bodies: put the JSON of every body into ``messages``, not only of those without a table of their own
+    :param show_secrets: whether secret fields are shown
+    :param where: only messages and gaps for which this holds
+    :param host: name of the capture host
+    """
+
+    def __init__(
+        self,
+        tables: dict[str, Table],
+        write: Write,
+        *,
+        all_bodies: bool = False,
+        show_secrets: bool = False,
+        where: Callable[[Message | Gap], bool] | None = None,
+        host: str | None = None,
+    ) -> None:
+        self._blocks = {name: Blocks(table, write) for name, table in tables.items()}
+        self._bodies = Bodies({**all_tables(), **tables}, show_secrets=show_secrets)
+        self._lent = self._bodies.lent(tables)
+        self._wants_all = not {"messages", "requests"}.isdisjoint(tables)
+        self._json = JsonFragmentCache("sdk", show_secrets=show_secrets)
+        self._all_bodies = all_bodies
+        self._show_secrets = show_secrets
+        self._where = where
+        self._host = host
+        self._statistics = Statistics(where) if {"connections", "findings"} & tables.keys() else None
+        self._connections: dict[int, _Connection] = {}
+        self._ended: list[int] = []
+        self._ids: BoundedDict[int, str] = BoundedDict(_MAX_CONNECTIONS)
+        self._starts: BoundedDict[tuple[str, str], tuple[int, int]] = BoundedDict(_MAX_CONNECTIONS)
+        self._pending: BoundedDict[int, _Request] = BoundedDict(_MAX_PENDING, None, self._unanswered)
+        self._messages, self._requests, self._gaps = (
+            self._blocks.get(name) for name in ("messages", "requests", "gaps")
+        )
+
+    def add(self, records: Sequence[Message | Gap]) -> None:
+        """Collects the rows of `records`."""
+        for item in records:
+            if isinstance(item, Message):
+                self._add_message(item)
+            elif self._gaps is not None and (self._where is None or self._where(item)):
+                self._add_gap(self._gaps, item)
+        if self._statistics is not None:
+            self._statistics.add(records)
+        for block in self._blocks.values():
+            block.flush_if_full()
+        for ordinal in self._ended:
+            connection = self._connections.pop(ordinal, None)
+            if connection is not None:
+                self._ids[ordinal] = connection.id
+        self._ended.clear()
+
+    def connection_ended(self, info: ConnectionInfo) -> None:
+        """Takes note of a connection's end; the messages that its end still gave are added after this."""
+        self._ended.append(info.ordinal)
+        if self._statistics is not None:
+            self._statistics.connection_ended(info)
+
+    def finish(self, summary: Summary) -> None:
+        """Hands on what is left."""
+        while self._pending:
+            self._unanswered(*self._pending.popitem(last=False))
+        if self._statistics is not None:
+            self._add_statistics(self._statistics.finish(summary, ()).record())
+        for block in self._blocks.values():
+            block.flush()
+
+    def _connection(self, flow: Flow) -> _Connection:
+        connection = self._connections.get(flow.connection)
+        if connection is None:
+            ends = (flow.src, flow.dst) if flow.direction == "c2s" else (flow.dst, flow.src)
+            first_ns, nth = self._starts.get(ends, (None, 0))
+            nth = nth + 1 if first_ns == flow.first_ns else 0
+            self._starts[ends] = flow.first_ns, nth
+            connection = _Connection(connection_id(self._host, *ends, flow.first_ns, nth))
+            self._connections[flow.connection] = connection
+        return connection
+
+    def _add_message(self, message: Message) -> None:
+        flow, header = message.flow, message.header
+        connection = self._connection(flow)
+        connection.ordinal += 1
+        kind = message.kind
+        request = None
+        if kind == "response" and message.request is not None:
+            request = self._pending.pop(message.request, None)
+        wanted = self._where is None or self._where(message)
+        plan = self._bodies.plan(header[1], flow.direction)
+        lent = self._lent.get(header[1]) if kind == "request" else None
+        if not self._wants_all and lent is None and (plan is None or plan.table not in self._blocks):
+            return
+        head: Row = (
+            *(self._host, connection.id, connection.ordinal, message.number, message.time_ns),
+            *(message.proto if plan is None else plan.kind.proto, _SOURCES[kind], message.verdict),
+        )
+        read = None if plan is None else plan.read(message)
+        if read is not None and wanted:
+            self._add_rows(head, read, request, len(message.plaintext or b""))
+        record = None
+        if lent is not None or (self._wants_all and (read is None or plan is None or not plan.owns_body)):
+            record = self._json.record(message) or message.record(show_secrets=self._show_secrets)
+        elif self._all_bodies and self._messages is not None:
+            record = message.record(show_secrets=self._show_secrets)
+        if kind == "request":
+            values = None if lent is None or record is None else _values(record["body"], lent)
+            self._pending[message.number] = _Request(head, connection.ordinal, header[4], header[5], wanted, values)
+        elif request is not None and self._requests is not None and request.wanted:
+            self._answer(self._requests, request, message, connection.ordinal, read, record)
+        if self._messages is not None and wanted:
+            ordinal = None if request is None else request.ordinal
+            self._add_row(self._messages, head, message, ordinal, read, record)
+
+    def _add_rows(self, head: Row, read: BodyRows, request: _Request | None, size: int) -> None:
+        for name, context, cells in read.rows:
+            if request is not None and request.values is not None:
+                filled = list(context)
+                for place, value in request.values:
+                    filled[place] = value
+                context = tuple(filled)
+            if name in self._blocks:
+                self._blocks[name].add(head + context, cells, size)
+
+    def _add_row(
+        self,
+        block: Blocks,
+        head: Row,
+        message: Message,
+        request: int | None,
+        read: BodyRows | None,
+        record: dict[str, Any] | None,
+    ) -> None:
+        flow = message.flow
+        _, proto_id, format, version, serial_no, body_len, sha1, _ = message.header
+        latency = message.latency_ns
+        packet_id = ret_type = body = raw = None
+        if record is not None:
+            packet_id, ret_type, notes = record["packet_id"], record["ret_type"], record["notes"]
+            body = None if record["body"] is None else json_text(record["body"])
+            raw = None if record["raw"] is None else json_text(record["raw"])
+        else:
+            assert read is not None
+            ret_type, notes = read.ret_type, read.notes
+        row = (
+            *(flow.direction, message.kind, proto_id, None if message.conn_id is None else int(message.conn_id)),
+            *(flow.src, flow.dst, FORMATS.get(format) or str(format), version, serial_no, body_len, sha1),
+            *(message.encryption, message.reason),
+            *((int(packet_id["connID"]), packet_id["serialNo"]) if packet_id else (None, None)),
+            *(request, None if latency is None else latency / 1_000_000, ret_type),
+            *(message._frames, notes, body, raw),
+        )
+        block.add_row(head + row, len(body or raw or ""))
+
+    def _answer(
+        self,
+        block: Blocks,
+        request: _Request,
+        message: Message,
+        ordinal: int,
+        read: BodyRows | None,
+        record: dict[str, Any] | None,
+    ) -> None:
+        ret_type = err_code = ret_msg = None
+        if read is not None:
+            ret_type, err_code, ret_msg = read.ret_type, read.err_code, read.ret_msg
+        elif record is not None:
+            body = record["body"] or {}
+            ret_type, err_code, ret_msg = record["ret_type"], body.get("errCode"), body.get("retMsg")
+        latency = message.latency_ns
+        answer = (
+            *(ordinal, message.time_ns, message.header[5], message.verdict),
+            *(None if latency is None else latency / 1_000_000, ret_type, err_code, ret_msg),
+        )
+        block.add_row((*request.head, request.serial_no, request.body_len, *answer))
+
+    def _unanswered(self, _: int, request: _Request) -> None:
+        if self._requests is not None and request.wanted:
+            self._requests.add_row((*request.head, request.serial_no, request.body_len, *(None,) * 8))
+
+    def _add_gap(self, block: Blocks, gap: Gap) -> None:
+        block.add_row(
+            (self._host, self._connection(gap.flow).id, gap.time_ns, gap.flow.direction, gap.bytes, gap.reason)
+        )
+
+    def _add_statistics(self, figures: dict[str, Any]) -> None:
+        for name in ("connections", "findings"):
+            block = self._blocks.get(name)
+            if block is None:
+                continue
+            for figure in figures[name]:
+                cells = {column.name: figure.get(column.name) for column in block.table.columns}
+                ordinal = figure["connection"]
+                known = self._connections.get(ordinal)
+                cells["host"] = self._host
+                cells["connection"] = self._ids.get(ordinal) if known is None else known.id
+                for column in block.table.columns:
+                    value = cells[column.name]
+                    if column.type == "time" and value is not None:
+                        cells[column.name] = rfc3339_ns(value)
+                    elif column.type == "uint64" and value is not None:
+                        cells[column.name] = int(value)
+                block.add_row(tuple(cells.values()))
+
+
+class _Connection:
+    """What is known of a connection that goes on."""
+
+    __slots__ = ("id", "ordinal")
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        self.ordinal = 0
+        """Messages so far."""
+
+
+class _Request(NamedTuple):
+    """A request that waits for its answer."""
+
+    head: Row
+    ordinal: int
+    serial_no: int
+    body_len: int
+    wanted: bool
+    values: list[tuple[int, Any]] | None
+    """What it lends to the rows of the answer: places in the context, and values."""
+
+
+def _values(body: dict[str, Any] | None, lent: Lent) -> list[tuple[int, Any]] | None:
+    c2s = (body or {}).get("c2s")
+    return [(place, str(c2s[name])) for place, name in lent if name in c2s] if isinstance(c2s, dict) else None

@@ -1,0 +1,212 @@
+-- Written by opendump: the protocol of Futu/moomoo OpenD for Wireshark 3.6 and newer.
+-- It shows messages that are in clear, and those that `opendump rewrite` decrypted.
+
+-- Fields of messages in filters: pbf.Trd_Common.Order.orderStatus == "OrderStatus_Filled_All".  What the user's own
+-- preferences say is read later and wins.  Not in Wireshark 3.
+if set_preference then
+  pcall(set_preference, "protobuf.pbf_as_hf", true)
+  pcall(set_preference, "protobuf.preload_protos", true)
+end
+
+local NAMES = {
+@NAMES@
+}
+local PUSHES = {
+@PUSHES@
+}
+
+local HEADER_LEN = 44
+local MAX_BODY = 16 * 1024 * 1024 -- a longer message is none: OpenD sends a few MB at most
+local FORMATS = { [0] = "Protobuf", [1] = "Json" }
+local KINDS = { [0] = "request", [1] = "response", [2] = "push" }
+local REQUEST, RESPONSE, PUSH = 0, 1, 2
+
+local opend = Proto("opend", "Futu OpenD")
+local f = {
+  proto_id = ProtoField.uint32("opend.proto_id", "Protocol id", base.DEC),
+  proto = ProtoField.string("opend.proto", "Protocol"),
+  kind = ProtoField.uint8("opend.kind", "Kind", base.DEC, KINDS),
+  fmt = ProtoField.uint8("opend.fmt", "Body format", base.DEC, FORMATS),
+  ver = ProtoField.uint8("opend.ver", "Version", base.DEC),
+  serial_no = ProtoField.uint32("opend.serial_no", "Serial number", base.DEC),
+  body_len = ProtoField.uint32("opend.body_len", "Body length", base.DEC),
+  sha1 = ProtoField.bytes("opend.sha1", "SHA-1 of the plaintext"),
+  reserved = ProtoField.bytes("opend.reserved", "Reserved"),
+  body = ProtoField.bytes("opend.body", "Body"),
+  request_in = ProtoField.framenum("opend.request_in", "Request in", base.NONE, frametype.REQUEST),
+  response_in = ProtoField.framenum("opend.response_in", "Response in", base.NONE, frametype.RESPONSE),
+  time = ProtoField.relative_time("opend.time", "Time from the request"),
+}
+opend.fields = f
+local unreadable = ProtoExpert.new(
+  "opend.unreadable", "Encrypted or cut: opendump rewrite writes a capture in clear", expert.group.UNDECODED,
+  expert.severity.NOTE)
+opend.experts = { unreadable }
+opend.prefs.ports = Pref.range("Gateway ports", "11111", "TCP ports of OpenD", 65535)
+
+local protobuf, json = Dissector.get("protobuf"), Dissector.get("json")
+local tcp_stream = Field.new("tcp.stream")
+local requests, responses = {}, {} -- by stream, protocol and serial number: frame and time; frame
+
+function opend.init()
+  requests, responses = {}, {}
+end
+
+-- Ports
+
+local registered
+local gateway_ports = {}
+
+local function listen(ports)
+  local tcp = DissectorTable.get("tcp.port")
+  if registered then tcp:remove(registered, opend) end
+  tcp:add(ports, opend)
+  registered = ports
+  gateway_ports = {}
+  for first, last in ports:gmatch("(%d+)%-?(%d*)") do
+    gateway_ports[#gateway_ports + 1] = { tonumber(first), tonumber(last) or tonumber(first) }
+  end
+end
+
+local function is_gateway(port)
+  for _, range in ipairs(gateway_ports) do
+    if port >= range[1] and port <= range[2] then return true end
+  end
+  return false
+end
+
+-- Bodies
+
+-- The number that begins at `at`, and where it ends; nothing if it is cut or too long.
+local function varint(bytes, at, size)
+  local value, factor = 0, 1
+  for i = at, math.min(at + 9, size - 1) do
+    local byte = bytes:get_index(i)
+    value, factor = value + (byte % 128) * factor, factor * 128
+    if byte < 128 then return value, i + 1 end
+  end
+end
+
+-- A request is the field c2s and nothing else; a response or push begins with retType.  What is encrypted almost never
+-- looks like that, and never like that to its very end.
+local function is_in_clear(body, from_gateway)
+  local size = body:len()
+  local bytes = body:bytes()
+  if bytes:get_index(0) ~= (from_gateway and 0x08 or 0x0a) then return false end
+  local at = 0
+  while at < size do
+    local tag, value
+    tag, at = varint(bytes, at, size)
+    if not tag or tag < 8 or tag > 0x7ff then return false end
+    local wire_type = tag % 8
+    if wire_type == 0 then
+      value, at = varint(bytes, at, size)
+      if not value then return false end
+    elseif wire_type == 2 then
+      value, at = varint(bytes, at, size)
+      if not value or at + value > size then return false end
+      at = at + value
+    elseif wire_type == 1 or wire_type == 5 then
+      at = at + (wire_type == 1 and 8 or 4)
+    else
+      return false
+    end
+  end
+  return at == size
+end
+
+local function dissect_body(body, format, message, from_gateway, pinfo, tree)
+  if format == 1 then
+    if body(0, 1):uint() == 0x7b and json then return pcall(Dissector.call, json, body, pinfo, tree) end
+  elseif message and protobuf and is_in_clear(body, from_gateway) then
+    pinfo.private["pb_msg_type"] = "message," .. message
+    return pcall(Dissector.call, protobuf, body, pinfo, tree)
+  end
+  return false
+end
+
+-- Messages
+
+local function link(kind, key, pinfo, tree)
+  if kind == REQUEST then
+    if not pinfo.visited then requests[key] = { pinfo.number, pinfo.abs_ts } end
+    if responses[key] then tree:add(f.response_in, responses[key]):set_generated() end
+  elseif kind == RESPONSE and requests[key] then
+    local frame, time = requests[key][1], requests[key][2]
+    if not pinfo.visited then responses[key] = pinfo.number end
+    local seconds = pinfo.abs_ts - time -- a float: good to a microsecond
+    local whole = math.floor(seconds)
+    tree:add(f.request_in, frame):set_generated()
+    tree:add(f.time, NSTime.new(whole, math.floor((seconds - whole) * 1e6 + 0.5) * 1000)):set_generated()
+  end
+end
+
+local function is_header(buffer)
+  return buffer:len() >= 16 and buffer(0, 2):uint() == 0x4654 and buffer(12, 4):le_uint() <= MAX_BODY
+end
+
+local function dissect_message(buffer, pinfo, root)
+  if not is_header(buffer) then return buffer:len() end
+  local id, format, serial = buffer(2, 4):le_uint(), buffer(6, 1):uint(), buffer(8, 4):le_uint()
+  local length = buffer(12, 4):le_uint()
+  local from_gateway = is_gateway(pinfo.src_port) and not is_gateway(pinfo.dst_port)
+  if not from_gateway and not is_gateway(pinfo.dst_port) then from_gateway = pinfo.src_port < pinfo.dst_port end
+  local name = NAMES[id]
+  local kind = not from_gateway and REQUEST or PUSHES[id] and PUSH or RESPONSE
+  local title = (name or ("protocol " .. id)) .. " " .. KINDS[kind] .. " #" .. serial
+
+  local tree = root:add(opend, buffer(), "OpenD " .. title)
+  tree:add_le(f.proto_id, buffer(2, 4))
+  tree:add(f.proto, buffer(2, 4), name or "unknown"):set_generated()
+  tree:add(f.kind, kind):set_generated()
+  tree:add(f.fmt, buffer(6, 1))
+  tree:add(f.ver, buffer(7, 1))
+  tree:add_le(f.serial_no, buffer(8, 4))
+  tree:add_le(f.body_len, buffer(12, 4))
+  if buffer:len() < HEADER_LEN then return buffer:len() end
+  tree:add(f.sha1, buffer(16, 20))
+  tree:add(f.reserved, buffer(36, 8))
+  local stream = tcp_stream()
+  link(kind, (stream and stream.value or 0) .. "/" .. id .. "/" .. serial, pinfo, tree)
+
+  if length > 0 then
+    local there = buffer:len() - HEADER_LEN
+    local message = name and (name .. (from_gateway and ".Response" or ".Request"))
+    local shown = there == length
+      and dissect_body(buffer(HEADER_LEN, length):tvb(), format, message, from_gateway, pinfo, tree)
+    if not shown then
+      title = title .. " [not in clear]"
+      if there > 0 then
+        tree:add(f.body, buffer(HEADER_LEN)):add_proto_expert_info(unreadable)
+      else
+        tree:add_proto_expert_info(unreadable)
+      end
+    end
+  end
+  -- Last, as the dissectors of bodies write here too.  A packet may hold several messages.
+  local before = pinfo.private["opend_info"]
+  title = before and (before .. ", " .. title) or title
+  pinfo.private["opend_info"] = title
+  pinfo.cols.protocol = "OpenD"
+  pinfo.cols.info = title
+  return buffer:len()
+end
+
+local function message_length(buffer, _, offset)
+  if not is_header(buffer(offset):tvb()) then return buffer:len() - offset end
+  return HEADER_LEN + buffer(offset + 12, 4):le_uint()
+end
+
+function opend.dissector(buffer, pinfo, root)
+  local size = buffer:len()
+  if size == 0 or buffer(0, 1):uint() ~= 0x46 or (size > 1 and buffer(0, 2):uint() ~= 0x4654) then return 0 end
+  pinfo.private["opend_info"] = nil
+  dissect_tcp_pdus(buffer, root, HEADER_LEN, message_length, dissect_message)
+  return size
+end
+
+function opend.prefs_changed()
+  listen(opend.prefs.ports)
+end
+
+listen(opend.prefs.ports)

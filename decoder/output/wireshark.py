@@ -1,0 +1,82 @@
+"""Generates what Wireshark needs to show messages by name: a dissector in Lua, and the schema as proto2.
+
+proto2, because Wireshark 4.0 and 4.4 cannot parse edition 2023, and one such file on the search path makes them ignore
+all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from decoder import schema
+from decoder.schema.annotations import annotation, label
+from decoder.schema.pool import files
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, FileDescriptor
+
+__all__ = ["LUA_NAME", "dissector", "proto_files"]
+
+LUA_NAME = "opend.lua"
+"""Name of the file with the dissector."""
+
+# Numbers of FieldDescriptorProto.Type.
+_SCALARS = {
+    1: "double", 2: "float", 3: "int64", 4: "uint64", 5: "int32", 6: "fixed64", 7: "fixed32", 8: "bool", 9: "string",
+    12: "bytes", 13: "uint32", 15: "sfixed32", 16: "sfixed64", 17: "sint32", 18: "sint64",
+}  # fmt: skip
+
+
+def dissector() -> str:
+    """Return the dissector: Lua that Wireshark 3.6 and newer runs."""
+    over_tcp = [protocol for protocol in schema.protocols() if protocol.transport == "tcp"]
+    names = (f'  [{protocol.proto_id}] = "{protocol.name}",' for protocol in over_tcp)
+    pushes = (f"  [{protocol.proto_id}] = true," for protocol in over_tcp if protocol.kind == "push")
+    text = Path(__file__).with_name("wireshark.lua").read_text("utf-8")
+    return text.replace("@NAMES@", "\n".join(names)).replace("@PUSHES@", "\n".join(pushes))
+
+
+def proto_files() -> dict[str, str]:
+    """Return the schema as proto2, one text for each file of the vendor; imports are by bare name."""
+    return {file.name: "\n".join(_file(file)) + "\n" for file in files()}
+
+
+def _file(file: FileDescriptor) -> Iterator[str]:
+    yield 'syntax = "proto2";'
+    yield "// Written by opendump for Wireshark."
+    yield f"package {file.package};"
+    for other in file.dependencies:
+        if other.package not in ("opend", "google.protobuf"):
+            yield f'import "{other.name}";'
+    for enum in file.enum_types_by_name.values():
+        yield from _enum(enum, "")
+    for message in file.message_types_by_name.values():
+        yield from _message(message, "")
+
+
+def _enum(enum: EnumDescriptor, indent: str) -> Iterator[str]:
+    values = [value for value in enum.values if not annotation(value, "synthetic")]
+    yield f"{indent}enum {enum.name} {{"
+    if len({value.number for value in values}) < len(values):
+        yield f"{indent}  option allow_alias = true;"
+    for value in values:
+        yield f"{indent}  {value.name} = {value.number};"
+    yield f"{indent}}}"
+
+
+def _message(message: Descriptor, indent: str) -> Iterator[str]:
+    yield f"{indent}message {message.name} {{"
+    for enum in message.enum_types:
+        yield from _enum(enum, indent + "  ")
+    for nested in message.nested_types:
+        yield from _message(nested, indent + "  ")
+    for field in message.fields:
+        yield f"{indent}  {label(field)} {_type(field)} {field.name} = {field.number};"
+    yield f"{indent}}}"
+
+
+def _type(field: FieldDescriptor) -> str:
+    declared = field.message_type or field.enum_type
+    return _SCALARS[field.type] if declared is None else declared.full_name

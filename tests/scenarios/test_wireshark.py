@@ -1,0 +1,210 @@
+"""Stock tshark with the generated plug-in: every message named, every enum by name, every value as in JSON Lines."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+import decoder
+from decoder import Message
+from decoder.schema.fields import fields_by_name
+from tests.support.command import opendump
+from tests.support.recorded import CAPTURES, RECORDINGS, Recording
+
+pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+
+READABLE = [recording for recording in RECORDINGS if recording.name != "sample-key"]
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options that make tshark use the generated files."""
+    folder = tmp_path_factory.mktemp("wireshark")
+    assert opendump("wireshark", "-o", folder).code == 0
+    paths = f'uat:protobuf_search_paths:"{folder}","TRUE"'
+    return ["-X", f"lua_script:{folder / 'opend.lua'}", "-o", paths, "-o", "protobuf.pbf_as_hf:TRUE"]
+
+
+def tshark(plugin: list[str], capture: Path, *options: str) -> str:
+    command = ["tshark", "-n", *plugin, "-o", "tcp.reassemble_out_of_order:TRUE", "-r", str(capture), *options]
+    run = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace", check=True)
+    assert not re.search("lua|protobuf|error", run.stderr, re.IGNORECASE), run.stderr
+    return run.stdout
+
+
+def trees(plugin: list[str], capture: Path) -> list[ElementTree.Element]:
+    """The tree of each message; nothing in the capture may be malformed."""
+    text = tshark(plugin, capture, "-T", "pdml")
+    assert "alformed" not in text
+    assert "Lua Error" not in text
+    packets = ElementTree.fromstring(text).iter("packet")
+    return [proto for packet in packets for proto in packet.findall("proto[@name='opend']")]
+
+
+def field(tree: ElementTree.Element, name: str) -> str | None:
+    found = tree.find(f".//field[@name='{name}']")
+    return None if found is None else found.get("show")
+
+
+def as_plain(message: ElementTree.Element, descriptor: Any) -> dict[str, Any]:
+    """The fields below a message in tshark's tree as the record has them, enums in style proto."""
+    fields = fields_by_name(descriptor)
+    out: dict[str, Any] = {}
+    for child in message.findall("field"):
+        name = child.get("name") or ""
+        if not name.startswith("pbf."):
+            continue
+        ours = fields[name.rpartition(".")[2]]
+        if ours.kind == "message":
+            value: Any = as_plain(child, ours.message_type)
+        else:
+            value = as_value(child, ours)
+        if ours.repeated:
+            out.setdefault(ours.name, []).append(value)
+        else:
+            out[ours.name] = value
+    return out
+
+
+def as_value(child: ElementTree.Element, ours: Any) -> Any:
+    show, shown = child.get("show") or "", child.get("showname") or ""
+    if ours.descriptor.enum_type is not None:
+        named = re.fullmatch(rf"{ours.name}: (\w+) \((-?\d+)\)", shown)
+        assert named is not None, shown
+        return named[1]
+    if ours.kind in ("int", "bits", "enum"):
+        return int(show)
+    if ours.kind == "bool":
+        return show in ("1", "True")
+    if ours.kind in ("double", "float"):
+        return rounded(float(show), ours.kind)
+    return show
+
+
+def comparable(plain: Any, descriptor: Any) -> Any:
+    """A body of ours, numbers as numbers; sets of bits and enums that Wireshark has as integers as these."""
+    from decoder import schema
+
+    out: dict[str, Any] = {}
+    fields = fields_by_name(descriptor)
+    for name, value in plain.items():
+        ours = fields[name]
+
+        def one(item: Any, ours: Any = ours) -> Any:
+            if ours.kind == "message":
+                return comparable(item, ours.message_type)
+            if ours.kind in ("bits", "enum") and ours.descriptor.enum_type is None:
+                numbers = schema.enum_numbers(ours.enum)
+                return sum(numbers[part] if part in numbers else int(part) for part in str(item).split("|") if part)
+            if ours.kind == "int":
+                return int(item)
+            if ours.kind == "bytes":
+                return base64.b64decode(item).hex(":")
+            return rounded(float(item), ours.kind) if ours.kind in ("double", "float") else item
+
+        out[name] = [one(item) for item in value] if ours.repeated else one(value)
+    return out
+
+
+def rounded(value: float, kind: str) -> float:
+    """To the digits that tshark prints."""
+    return float(f"{value:.6g}" if kind == "float" else f"{value:.12g}")
+
+
+def without_empty_lists(plain: Any) -> Any:
+    if isinstance(plain, dict):
+        return {name: without_empty_lists(value) for name, value in plain.items() if value != []}
+    return [without_empty_lists(value) for value in plain] if isinstance(plain, list) else plain
+
+
+@pytest.mark.parametrize("recording", READABLE, ids=lambda recording: recording.name)
+def test_a_rewritten_recording_as_json_lines_have_it(recording: Recording, plugin: list[str], tmp_path: Path) -> None:
+    """Every message named, every value equal, field by field."""
+    clear = tmp_path / "clear.pcapng"
+    keys = [part for path in recording.rsa_keys for part in ("--rsa-key", path)]
+    logs = [part for path in recording.keylog for part in ("--keylog", path)]
+    assert opendump("rewrite", recording.path, *keys, *logs, "-o", clear).code == 0
+    messages = [item for item in decoder.read(clear) if isinstance(item, Message)]
+    found = trees(plugin, clear)
+    assert [
+        (field(t, "opend.proto"), field(t, "opend.kind"), field(t, "opend.serial_no"), field(t, "opend.body_len"))
+        for t in found
+    ] == [
+        (m.proto, str(("request", "response", "push").index(m.kind)), str(m.serial_no), str(m.body_len))
+        for m in messages
+    ]
+    assert not [t for t in found if t.find(".//field[@name='opend.unreadable']") is not None]
+    assert not [t for t in found if t.find(".//field[@name='protobuf.message.missing_required_field']") is not None]
+    for tree, message in zip(found, messages, strict=True):
+        body = tree.find(".//proto[@name='protobuf']")
+        if message.format == "Json":
+            assert body is None
+            assert tree.find(".//proto[@name='json']") is not None
+            continue
+        assert message.protobuf is not None
+        assert body is not None
+        descriptor = message.protobuf.DESCRIPTOR
+        expected = comparable(message.to_dict("proto"), descriptor)
+        assert as_plain(body, descriptor) == without_empty_lists(expected), message
+
+
+PLAIN = ["json.pcap", "mixed.pcap", "ipv6.pcap", "any.pcap", "any-v1.pcap", "json-jam.pcap"]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_recordings_as_they_are(name: str, plugin: list[str]) -> None:
+    """Over TCP with its segments, IPv6, cooked: what is in clear is shown, what is encrypted named as such."""
+    messages = [item for item in decoder.read(CAPTURES / name) if isinstance(item, Message)]
+    found = trees(plugin, CAPTURES / name)
+    assert sorted((field(t, "opend.proto"), field(t, "opend.serial_no")) for t in found) == sorted(
+        (m.proto, str(m.serial_no)) for m in messages
+    )
+    unreadable = [t for t in found if t.find(".//field[@name='opend.unreadable']") is not None]
+    closed = [m for m in messages if m.encryption != "None"]
+    assert sorted(field(t, "opend.serial_no") or "" for t in unreadable) == sorted(str(m.serial_no) for m in closed)
+
+
+def test_requests_and_responses_are_linked(plugin: list[str]) -> None:
+    name = CAPTURES / "plain.pcap"
+    messages = [item for item in decoder.read(name) if isinstance(item, Message)]
+    by_number = {m.number: m for m in messages}
+    expected = {
+        (m.frames[-1], by_number[m.request].frames[-1], f"{(m.latency_ns or 0) / 1e9:.6f}")
+        for m in messages
+        if m.request is not None
+    }
+    lines = tshark(
+        plugin, name, "-2", "-Y", "opend.request_in", "-T", "fields", "-e", "frame.number", "-e", "opend.request_in",
+        "-e", "opend.time",
+    ).splitlines()  # fmt: skip
+    found = set()
+    for line in lines:
+        frame, requests, times = line.split("\t")
+        for request, time in zip(requests.split(","), times.split(","), strict=True):
+            found.add((int(frame), int(request), f"{float(time):.6f}"))
+    assert found == expected
+    answered = tshark(plugin, name, "-2", "-Y", "opend.response_in", "-T", "fields", "-e", "opend.response_in")
+    assert sorted(int(n) for n in re.split(r"[,\s]+", answered.strip())) == sorted(frame for frame, _, _ in expected)
+
+
+def test_without_the_schema_the_headers_are_shown(plugin: list[str]) -> None:
+    text = tshark(plugin[:2], CAPTURES / "plain.pcap", "-V")
+    assert "OpenD Trd_PlaceOrder request" in text
+    assert "Lua Error" not in text
+
+
+def test_another_port(plugin: list[str], tmp_path: Path) -> None:
+    data = (CAPTURES / "plain.pcap").read_bytes().replace((11111).to_bytes(2, "big"), (33333).to_bytes(2, "big"))
+    capture = tmp_path / "other.pcap"
+    capture.write_bytes(data)
+    assert "OpenD" not in tshark(plugin, capture)
+    text = tshark([*plugin, "-o", "opend.ports:22222,33330-33340"], capture)
+    assert text.count("InitConnect request") == 2
+    assert "InitConnect response" in text
