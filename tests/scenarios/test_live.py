@@ -32,6 +32,9 @@ pytestmark = needs_capture
 SETTLE_SECONDS = 0.7
 """dumpcap hands packets over within a quarter of a second."""
 
+_HEADER = b"FT\xec\x03"
+"""How the header of a KeepAlive begins."""
+
 SOURCES: list[tuple[ToolName, ...]] = [("dumpcap",), ("tcpdump",), ()]
 
 
@@ -63,7 +66,7 @@ def decode_live(capture: LiveCapture, port: int, talk: threading.Thread) -> tupl
     for batch in capture.batches(lambda: talk.ident is not None and not talk.is_alive()):
         if talk.ident is None and time.monotonic() - began > 1.5:
             talk.start()
-        headers += sum(b"FT" in data for _, _, data, _ in batch)
+        headers += sum(_HEADER in data for _, _, data, _ in batch)
         messages += [item for item in engine.feed_batch(batch) if isinstance(item, decoder.Message)]
     return messages + [item for item in engine.flush() if isinstance(item, decoder.Message)], headers
 
