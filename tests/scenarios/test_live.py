@@ -56,7 +56,7 @@ def decode_lo(talk: Talk, *arguments: str | Path) -> AbstractContextManager[Comm
 
 
 def decode_live(capture: LiveCapture, port: int, talk: threading.Thread) -> tuple[list[decoder.Message], int]:
-    """Decodes what `talk` sends while it is captured; also returns how many packets have a header in them.
+    """Decodes what `talk` sends while it is captured; also returns how many headers the packets hold.
 
     `talk` is started when packets can be seen.
     """
@@ -66,7 +66,7 @@ def decode_live(capture: LiveCapture, port: int, talk: threading.Thread) -> tupl
     for batch in capture.batches(lambda: talk.ident is not None and not talk.is_alive()):
         if talk.ident is None and time.monotonic() - began > 1.5:
             talk.start()
-        headers += sum(_HEADER in data for _, _, data, _ in batch)
+        headers += sum(data.count(_HEADER) for _, _, data, _ in batch)
         messages += [item for item in engine.feed_batch(batch) if isinstance(item, decoder.Message)]
     return messages + [item for item in engine.flush() if isinstance(item, decoder.Message)], headers
 
