@@ -3,10 +3,13 @@
 #   make demo     install the package and decode a recorded, encrypted session
 #   make check    lint, types and imports: less than a minute
 #   make test     install the test tools, make check, and run every test
+#   make cover    run every test and list the lines and branches that none reaches
+#   make dist     build the wheel and the sdist into dist/ and check them as PyPI does
 #   make format   put the sources into the shape that make test asks for
 #   make schema   compile the .proto files after an edit
 #   make docs     build the documentation as a web site: build/docs/index.html
 #   make docs-output  renew what README.md and docs/ show: output of commands, tables, picture
+#   make man      write the manual page, build/opendump.1, from the help texts
 #   make bench    measure against other decoders: half an hour; BENCH_ARGS=--quick: 4 minutes
 #   make fuzz     throw damaged input at the decoder: a minute per target; FUZZ_ARGS='--seconds 3600 streams': longer
 #   (OPENDUMP_HYPOTHESIS=long make test PYTEST_ARGS=tests/scenarios/test_properties.py: random traffic for an hour or so)
@@ -22,7 +25,7 @@ BIN := $(VENV)/bin
 endif
 RUN := $(BIN)/python -m
 
-.PHONY: help demo check test format schema docs docs-output bench fuzz clean
+.PHONY: help demo check test cover dist format schema docs docs-output man bench fuzz clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -71,8 +74,23 @@ check: $(VENV)/tools
 	@$(BIN)/lint-imports
 
 test: check
-	@echo "== pytest: the tests (a test that needs tshark or tcpdump is skipped where they are not installed)"
+	@echo "== pytest: the tests (a test that needs tshark, tcpdump or chromium is skipped where it is not installed)"
 	@$(RUN) pytest $(PYTEST_ARGS)
+
+cover: $(VENV)/tools
+	@$(RUN) pytest $(PYTEST_ARGS) --cov --cov-report=term
+
+$(VENV)/dist-tools: $(VENV)/installed
+	@echo "== Install build and twine into $(VENV)"
+	@$(RUN) pip install -q --disable-pip-version-check -e '.[dist]'
+	@touch $@
+
+dist: $(VENV)/dist-tools
+	@rm -rf dist build
+	@$(RUN) build --outdir dist > build.log 2>&1 || { cat build.log; exit 1; }
+	@! grep -n "is absent from\|Warning:" build.log
+	@rm -f build.log
+	@$(RUN) twine check --strict dist/*
 
 format: $(VENV)/tools
 	@$(RUN) ruff check --fix
@@ -93,6 +111,9 @@ docs: $(VENV)/docs-tools
 docs-output: $(VENV)/tools
 	@$(RUN) tests.tools.docs_output
 
+man: $(VENV)/installed
+	@$(BIN)/python tests/tools/man_page.py build/opendump.1
+
 bench: $(VENV)/tools
 	@$(RUN) tests.bench $(BENCH_ARGS)
 
@@ -105,4 +126,4 @@ fuzz: $(VENV)/fuzz-tools
 	@$(RUN) tests.fuzz $(FUZZ_ARGS)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build build.log dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -114,7 +114,7 @@ def _version() -> str:
 
 
 def scapy_ext(ext: Any) -> None:
-    """Register the extension; called by Scapy's ``conf.exts.load("scapy-opend")``.
+    """Registers the extension; called by Scapy's ``conf.exts.load("scapy-opend")``.
 
     :param ext: the ``ScapyExt`` that Scapy hands over
     """

@@ -27,7 +27,10 @@ class Limits:
     max_pending: int = 4 * _MIB
     """Out-of-order bytes kept for one direction of a connection behind a hole; over it the hole becomes a gap."""
     reorder_packets: int = 128
-    """Packets of a connection after which a hole that the peer acknowledged becomes a gap."""
+    """Packets of a connection that may pass before a hole that the peer acknowledged counts as lost."""
+    max_wait_ns: int = 10_000_000_000
+    """Nanoseconds of capture clock after which a live source (`Decoder.tick`) gives up a hole or a held message: longer
+    than five retransmissions of TCP that begin after 0.2 s and double."""
     max_parsed: int = 256 * _MIB
     """Bytes of memory that a parsed body may take (an estimate); one that would take more is not parsed."""
     max_depth: int = 100
@@ -43,7 +46,7 @@ class Limits:
     max_pending_requests: int = 4_096
     """Requests of a connection that wait for their response; over it the oldest is forgotten."""
     max_resync_scan: int = 1 * _MIB
-    """Bytes of a stream searched for a first header; then the stream is not OpenD's."""
+    """Bytes of a stream searched for a first header before the stream counts as not OpenD."""
     max_fragments: int = 1_024
     """IP datagrams reassembled from fragments at once; over it the oldest is given up."""
     max_fragment_bytes: int = 16 * _MIB

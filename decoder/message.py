@@ -17,7 +17,7 @@ from decoder.formatting.html import html_table
 from decoder.formatting.times import rfc3339
 from decoder.framing.header import FORMATS, Header
 from decoder.limits import Limits
-from decoder.vocabulary import HINTS
+from decoder.vocabulary import ENDS, HINTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,6 +143,7 @@ class Message:
             self.request,
             self.latency_ns,
             self.error,
+            self.copy,
         )
 
     # Keys of the contract that are computed on access.
@@ -216,7 +217,7 @@ class Message:
 
     @property
     def proto(self) -> str | None:
-        """Name of the protocol, or None if the schema does not know the id."""
+        """Names of the protocol, or None if the schema does not know the id."""
         protocol = schema.protocol(self.proto_id)
         return None if protocol is None else protocol.name
 
@@ -245,6 +246,10 @@ class Message:
     @property
     def hint(self) -> str | None:
         """Cause and next step for `reason`, in one line."""
+        if self.reason == "gap":
+            for note in self.own_notes or ():
+                if note in ENDS:
+                    return ENDS[note]
         return None if self.reason is None else HINTS[self.reason]
 
     # The body.
@@ -284,7 +289,7 @@ class Message:
         return self.content.to_dict("sdk", redact=True)
 
     def to_dict(self, enums: EnumStyle = "sdk", *, redact: bool = False) -> dict[str, Any] | None:
-        """Return the body as plain data in the protobuf JSON mapping, with original field names, or None.
+        """Returns the body as plain data in the protobuf JSON mapping, with original field names, or None.
 
         This is data for a program, so it contains secrets unless `redact` is set.  What this package
         prints is redacted unless the user asks otherwise.
@@ -302,14 +307,14 @@ class Message:
         return [*self.own_notes, *self.content.notes] if self.own_notes else self.content.notes
 
     def add_note(self, note: str) -> None:
-        """Append `note` unless the message has it already."""
+        """Appends `note` unless the message has it already."""
         if self.own_notes is None:
             self.own_notes = [note]
         elif note not in self.own_notes:
             self.own_notes.append(note)
 
     def record(self, enums: EnumStyle = "sdk", *, show_secrets: bool = False) -> dict[str, Any]:
-        """Return the record of the JSON Lines contract, ready for a JSON writer."""
+        """Returns the record of the JSON Lines contract, ready for a JSON writer."""
         content = self._body or self.content
         body = content.to_dict(enums, redact=not show_secrets)
         raw = None if body is not None else content.raw(show_secrets=show_secrets)
@@ -324,7 +329,7 @@ class Message:
         raw: Any,
         notes: list[str],
     ) -> dict[str, Any]:
-        """Return the record with the values that depend on the body from the caller."""
+        """Returns the record with the values that depend on the body from the caller."""
         flow = self.flow
         _, proto_id, format, version, serial_no, body_len, sha1, _ = self.header
         latency = self.latency_ns
@@ -360,7 +365,7 @@ class Message:
         }
 
     def _repr_html_(self) -> str:
-        """Render the message as a table, for notebooks; secrets are redacted."""
+        """Renders the message as a table, for notebooks; secrets are redacted."""
         verdict = self.verdict if self.reason is None else f"{self.verdict} ({self.reason}): {self.hint}"
         rows = [("time", self.time), ("from", self.src), ("to", self.dst), ("encryption", self.encryption)]
         rows += [("verdict", verdict), ("notes", ", ".join(self.notes))]
@@ -380,7 +385,7 @@ class Message:
 
 def _restored(*state: Any) -> Message:
     message = Message(*state[:11])
-    message.number, message.ordinal, message.request, message.latency_ns, message.error = state[11:]
+    message.number, message.ordinal, message.request, message.latency_ns, message.error, message.copy = state[11:]
     return message
 
 
@@ -416,7 +421,7 @@ class Gap:
         return rfc3339(self.time_ns)
 
     def record(self) -> dict[str, Any]:
-        """Return the gap as an object of the JSON Lines contract."""
+        """Returns the gap as an object of the JSON Lines contract."""
         return {
             "gap": True,
             "connection": self.flow.connection,

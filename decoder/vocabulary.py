@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 __all__ = [
     "DEFAULT_PORT",
+    "ENDS",
     "GAP_REASONS",
     "GET_GLOBAL_STATE",
     "HINTS",
@@ -69,6 +70,12 @@ HINTS: Final = {
 }
 """Reasons why a message is not verified, each with a line on its cause and the next step."""
 
+ENDS: Final = {
+    "capture-ends": "the capture ends before the message does: it was still being sent, or the file is still growing",
+    "connection-ends": "the connection ends before the message does: the sender closed it, or the length is wrong",
+}
+"""Notes on a message of which no packet is lost and yet bytes are missing, each with a line that says so."""
+
 GapReason = Literal["lost", "snaplen", "limit", "resync", "mid-stream"]
 """Reason why bytes of a stream are in no message."""
 
@@ -123,6 +130,3 @@ class Verdict(NamedTuple):
     """``verified``, ``unverified`` or ``failed``."""
     reason: str | None
     """Key of `HINTS`, or None for a verified body."""
-
-
-Opened = Verdict

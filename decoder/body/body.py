@@ -85,7 +85,7 @@ class Body:
 
     @property
     def proto(self) -> str | None:
-        """Name of the protocol; None if the schema does not have it."""
+        """Names of the protocol; None if the schema does not have it."""
         return self._kind.proto
 
     @property
@@ -133,14 +133,14 @@ class Body:
         return [remark.partition(":")[0] for remark in self.remarks]
 
     def to_dict(self, enums: EnumStyle, *, redact: bool) -> dict[str, Any] | None:
-        """Return the body as plain data in the protobuf JSON mapping, or None if it could not be parsed."""
+        """Returns the body as plain data in the protobuf JSON mapping, or None if it could not be parsed."""
         if self.message is None:
             return None
         self._value_notes = []
         return to_dict(self.message, enums, redact, self._value_notes, complete=True)
 
     def raw(self, *, show_secrets: bool) -> Any:
-        """Return a wire-level view of a body that does not parse; None if it does, or if secrets may be in it."""
+        """Returns a wire-level view of a body that does not parse; None if it does, or if secrets may be in it."""
         if self.message is not None or self._plaintext is None:
             return None
         if not show_secrets and may_hold_secrets(self._proto_id):
@@ -151,7 +151,7 @@ class Body:
 
 
 def ret_type_of(body: ProtobufMessage) -> str:
-    """Return the SDK name of the retType of `body`, which has one; the number as text where it has no name."""
+    """Returns the SDK name of the retType of `body`, which has one; the number as text where it has no name."""
     number: int = body.retType  # type: ignore[attr-defined]
     return _ret_types().get(number) or str(number)
 
@@ -173,7 +173,7 @@ class Kind(NamedTuple):
 
 @functools.lru_cache(4096)
 def kind_of(proto_id: int, direction: Direction) -> Kind:
-    """Return the kind of the bodies of a protocol in one direction."""
+    """Returns the kind of the bodies of a protocol in one direction."""
     protocol = schema.protocol(proto_id)
     name = None if protocol is None else protocol.name
     cls = schema.body_class(proto_id, direction)
@@ -186,7 +186,7 @@ def kind_of(proto_id: int, direction: Direction) -> Kind:
 
 
 def may_hold_secrets(proto_id: int) -> bool:
-    """Return True if bodies of this protocol may hold keys or passwords.
+    """Returns True if bodies of this protocol may hold keys or passwords.
 
     Both directions count, since the direction may have been guessed wrongly.  Ids below 1100 that the schema does not
     describe count too: InitConnect is in that range.
@@ -195,4 +195,4 @@ def may_hold_secrets(proto_id: int) -> bool:
     described = [cls.DESCRIPTOR for cls in classes if cls is not None]
     if not described:
         return proto_id < _CONNECTION_IDS
-    return any(schema.has_secrets(descriptor) for descriptor in described)  # type: ignore[arg-type]
+    return any(schema.has_secrets(descriptor) for descriptor in described)

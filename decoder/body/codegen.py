@@ -47,7 +47,7 @@ _builders: dict[tuple[EnumStyle, bool, bool], Builders] = {}
 
 
 def builder(cls: type[ProtobufMessage], enums: EnumStyle, redact: bool, complete: bool) -> Builder:
-    """Return the function that converts messages of type `cls`; it is generated at the first call.
+    """Returns the function that converts messages of type `cls`; it is generated at the first call.
 
     With `complete` it relies on all required fields being present and does not check each.
     Raises ValueError for an unknown enum style.
@@ -90,7 +90,7 @@ class Builders(dict[type["ProtobufMessage"], Builder]):
         }
 
     def __missing__(self, cls: type[ProtobufMessage]) -> Builder:
-        """Generate the builder of `cls` and of every message type in it."""
+        """Generates the builder of `cls` and of every message type in it."""
         with self._lock:
             # Another thread must see a builder only when all that it calls exist.
             made: dict[type[ProtobufMessage], Builder] = {}
@@ -109,7 +109,7 @@ class Builders(dict[type["ProtobufMessage"], Builder]):
         return self._names.setdefault(cls, f"build_{len(self._names)}")
 
     def _constant(self, name: str, value: object) -> str:
-        """Add `value` to the namespace of the generated source and return its name there."""
+        """Adds `value` to the namespace of the generated source and returns its name there."""
         name = f"{name}_{len(self._namespace)}"
         self._namespace[name] = value
         return name
@@ -134,7 +134,7 @@ class Builders(dict[type["ProtobufMessage"], Builder]):
         return self._redact and field.secret
 
     def _at_once(self, fields: list[Field], has: str, pending: list[type[ProtobufMessage]]) -> Iterable[str]:
-        """Write code that builds `fields` in one expression if all are present and plain, else one by one."""
+        """Writes code that builds `fields` in one expression if all are present and plain, else one by one."""
         tests, doubles, usual, careful = [], [], [], []
         for i, field in enumerate(fields):
             name, v = field.name, f"v{i}"
@@ -165,7 +165,7 @@ class Builders(dict[type["ProtobufMessage"], Builder]):
             yield f" {display}"
 
     def _field(self, field: Field, has: str, pending: list[type[ProtobufMessage]]) -> Iterable[str]:
-        """Write code that builds one field."""
+        """Writes code that builds one field."""
         name, read = field.name, _read(field)
         put = f"d[{name!r}] ="
         if field.repeated:
@@ -251,7 +251,7 @@ def _read(field: Field) -> str:
 
 
 def _not_default(field: Field, v: str) -> str:
-    """Return the test that the scalar `v` differs from its default, and so is present."""
+    """Returns the test that the scalar `v` differs from its default, and so is present."""
     return f"{v} != {field.descriptor.default_value!r}" if field.descriptor.default_value else v
 
 

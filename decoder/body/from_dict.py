@@ -23,7 +23,7 @@ MAX_DEPTH = 100
 
 
 def from_dict(data: Mapping[str, Any], message_class: type[M]) -> M:
-    """Build a message of `message_class` with the fields of `data`: the inverse of `to_dict`.
+    """Builds a message of `message_class` with the fields of `data`: the inverse of `to_dict`.
 
     Field names in either spelling (``max_count``, ``maxCount``).  Enums as numbers or by any name
     (``FILLED_ALL``, ``OrderStatus_Filled_All``), bit sets as numbers or as names joined by ``|``,
@@ -40,7 +40,7 @@ def from_dict(data: Mapping[str, Any], message_class: type[M]) -> M:
 
 
 def missing_fields(message: ProtobufMessage) -> list[str]:
-    """Return the paths of the required fields that are not set."""
+    """Returns the paths of the required fields that are not set."""
     return cast("list[str]", cast(Any, message).FindInitializationErrors())  # missing in the type stubs
 
 
@@ -48,7 +48,7 @@ class Filler:
     """Sets the fields of a message from plain data; subclasses decide how unknown names are handled."""
 
     def fill(self, message: ProtobufMessage, data: Any, path: str, depth: int = 1) -> None:
-        """Set the fields of `message` that `data` names; `path` is its place, for errors.  Raises BodyError."""
+        """Sets the fields of `message` that `data` names; `path` is its place, for errors.  Raises BodyError."""
         if not isinstance(data, Mapping):
             raise BodyError(f"{path or 'body'}: wants an object with the fields of {message.DESCRIPTOR.full_name}")
         if depth > MAX_DEPTH:
@@ -68,19 +68,19 @@ class Filler:
                 self._set(message, field, value, here, depth)
 
     def unknown_field(self, message: ProtobufMessage, path: str, name: str) -> None:
-        """Handle a `name` that is no field of `message`, which is at `path`."""
+        """Handles a `name` that is no field of `message`, which is at `path`."""
         raise NotImplementedError
 
     def unknown_enum_name(self, field: Field, name: str, path: str) -> None:
-        """Handle a `name` that is no value of the enum of `field`; the field stays unset."""
+        """Handles a `name` that is no value of the enum of `field`; the field stays unset."""
         raise NotImplementedError
 
     def text(self, field: Field, value: str, path: str) -> str:
-        """Return `value` as a text that protobuf accepts."""
+        """Returns `value` as a text that protobuf accepts."""
         raise NotImplementedError
 
     def binary(self, value: Any) -> bytes:
-        """Return `value` as bytes; raises ValueError."""
+        """Returns `value` as bytes; raises ValueError."""
         return read_bytes(value)
 
     def _set(self, message: ProtobufMessage, field: Field, value: Any, path: str, depth: int) -> None:
@@ -101,7 +101,7 @@ class Filler:
                 setattr(message, field.name, plain)
 
     def _value(self, field: Field, value: Any, path: str) -> int | float | str | bytes | None:
-        """Convert a scalar to the type that protobuf wants; None leaves the field unset."""
+        """Converts a scalar to the type that protobuf wants; None leaves the field unset."""
         kind = field.kind
         try:
             if kind == "enum" or kind == "bits":
@@ -123,7 +123,7 @@ class Filler:
         return self.text(field, value, path)
 
     def _named(self, field: Field, value: Any, path: str) -> int | None:
-        """Convert an enum or bit set, given by number or by name."""
+        """Converts an enum or bit set, given by number or by name."""
         if not isinstance(value, str):
             return read_integer(value, field.low, field.high)
         assert field.enum is not None
@@ -164,12 +164,12 @@ class _Strict(Filler):
 
 
 def join(path: str, name: str) -> str:
-    """Return the path of the field `name` in the message at `path`."""
+    """Returns the path of the field `name` in the message at `path`."""
     return f"{path}.{name}" if path else name
 
 
 def shown(name: str) -> str:
-    """Return a name from outside, shortened and escaped for one line of an error or a note."""
+    """Returns a name from outside, shortened and escaped for one line of an error or a note."""
     short = name if len(name) <= 40 else name[:40] + "…"
     return short if short.isprintable() else ascii(short)[1:-1]
 

@@ -31,7 +31,7 @@ _MAX_PLACES = 9
 
 
 def read_json(data: bytes, cls: type[M]) -> tuple[M, list[str]]:
-    """Parse the JSON body `data` as a message of `cls`; the notes name what is not in the schema.
+    """Parses the JSON body `data` as a message of `cls`; the notes name what is not in the schema.
 
     Notes: ``unknown-fields``, ``unknown-enum-value`` (a name; the field stays unset), ``bad-utf8``
     (half a surrogate pair, read as a replacement character).  The message may lack required fields.

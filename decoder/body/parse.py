@@ -26,7 +26,7 @@ _SMALL = 256 * 1024
 
 
 def parse_body(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage | None, str | None, bool]:
-    """Parse `data` as `cls`; return the message, a note on what is wrong with it, and if it may have unknown fields.
+    """Parses `data` as `cls`; returns the message, a note on what is wrong with it, and if it may have unknown fields.
 
     ``(message, None, …)`` is a complete message.  ``(message, problem, …)`` parses but lacks required
     fields, or has only unknown fields.  ``(None, problem, False)`` does not parse.  The last value can be
@@ -46,7 +46,7 @@ def parse_body(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage
 
 @cache
 def parse_errors() -> tuple[type[Exception], ...]:
-    """Return the exceptions with which protobuf refuses bytes, or a message without its required fields.
+    """Returns the exceptions with which protobuf refuses bytes, or a message without its required fields.
 
     UnicodeDecodeError is one of the pure-Python implementation, which has no way to switch the UTF-8 check off.
     """
@@ -56,7 +56,7 @@ def parse_errors() -> tuple[type[Exception], ...]:
 
 
 def parse_known(cls: type[ProtobufMessage], data: bytes) -> ProtobufMessage | None:
-    """Parse `data` as a complete message without unknown fields; None if it is anything else.
+    """Parses `data` as a complete message without unknown fields; None if it is anything else.
 
     One step checks both in the usual case: the message without its unknown fields serialises to `data`
     again, and serialising checks required fields in half the time of IsInitialized().
@@ -84,7 +84,7 @@ def _parse_carefully(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufM
 
 
 def unknown_fields(message: ProtobufMessage, body: bytes) -> str | None:
-    """Return the note ``unknown-fields``, with the places, if `message`, which was parsed from `body`, has any.
+    """Returns the note ``unknown-fields``, with the places, if `message`, which was parsed from `body`, has any.
 
     The usual case takes 3.6 µs: a message whose known fields serialise to `body` has no others.
     """
@@ -97,7 +97,7 @@ def unknown_fields(message: ProtobufMessage, body: bytes) -> str | None:
 
 
 def note(kind: str, places: Iterable[str]) -> str:
-    """Join a note kind and places in a message; the first few are named, each once."""
+    """Joins a note kind and places in a message; the first few are named, each once."""
     named: dict[str, None] = {}
     for place in places:
         named[place] = None
@@ -107,7 +107,7 @@ def note(kind: str, places: Iterable[str]) -> str:
 
 
 def _unknown_places(data: bytes, descriptor: Descriptor, path: str, budget: Iterator[int]) -> Iterator[str]:
-    """Yield the paths, by number, of fields in `data` that `descriptor` does not have, or has in another wire type.
+    """Yields the paths, by number, of fields in `data` that `descriptor` does not have, or has in another wire type.
 
     The bytes are scanned: protobuf's UnknownFieldSet would copy all of them, however many, at once.
     """

@@ -47,12 +47,12 @@ _types: dict[Descriptor, _Type] = {}
 
 
 def always_safe_size(limits: Limits) -> int:
-    """Return the length in bytes up to which no protobuf body can exceed a limit."""
+    """Returns the length in bytes up to which no protobuf body can exceed a limit."""
     return limits.max_parsed // _WORST if limits.max_depth >= _SCHEMA_DEPTH else 0
 
 
 def check_protobuf(data: bytes, descriptor: Descriptor, limits: Limits) -> str | None:
-    """Return the remark ``too-large`` or ``too-deep`` if `data`, of the type `descriptor`, exceeds a limit.
+    """Returns the remark ``too-large`` or ``too-deep`` if `data`, of the type `descriptor`, exceeds a limit.
 
     None for bytes that are no message at all: parsing refuses them at once.
     """
@@ -65,7 +65,7 @@ def check_protobuf(data: bytes, descriptor: Descriptor, limits: Limits) -> str |
 
 
 def too_deep(data: bytes, descriptor: Descriptor, limits: Limits) -> str | None:
-    """Return the remark ``too-deep`` if protobuf refuses `data` for its nesting."""
+    """Returns the remark ``too-deep`` if protobuf refuses `data` for its nesting."""
     try:
         return _scan(data, descriptor, _ANY_COST, limits.max_depth)
     except IndexError:
@@ -167,7 +167,7 @@ def _type(descriptor: Descriptor) -> _Type:
 
 
 def check_json(data: bytes, limits: Limits) -> str | None:
-    """Return the remark ``too-large`` or ``too-deep`` if the JSON text `data` exceeds a limit."""
+    """Returns the remark ``too-large`` or ``too-deep`` if the JSON text `data` exceeds a limit."""
     if len(data) * _WORST > limits.max_parsed:
         objects, lists, pairs, items = map(data.count, (b"{", b"[", b":", b","))
         if objects * _OBJECT + lists * _LIST + pairs * _PAIR + items * _ITEM > limits.max_parsed:

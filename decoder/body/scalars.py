@@ -25,17 +25,17 @@ __all__ = [
 
 
 def plain_text(value: str | bytes) -> str:
-    """Return a string field as text; protobuf returns bytes where they are not UTF-8 (the check is switched off)."""
+    """Returns a string field as text; protobuf returns bytes where they are not UTF-8 (the check is switched off)."""
     return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 def plain_bytes(value: bytes) -> str:
-    """Return bytes as base64."""
+    """Returns bytes as base64."""
     return b2a_base64(value, newline=False).decode("ascii")
 
 
 def plain_double(value: float) -> float | str:
-    """Return a float; infinities and NaN, which JSON does not have, as strings."""
+    """Returns a float; infinities and NaN, which JSON does not have, as strings."""
     if value - value == 0:
         return value
     if value != value:
@@ -44,7 +44,7 @@ def plain_double(value: float) -> float | str:
 
 
 def plain_float(value: float) -> float | str:
-    """Return a 4-byte float as the shortest decimal of at least six digits that converts back to the same 4 bytes."""
+    """Returns a 4-byte float as the shortest decimal of at least six digits that converts back to the same 4 bytes."""
     if value - value != 0:
         return plain_double(value)
     for digits in (6, 7, 8):
@@ -62,12 +62,12 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]*")
 
 
 def is_number(text: str) -> bool:
-    """Return True if `text` is a number as JSON writes one."""
+    """Returns True if `text` is a number as JSON writes one."""
     return _NUMBER.fullmatch(text) is not None
 
 
 def read_integer(value: Any, low: int, high: int) -> int:
-    """Convert a number or a string to an integer; a float must have no fraction.
+    """Converts a number or a string to an integer; a float must have no fraction.
 
     Raises ValueError with the reason; the reason never quotes the value, which may be a secret.
     """
@@ -90,7 +90,7 @@ def read_integer(value: Any, low: int, high: int) -> int:
 
 
 def read_double(value: Any, *, single: bool) -> float:
-    """Convert a number or a string to a float, of 4 bytes if `single`.
+    """Converts a number or a string to a float, of 4 bytes if `single`.
 
     Raises ValueError with the reason, which never quotes the value.
     """
@@ -115,7 +115,7 @@ def read_double(value: Any, *, single: bool) -> float:
 
 
 def read_bytes(value: Any) -> bytes:
-    """Decode base64, standard or URL-safe, with or without padding.  Raises ValueError with the reason."""
+    """Decodes base64, standard or URL-safe, with or without padding.  Raises ValueError with the reason."""
     if not isinstance(value, str):
         raise ValueError(f"wants base64, is {_kind(value)}")
     try:
@@ -128,7 +128,7 @@ def read_bytes(value: Any) -> bytes:
 
 
 def _kind(value: Any) -> str:
-    """Name the type of a value in the words of JSON."""
+    """Names the type of a value in the words of JSON."""
     for types, kind in ((bool, "true or false"), (str, "text"), ((int, float), "a number"), (dict, "an object")):
         if isinstance(value, types):
             return kind

@@ -33,7 +33,7 @@ def to_dict(
     *,
     complete: bool = False,
 ) -> dict[str, Any]:
-    """Return `message` as plain data, ready for a JSON writer.
+    """Returns `message` as plain data, ready for a JSON writer.
 
     `enums` chooses how enum values print; a value that the schema does not know stays a number.
     Bit sets print as names joined by ``|`` (as the number in style ``number``).  With `redact`,
@@ -50,7 +50,7 @@ def to_dict(
 
 
 def _odd_values(message: ProtobufMessage, path: str, budget: Iterator[int]) -> Iterator[tuple[str, str]]:
-    """Yield note kind and place of each value that has no name in the schema or no form in JSON."""
+    """Yields note kind and place of each value that has no name in the schema or no form in JSON."""
     fields = fields_by_name(message.DESCRIPTOR)
     for descriptor, value in message.ListFields():
         field = fields[descriptor.name]

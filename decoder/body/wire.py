@@ -33,7 +33,7 @@ _EXACT = 1 << 53
 def wire_view(
     data: bytes, *, max_fields: int = 1_000, max_depth: int = 16, max_bytes: int = 65_536
 ) -> list[dict[str, Any]]:
-    """Return the fields of the protobuf message `data` as plain data for a JSON writer.
+    """Returns the fields of the protobuf message `data` as plain data for a JSON writer.
 
     Each field is ``{"field": number, "type": …, "value": …}`` with type ``varint``, ``fixed64``,
     ``fixed32``, ``string``, ``message``, ``group`` or ``bytes`` (in hex).  A varint of 2**63 and more has its
@@ -50,7 +50,7 @@ def wire_view(
 
 
 def text_view(data: bytes, *, max_bytes: int = 65_536) -> str:
-    r"""Return the JSON text `data`; control characters except line feed and tab show as ``\x1b`` or ``\u202e``."""
+    r"""Returns the JSON text `data`; control characters except line feed and tab show as ``\x1b`` or ``\u202e``."""
     text = data[:max_bytes].decode("utf-8", "replace")
     safe = "".join(c if c in "\n\t" or category(c) not in _CONTROLS else _escaped(c) for c in text)
     return safe if len(data) <= max_bytes else f"{safe}… ({len(data)} bytes)"
@@ -64,7 +64,7 @@ def _escaped(character: str) -> str:
 
 
 def fields(data: bytes) -> Iterator[tuple[int, int, int, Any]]:
-    """Yield number, wire type, end offset and value (an int, or the bytes of a length-delimited field) of each field.
+    """Yields number, wire type, end offset and value (an int, or the bytes of a length-delimited field) of each field.
 
     Raises ValueError, with the reason, at the first byte that is not part of a protobuf message.
     """
@@ -112,7 +112,7 @@ def _value(data: bytes, position: int, number: int, wire_type: int) -> tuple[Any
 
 
 def _end_of_group(data: bytes, position: int, number: int) -> tuple[int, int]:
-    """Return the offset after the content of the group `number`, which begins at `position`, and after its end tag."""
+    """Returns the offset after the content of the group `number`, which begins at `position`, and after its end tag."""
     numbers = [number]
     for _ in range(_GROUP_FIELDS):
         if position >= len(data):
@@ -177,7 +177,7 @@ class _View:
         return {"type": "bytes", "value": value.hex()}
 
     def _is_message(self, data: bytes) -> bool:
-        """Return True if `data` parses as fields, as far as it would be shown."""
+        """Returns True if `data` parses as fields, as far as it would be shown."""
         try:
             for _ in islice(fields(data), self._left + 1):
                 pass
@@ -191,7 +191,7 @@ def _number(value: int) -> int | str:
 
 
 def _text(data: bytes) -> str | None:
-    """Return `data` as text if it is UTF-8 without control characters other than tab and line breaks."""
+    """Returns `data` as text if it is UTF-8 without control characters other than tab and line breaks."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:

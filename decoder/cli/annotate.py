@@ -7,6 +7,7 @@ import os
 
 import click
 
+from decoder.cli.hints import HintingCommand
 from decoder.cli.options import Options, common_options
 from decoder.cli.output_file import OutputFile
 from decoder.errors import CaptureError
@@ -14,7 +15,7 @@ from decoder.errors import CaptureError
 __all__ = ["annotate"]
 
 
-@click.command()
+@click.command(cls=HintingCommand)
 @click.argument("capture", metavar="CAPTURE", type=click.Path(dir_okay=False))
 @click.option(
     "-o",
@@ -48,7 +49,8 @@ def annotate(ctx: click.Context, capture: str, options: Options, output: str, fo
 
     _check(ctx, capture)
     file = OutputFile(output, options.inputs([capture]), private=options.show_secrets, force=force)
-    annotator = Annotator(None if options.where is None else options.where.match, show_secrets=options.show_secrets)
+    where = None if options.where is None else options.where.match
+    annotator = Annotator(where, show_secrets=options.show_secrets, utc=options.utc)
     run = Run(
         (capture,),
         dataclasses.replace(options, where=None),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from decoder.cli.completion import complete_column
 from decoder.cli.hints import HintingCommand
 from decoder.cli.live_options import LiveOptions, source_options
 from decoder.cli.options import DurationType, Options, common_options, output_options, use_color
@@ -41,6 +42,7 @@ _CONTEXT = click.IntRange(min=0, max=100_000)
     "--field",
     "fields",
     metavar="FIELD,...",
+    shell_complete=complete_column,
     multiple=True,
     help="Columns of --format csv, or keys of jsonl: keys of the record, symbol, or paths like body.c2s.code. "
     "Repeatable.",

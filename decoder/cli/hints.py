@@ -7,7 +7,7 @@ import click
 __all__ = ["HintingCommand"]
 
 _OPTIONS = {
-    "-r": "captures are given without an option: opendump decode FILE",
+    "-r": "captures are given without an option, as in opendump decode FILE",
     "-w": "to write a file give -o FILE; to record a capture use tcpdump -w FILE or Wireshark",
     "-n": "addresses are never looked up, so -n is not needed",
     "-x": "to see every field of a message give -V",

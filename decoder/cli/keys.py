@@ -6,13 +6,14 @@ import dataclasses
 
 import click
 
+from decoder.cli.hints import HintingCommand
 from decoder.cli.options import EXIT_FAILED, Options, captures_argument, common_options
 from decoder.message import Message
 
 __all__ = ["keys"]
 
 
-@click.command()
+@click.command(cls=HintingCommand)
 @captures_argument
 @click.option(
     "-o",

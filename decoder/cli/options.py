@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 import click
 
+from decoder.cli.completion import complete_filter
+
 if TYPE_CHECKING:
     from decoder.crypto.keyring import KeyRing
     from decoder.limits import Limits
@@ -29,6 +31,7 @@ __all__ = [
     "captures_argument",
     "color_option",
     "common_options",
+    "output_option",
     "output_options",
     "use_color",
     "version_option",
@@ -56,7 +59,7 @@ class Filter(Protocol):
 class Options:
     """Holds the common options, checked."""
 
-    ports: tuple[int, ...] | Literal["auto"]
+    ports: tuple[int | str, ...] | Literal["auto"]
     rsa_keys: tuple[str, ...]
     keylogs: tuple[str, ...]
     show_secrets: bool
@@ -65,6 +68,8 @@ class Options:
     strict: bool
     limits: Limits
     color: Color
+    dedup: bool = False
+    """True if a conversation that is seen on two address pairs counts once."""
     utc: bool = False
     """True if times for people are in UTC instead of local time."""
 
@@ -192,6 +197,7 @@ _OPTIONS = {
     "where": click.option(
         "--where",
         metavar="EXPR",
+        shell_complete=complete_filter,
         help="Only messages for which this holds, e.g. 'symbol=HK.00700 and ret_type!=RET_OK'.",
     ),
     "start": click.option(
@@ -210,6 +216,9 @@ _OPTIONS = {
         metavar="SIZE",
         type=Size(),
         help="Bytes that all connections together may buffer, e.g. 200M (default 256M).",
+    ),
+    "dedup": click.option(
+        "--dedup", is_flag=True, help="Count a conversation once that is seen on two address pairs (a proxy, DNAT)."
     ),
     "color": color_option,
 }
@@ -250,7 +259,7 @@ def _checked(values: dict[str, Any]) -> Options:
     if values["max_memory"] is not None:
         limits = limits.with_memory(values["max_memory"])
     return Options(
-        ports="auto" if "auto" in ports else ports or (11111,),
+        ports="auto" if set(ports) == {"auto"} else ports or (11111,),
         rsa_keys=values["rsa_keys"],
         keylogs=values["keylogs"],
         show_secrets=bool(values["show_secrets"]),
@@ -258,6 +267,7 @@ def _checked(values: dict[str, Any]) -> Options:
         strict=bool(values["strict"]),
         limits=limits,
         color=values["color"] or "auto",
+        dedup=bool(values["dedup"]),
         utc=utc,
     )
 
@@ -277,19 +287,25 @@ def _filter(where: str | None, start: str | None, end: str | None, utc: bool) ->
         raise click.BadParameter(str(error), param_hint=hint) from None
 
 
+output_option = click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, readable=False),
+    help="Write to FILE instead of standard output (-). It gets its name when it is complete.",
+)
+"""Adds ``-o``, for commands that never write secrets."""
+
+
 def output_options(command: Command) -> Command:
-    """Adds ``-o`` and ``--force`` to a command, which gets them as ``output`` and ``force``, meant for `OutputFile`."""
-    output = click.option(
-        "-o",
-        "--output",
-        metavar="FILE",
-        type=click.Path(dir_okay=False, readable=False),
-        help="Write to FILE instead of standard output (-). It gets its name when it is complete.",
-    )
+    """Adds ``-o`` and ``--force`` to a command, which gets them as ``output`` and ``force``, meant for `OutputFile`.
+
+    ``--force`` is for commands that take ``--show-secrets``: only secrets are not written over an existing file.
+    """
     force = click.option(
-        "--force", is_flag=True, help="Replace FILE even where it is to hold secrets, which no other user can read."
+        "--force", is_flag=True, help="With --show-secrets: replace FILE if it exists. No other user can read it."
     )
-    return output(force(command))
+    return output_option(force(command))
 
 
 @overload
@@ -298,7 +314,9 @@ def captures_argument(command: Command) -> Command: ...
 def captures_argument(*, required: bool) -> Callable[[Command], Command]: ...
 def captures_argument(command: Any = None, *, required: bool = True) -> Any:
     """Adds ``CAPTURE...``: paths, and ``-`` (once) for standard input."""
-    argument = click.argument("captures", metavar="CAPTURE...", nargs=-1, required=required, callback=_captures)
+    argument = click.argument(
+        "captures", metavar="CAPTURE...", nargs=-1, required=required, type=click.Path(), callback=_captures
+    )
     return argument if command is None else argument(command)
 
 

@@ -14,6 +14,11 @@ __all__ = ["report"]
 
 @click.command()
 @source_options
+@click.option(
+    "--pseudonyms",
+    is_flag=True,
+    help="Replace account, user, order and fill ids, card numbers, names, addresses and remarks by stand-ins.",
+)
 @output_options
 @common_options(without=("show_secrets", "color"))
 @click.pass_context
@@ -22,6 +27,7 @@ def report(
     captures: tuple[str, ...],
     live: LiveOptions | None,
     options: Options,
+    pseudonyms: bool,
     output: str | None,
     force: bool,
 ) -> None:
@@ -30,18 +36,23 @@ def report(
     \b
       opendump report day.pcapng --rsa-key rsa.pem -o report.html
       opendump report -i lo --duration 8h -o report.html    of a trading day
-      opendump report day.pcapng --where 'symbol=HK.00700' --utc -o report.html
+      opendump report day.pcapng --pseudonyms --utc -o report.html
+      opendump report day.pcapng --where 'symbol=HK.00700' -o tencent.html
 
     Write one HTML file that shows a session: what went wrong, message rate, latency, connections, what became of each
     order. It loads nothing from anywhere, so it can be opened from disk, mailed, or attached to a ticket. Secrets are
-    never in it.
+    never in it; --pseudonyms takes out who and whose it was. IP addresses and symbols stay.
     """
     from decoder.cli.output_file import OutputFile
     from decoder.cli.run import Run
+    from decoder.output.pseudonyms import Pseudonyms
+    from decoder.output.replacer import Replacer
     from decoder.output.report.collector import Collector
     from decoder.output.report.page import page
 
-    collector = Collector(None if options.where is None else options.where.match, utc=options.utc)
+    where = None if options.where is None else options.where.match
+    replacer = Replacer(pseudonyms=Pseudonyms()) if pseudonyms else None
+    collector = Collector(where, utc=options.utc, replacer=replacer)
     with OutputFile(output, options.inputs(captures), force=force) as file:
         if file.terminal:
             raise click.UsageError("a report is a file for a browser: give -o report.html")

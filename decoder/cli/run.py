@@ -80,6 +80,7 @@ class Run:
             keys=self.keys,
             ports=options.ports,
             limits=options.limits,
+            dedup=options.dedup,
             on_connection=on_connection if selection is None else selection.connection_ended,
             on_retransmission=on_retransmission,
         )
@@ -150,6 +151,7 @@ class Run:
                 self.interrupted = interrupt.seen
             if not self._stopped:
                 records = self._selection.select(self.decoder.flush())
+                self._stopped = self._selection.done
                 if records:
                     yield records
 
@@ -223,10 +225,10 @@ class Run:
         if self._unreadable == len(self.readers):
             return
         ports = self._options.ports
-        place = "" if ports == "auto" else f" on port {', '.join(map(str, ports))}"
+        place = "" if "auto" in ports else f" on port {', '.join(map(str, ports))}"
         say(f"no gateway traffic{place} in {counted(self.summary.packets, 'packet')}")
         self._name_ports()
-        if not self.summary.header_ports and ports != "auto" and not self.summary.not_opend:
+        if not self.summary.header_ports and "auto" not in ports and not self.summary.not_opend:
             say("if the gateway listens on another port (api_port in its settings), give --port N or --port auto")
 
     def _name_ports(self) -> None:

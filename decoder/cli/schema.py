@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import click
 
-from decoder.cli.options import Color, color_option, output_options, version_option
+from decoder.cli.completion import complete_schema_name
+from decoder.cli.options import Color, color_option, output_option, version_option
 from decoder.errors import SchemaError
 
 __all__ = ["schema"]
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_schema_name)
 @click.option("--coverage", is_flag=True, help="Print how much of the vendor's SDK the schema covers.")
-@output_options
+@output_option
 @color_option
 @version_option
-def schema(name: str | None, coverage: bool, output: str | None, force: bool, color: Color) -> None:
+def schema(name: str | None, coverage: bool, output: str | None, color: Color) -> None:
     """Examples:
 
     \b
@@ -46,5 +47,5 @@ def schema(name: str | None, coverage: bool, output: str | None, force: bool, co
             tables = tables_for(name)
         except SchemaError as error:
             raise click.UsageError(escape(str(error))) from None
-    with OutputFile(output, force=force) as file:
+    with OutputFile(output) as file:
         file.write_tables(tables, color, indent="")

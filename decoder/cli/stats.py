@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from decoder.cli.hints import HintingCommand
 from decoder.cli.live_options import LiveOptions, source_options
-from decoder.cli.options import Options, common_options, output_options
+from decoder.cli.options import Options, common_options, output_option
 
 if TYPE_CHECKING:
     from decoder.statistics.statistics import Stats
@@ -22,7 +23,7 @@ _PER_CODE_ALL = 100_000
 """With --all: 300 bytes each."""
 
 
-@click.command()
+@click.command(cls=HintingCommand)
 @source_options
 @click.option(
     "--format",
@@ -44,7 +45,7 @@ _PER_CODE_ALL = 100_000
     help="A row of --table lateness is a market or a symbol.",
 )
 @click.option("--all", "show_all", is_flag=True, help="Text lists every finding and protocol, not the first twenty.")
-@output_options
+@output_option
 @common_options(without=("show_secrets",))
 @click.pass_context
 def stats(
@@ -57,7 +58,6 @@ def stats(
     by: str,
     show_all: bool,
     output: str | None,
-    force: bool,
 ) -> None:
     """Examples:
 
@@ -85,7 +85,7 @@ def stats(
     max_per_code = _PER_CODE_ALL if show_all else _PER_CODE
     statistics = Statistics(where, max_per_code=max_per_code, by_symbol=by == "symbol")
     run = Run(captures, dataclasses.replace(options, where=None), live=live, on_connection=statistics.connection_ended)
-    with OutputFile(output, options.inputs(captures), force=force) as file:
+    with OutputFile(output, options.inputs(captures)) as file:
         for records in run.records():
             if run.is_rewritten:
                 statistics.mute(SECRECY_CODES)

@@ -1,401 +1,401 @@
-"""One TCP connection with a gateway: two sides, one set of keys, requests that wait for their answers."""
+"""Follows one TCP connection with a gateway: both directions, the keys, and what is held back."""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
-from decoder.conversation.half_connection import HalfConnection
-from decoder.conversation.hold_queue import PendingMessage, in_order, is_request
-from decoder.crypto.verifier import BodyVerifier
+from decoder.conversation.half_connection import NEAR, HalfConnection, new_message
+from decoder.conversation.hold_queue import HoldQueue, Item, PendingMessage, requests_to_come
+from decoder.conversation.pairing import Pairing
+from decoder.conversation.state import Event, SharedState, State
 from decoder.message import Flow, Gap, Message
-from decoder.schema import PUSH_IDS
-from decoder.tcp.reassembly import WINDOW, signed_distance
+from decoder.tcp.segment import ACK, FIN, RST, SYN, Segment, signed_distance
+from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
-    from decoder.conversation.half_connection import Segment
     from decoder.conversation.summary import ConnectionInfo, Results
+    from decoder.conversation.twins import Twins
     from decoder.crypto.keyring import KeyRing
-    from decoder.framing.header import Header
     from decoder.limits import Limits
-    from decoder.vocabulary import Kind, Opened
+    from decoder.vocabulary import Arrival, Direction
 
-__all__ = ["ACK", "FIN", "RST", "SYN", "Connection"]
+__all__ = ["Connection"]
 
-FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
-_NEAR = 1024 * 1024
-_SYN_DATA = 64 * 1024  # more than the payload of any SYN
-_ITEM_COST = 1024  # bytes that holding a message back takes beside its body
+_SYN_DATA = 64 * 1024
+"""Bytes by which the answer to a SYN may acknowledge more than the SYN: more than the payload of any SYN."""
+_MAX_DEFERRED = 16
+"""Messages for which a repeated InitConnect request waits, to be recognized as a copy by its response."""
+_MAX_OUT_OF_WINDOW = 8
+"""Segments kept that may be the first of a later connection; the oldest is dropped for a new one."""
 
 
 class Connection:
-    """What the two sides share."""
+    """Handles the segments of both directions."""
 
     __slots__ = (
-        "_answered",
-        "_early",
-        "_held_bytes",
-        "_queue",
-        "_unopened",
-        "careful",
-        "client",
-        "closing",
-        "finished",
-        "first_number",
+        "__weakref__",
+        "_confirmation_handled",
+        "_defers_request",
+        "_hold",
+        "_out_of_window",
+        "halves",
         "info",
-        "limits",
-        "now_ns",
-        "now_number",
-        "over",
-        "requests",
+        "last_ns",
+        "needs_slow_path",
+        "pairing",
+        "released",
         "results",
-        "server",
-        "trusted",
-        "verifier",
+        "scheduled",
+        "shared",
+        "twins",
     )
 
-    def __init__(
-        self,
-        info: ConnectionInfo,
-        first_number: int,
-        keyring: KeyRing,
-        limits: Limits,
-        results: Results,
-    ) -> None:
+    def __init__(self, info: ConnectionInfo, keyring: KeyRing, limits: Limits, results: Results, now: Arrival) -> None:
         self.info = info
-        self.first_number = first_number
-        """Number of its first packet."""
-        self.limits = limits
-        self.verifier = BodyVerifier(keyring, limits)
+        self.shared = SharedState(info, keyring, limits, now)
+        ends, first_ns = (info.client, info.server), info.first_ns
+        client = HalfConnection(self.shared, Flow(info.ordinal, "c2s", *ends, limits, first_ns=first_ns))
+        server = HalfConnection(self.shared, Flow(info.ordinal, "s2c", *ends[::-1], limits, first_ns=first_ns))
+        client.peer, server.peer = server, client
+        self.halves = (client, server)
+        """Both directions."""
+        self.last_ns = now.time_ns
+        """Latest time of a packet."""
+        self.needs_slow_path = False
+        """True while the fast path must not be used: something waits, or the connection is over."""
+        self.scheduled = False
+        """True once the owner has scheduled its end."""
+        self.released = False
+        """True once `release` was called."""
+        self.twins: Twins | None = None
+        """The connection that carries the same conversation, if one does."""
+        self._confirmation_handled = False
+        self._defers_request = False  # a repeated InitConnect request waits for its response
+        self._hold = HoldQueue(limits)
+        self.pairing = Pairing(results, limits)
         self.results = results
-        ends = info.client, info.server
-        self.client = HalfConnection(self, Flow(info.ordinal, "c2s", *ends, limits, first_ns=info.first_ns), limits)
-        self.server = HalfConnection(
-            self, Flow(info.ordinal, "s2c", *ends[::-1], limits, first_ns=info.first_ns), limits
-        )
-        self.client.peer, self.server.peer = self.server, self.client
-        self.trusted = False
-        """Whether a header of the protocol was accepted on it."""
-        self.careful = False
-        """Whether each packet must be looked at with care: something waits, or the connection is over."""
-        self.over = False
-        """Whether both sides are through, or a RST was seen."""
-        self.closing = False
-        """Whether its end is scheduled."""
-        self.finished = False
-        """Whether `finish` was called: only late copies are expected."""
-        self.now_ns = info.first_ns
-        """Time of the packet seen last."""
-        self.now_number = first_number
-        """Its number."""
-        self.requests: dict[tuple[int, int], tuple[int, int]] = {}
-        """Unanswered requests: protocol id and serial number to record number and time."""
-        self._early: dict[tuple[int, int], None] = {}  # answers whose requests did not come out before them
-        self._answered = False  # whether a message of the gateway came out
-        self._queue: list[Message | Gap | PendingMessage] | None = None  # what is held back
-        self._unopened = 0  # frames in it that wait for the keys
-        self._held_bytes = 0
-
-    # Segments
-
-    def take(self, side: HalfConnection, segment: Segment) -> None:
-        """Take a segment that needs care."""
-        seq, ack, flags, payload, missing, numbers, time_ns = segment
-        info = self.info
-        self.now_ns = time_ns
-        self.now_number = numbers[-1]
-        if flags & SYN:
-            seq += 1
-            side.start(seq)
-            info.opened = True
-            if flags & ACK:
-                info.syn_ack_seen = True
-            else:
-                info.syn_seen = True
-            if flags & ACK:
-                side.peer.start(ack)
-        if flags & RST:
-            if not side.stream.started or abs(side.stream.offset(seq) - side.stream.position) < _NEAR:
-                self._close(side)
-                info.reset = self.over = True
-        else:
-            if flags & FIN:
-                self._take_fin(side, seq + len(payload) + missing)
-            if (payload or missing) and not side.push(seq, payload, missing, numbers, time_ns):
-                info.retransmissions[side.direction] += 1
-                if self.results.on_retransmission is not None:
-                    self.results.on_retransmission(numbers[-1])
-            self.over = self.over or (side.stream.fin is not None and side.peer.stream.fin is not None)
-        self.check()
-
-    def check(self) -> None:
-        """See what need not be waited for any longer."""
-        waits = self.over
-        for each in (self.client, self.server):
-            each.check(self.now_ns)
-            if each.stream.waiting or each.framer.frozen is not None or each.opening:
-                waits = True
-        self._release_unless_waiting()
-        self.careful = waits or self._queue is not None
-
-    def _take_fin(self, side: HalfConnection, seq: int) -> None:
-        stream = side.stream
-        if not stream.started:
-            side.enter(seq, self.now_number)
-        end = stream.offset(seq)
-        if stream.fin is None and stream.position <= end < stream.position + WINDOW:
-            stream.fin = end
-            self._close(side)
-
-    def _close(self, side: HalfConnection) -> None:
-        if self.info.closed_by is None:
-            self.info.closed_by = "client" if side is self.client else "server"
-            self.info.closed_ns = self.now_ns
-            self.info.closed_frame = self.now_number
-
-    # Holding back
+        """Where messages and gaps come out."""
+        self._out_of_window: list[tuple[HalfConnection, Segment]] = []
 
     @property
-    def may_hold(self) -> bool:
-        """Whether a message that cannot be opened may wait for the InitConnect response."""
-        if self.finished or self._unopened < 0 or not self.verifier.may_open_later:
-            return False
-        if self.server.prologue is not None:  # packets may have overtaken the response where the capture begins
-            return True
-        if self._answered:  # by something that comes after it
-            return False
-        known = self.client.begin is not None or self.server.begin is not None or self.client.prologue is not None
-        return known or self.verifier.request_seen
+    def client(self) -> HalfConnection:
+        """The direction from the client to the gateway."""
+        return self.halves[0]
 
     @property
-    def holding(self) -> bool:
-        """Whether messages are held back."""
-        return self._queue is not None
+    def server(self) -> HalfConnection:
+        """The direction from the gateway to the client."""
+        return self.halves[1]
+
+    @property
+    def ordinal(self) -> int:
+        """Its ordinal in the capture."""
+        return self.info.ordinal
 
     @property
     def held_bytes(self) -> int:
-        """Memory that what is held back takes."""
-        return self._held_bytes
+        """Memory in use for what is held back."""
+        return self._hold.size
 
-    def hold_back(self) -> None:
-        """Hold back what comes out from now on, because one side waits."""
-        if self._queue is None:
-            self._queue = []
-        self.careful = True
+    @property
+    def over(self) -> bool:
+        """True if its end was seen, so far."""
+        return self.shared.state is not State.OPEN
 
-    def hold(
-        self,
-        side: HalfConnection,
-        header: Header,
-        body: bytes,
-        numbers: tuple[int, ...],
-        time_ns: int,
-        notes: list[str] | None,
-    ) -> None:
-        """Keep a frame, and with it all that follows on the connection, until the keys are known."""
-        self.hold_back()
-        self.trusted = True
-        self._unopened += 1
-        self._keep(PendingMessage(side, header, body, numbers, time_ns, notes), len(body))
+    @property
+    def complete(self) -> bool:
+        """True if both directions are complete up to their FIN, and acknowledged."""
+        return all(half.reached and half.end_acknowledged for half in self.halves)
 
-    def _keep(self, item: Message | Gap | PendingMessage, size: int) -> None:
-        assert self._queue is not None
-        self._queue.append(item)
-        self._held_bytes += size + _ITEM_COST
-        if len(self._queue) > self.limits.max_held or self._held_bytes > self.limits.max_held_bytes:
-            self.results.limits_hit.add(
-                "too many messages waited for an InitConnect response; not all of them could be opened"
+    # Segments
+
+    def handle(self, half: HalfConnection, segment: Segment) -> None:
+        """Handles a segment that belongs to the connection and takes the slow path."""
+        shared, info = self.shared, self.info
+        seq, flags, arrival = segment.seq, segment.flags, segment.arrival
+        shared.now = arrival
+        shared.segments += 1
+        self.last_ns = max(self.last_ns, arrival.time_ns)
+        info.first_ns = min(info.first_ns, arrival.time_ns)
+        if flags & SYN:
+            segment = segment._replace(seq=seq + 1)
+            self._handle_syn(half, segment)
+        if flags & RST:
+            half.handle_end(seq, arrival, reset=True)
+        else:
+            if flags & FIN:
+                half.handle_end(segment.seq + segment.size, arrival, reset=False)
+            if segment.size:
+                self._handle_data(half, segment)
+        self.check()
+
+    def _handle_syn(self, half: HalfConnection, segment: Segment) -> None:
+        info = self.info
+        half.handle_syn(segment.seq)
+        info.opened = self.shared.from_start = True
+        # Who sends the SYN is the client, unless the port that was given as the gateway's says otherwise.
+        self.shared.direction_known = (half.direction == "c2s") != bool(segment.flags & ACK)
+        if segment.flags & ACK:
+            info.syn_ack_seen = True
+            half.peer.handle_syn(segment.ack)
+        else:
+            info.syn_seen = True
+
+    def _handle_data(self, half: HalfConnection, segment: Segment) -> None:
+        position = half.stream.position
+        if not half.handle_data(segment):
+            self.info.retransmissions[half.direction] += 1
+            if self.results.on_retransmission is not None:
+                self.results.on_retransmission(segment.arrival.packets[-1])
+        elif half.stream.position > position:
+            if half.ending is not None and half.stream.position > half.ending.offset:
+                half.ending = None  # nothing follows a real FIN or RST
+            self.shared.handle(Event.DATA_CONTINUES)
+
+    def check(self) -> None:
+        """Decides what need not be waited for any longer, and emits what came out."""
+        shared = self.shared
+        if self.client.direction == "s2c":  # the content showed that it was the other way round
+            self.halves = self.server, self.client
+        for half in self.halves:
+            half.check()
+        if self.client.ending is not None or self.server.ending is not None:
+            if self.client.reached and self.server.reached:
+                shared.handle(Event.FINS_REACHED)
+            if any(half.reached and half.ending is not None and half.ending.reset for half in self.halves):
+                shared.handle(Event.RST_REACHED)
+        self._emit_or_hold()
+        waits = any(half.waits or half.stream.waiting for half in self.halves)
+        self.needs_slow_path = waits or self.over or len(self._hold) > 0
+
+    def fits(self, half: HalfConnection, segment: Segment) -> bool:
+        """Returns True if a segment belongs to this connection, not to another one between the same ends."""
+        if not segment.flags & SYN:
+            expected_elsewhere = segment.seq != half.stream.next_seq and any(
+                kept.flags & SYN for _, kept in self.matching_out_of_window(half, segment)
             )
-            self.release()
+            return half.fits(segment) and not expected_elsewhere
+        peer, seq = half.peer, segment.seq + 1
+        if segment.flags & ACK and peer.begin is not None:
+            acknowledged = peer.stream.offset(segment.ack) - peer.begin
+            if not 0 <= acknowledged < _SYN_DATA and not half.untouched:
+                return False
+        if half.begin is not None:
+            return half.stream.offset(seq) == half.begin or (half.untouched and not self.over)
+        # Data may have overtaken the SYN, but not by much.
+        stream = half.stream
+        return not stream.started or (not stream.settled and -NEAR < stream.offset(seq) <= stream.first_pending)
+
+    # Packets that belong to no place of its streams
+
+    def keep_out_of_window(self, half: HalfConnection, segment: Segment) -> None:
+        """Keeps a segment that does not fit: it is stray, forged or damaged, or the first of a later connection."""
+        self.info.out_of_window += 1
+        self._out_of_window.append((half, segment))
+        del self._out_of_window[:-_MAX_OUT_OF_WINDOW]
+
+    def matching_out_of_window(self, half: HalfConnection, segment: Segment) -> list[tuple[HalfConnection, Segment]]:
+        """Returns the kept segments that show, together with this one, that a later connection has begun."""
+        return [each for each in self._out_of_window if _agree(half, segment, *each)]
+
+    # Emitting and holding back
+
+    def _emit_or_hold(self) -> None:
+        """Emits what came out, or holds it back; then what was held back, if nothing is waited for."""
+        shared, hold = self.shared, self._hold
+        while shared.items:
+            items, shared.items = shared.items, []
+            waits = any(half.waits for half in self.halves)
+            for item in items:
+                if not (waits or len(hold) or isinstance(item, PendingMessage) or self._defers(item)):
+                    self._emit(item)
+                elif hold.add(item):
+                    if self._defers_request and self.twins is None and _is_handshake(item, "s2c"):
+                        self.results.twin_finder.find(self, item)
+                else:
+                    self.results.limits_hit.add(
+                        "too many messages waited for an InitConnect response; not all of them could be opened"
+                    )
+                    self.release_held()
+            if shared.confirmed and not self._confirmation_handled:
+                self._confirmation_handled = True
+                for half in self.halves:  # what begins there counts now as well
+                    if half.stream.settled:
+                        half.framer.resume(give_up=False)
+        if not len(hold) or (hold.pending and shared.may_hold) or any(half.waits for half in self.halves):
+            return
+        if self._defers_request and self.twins is None and len(hold) < _MAX_DEFERRED:
+            return
+        self._emit_held()
+
+    def emit_items(self) -> None:
+        """Emits what came out, where nothing was waited for so far: `check` for the fast path."""
+        shared = self.shared
+        client, server = self.halves
+        waits = client.framer.waiting_for_ack is not None or server.framer.waiting_for_ack is not None
+        if waits or not self._confirmation_handled or any(isinstance(item, PendingMessage) for item in shared.items):
+            self.check()
+            return
+        items, shared.items = shared.items, []
+        for item in items:
+            self._emit(item)
+
+    def emit(self, message: Message) -> None:
+        """Numbers a message and adds it to the results."""
+        self.info.messages[message.direction] += 1
+        twins = self.twins
+        if twins is not None:
+            twins.check(self.info.ordinal, message)
+            if twins.given_up:
+                self.twins = None
+            if message.copy and self.results.dedup:
+                return
+        elif message.header[1] == INIT_CONNECT and message.direction == "s2c":
+            self.results.twin_finder.find(self, message)
+            if message.copy and self.results.dedup:
+                return
+        self.pairing.emit(message, self.client)
+
+    def release_held(self) -> None:
+        """Emits what is held back, however long it would have to wait."""
+        if self._hold.pending:
+            self.shared.hold_overflowed = True
+        for half in (self.server, self.client):
+            half.give_up_waiting()
+        self._emit_held()
+
+    def _emit_held(self) -> None:
+        """Emits what is held back and all that came out since."""
+        items, self.shared.items = self.shared.items, []
+        for item in items:
+            self._hold.add(item)
+        items = self._hold.take_all()
+        if self._defers_request:
+            items = self._without_copied_request(items)
+        to_come = requests_to_come(items)
+        for item in items:
+            if isinstance(item, PendingMessage):
+                item = self._verified(item)
+            if isinstance(item, Message):
+                self.pairing.note_later_request(item, to_come)
+            self._emit(item)
+
+    def _defers(self, item: Item) -> bool:
+        """Returns True, where copies do not come out, if an InitConnect request must wait for its response."""
+        if not self.results.dedup or not isinstance(item, Message) or item.kind != "request":
+            return False
+        if item.header[1] == INIT_CONNECT and self.results.twin_finder.is_repeated(item):
+            self._defers_request = True
+        return self._defers_request
+
+    def _without_copied_request(self, items: list[Item]) -> list[Item]:
+        """Drops the InitConnect request that waited, if the response shows that it is a copy."""
+        self._defers_request = False
+        if self.twins is None:
+            return items
+        return [item for item in items if not _is_handshake(item, "c2s")]
+
+    def _verified(self, pending: PendingMessage) -> Message:
+        flow, header, body, arrival, notes = pending
+        verifier = self.shared.verifier
+        opened = verifier.open(flow.direction, header, body)
+        return new_message(flow, header, opened, arrival, verifier.conn_id, notes)
+
+    def _emit(self, item: Item) -> None:
+        if isinstance(item, Gap):
+            self.results.gaps[item.reason] += 1
+            self.results.items.append(item)
+        elif isinstance(item, Message):
+            self.emit(item)
+
+    # The end
+
+    def tick(self, before_ns: int) -> None:
+        """Waits no longer for what it began to wait for before `before_ns`."""
+        for half in (self.server, self.client):
+            half.give_up_waiting(before_ns)
+        if len(self._hold) and self.last_ns < before_ns:
+            self.release_held()
+        self.check()
+
+    def drop_buffered(self, half: HalfConnection) -> None:
+        """Frees what is buffered in one direction and held back, because memory is short."""
+        half.drop_buffered()
+        self._emit_or_hold()
+        if len(self._hold):
+            self.release_held()
+
+    def finish(self) -> None:
+        """Ends the connection, or the capture: emits all that is left."""
+        shared, info = self.shared, self.info
+        if shared.state is State.FINISHED:
+            return
+        self._complete_info()
+        shared.handle(Event.FINISH)
+        for half in (self.server, self.client):  # the server's may hold the keys to the client's
+            half.finish()
+        for half in self.halves if shared.confirmed else ():
+            half.framer.report_silent()
+        self._emit_held()
+        verifier = shared.verifier
+        if verifier.log_exhausted:
+            self.results.limits_hit.add("too many keys of a key log were tried on a connection; not all of them were")
+        if verifier.rsa_exhausted:
+            self.results.limits_hit.add(
+                "too many RSA keys failed on InitConnect; not every key was tried on each message"
+            )
+        info.sample_key = verifier.sample_key
+        info.confirmed = shared.confirmed
+        if self.twins is not None and self.twins.proven and info.ordinal == self.twins.ordinals[1]:
+            info.copy_of = self.twins.ordinals[0]
+        heard = any(half.stream.position > half.lost for half in self.halves)
+        info.not_opend = heard and not shared.confirmed
+        for half in self.halves:
+            info.bytes[half.direction] = half.stream.position - half.stream.origin
+            info.first_bytes[half.direction] = half.framer.first_bytes
+        self._out_of_window = []
+
+    def _complete_info(self) -> None:
+        """Says who closed the connection: the first FIN or RST that no data contradicts."""
+        info = self.info
+        info.last_ns = max(info.last_ns, self.last_ns)
+        endings = [
+            (half.ending.arrival.packets[-1], name, half.ending)
+            for name, half in (("client", self.client), ("server", self.server))
+            if half.ending is not None and (half.reached or not half.ending.reset or self._is_last(half.ending.arrival))
+        ]
+        for packet, name, ending in sorted(endings)[:1]:
+            info.closed_by, info.closed_ns, info.closed_frame = name, ending.arrival.time_ns, packet
+        info.reset = any(ending.reset for _, _, ending in endings)
+
+    def _is_last(self, arrival: Arrival) -> bool:
+        return arrival.time_ns >= self.last_ns
 
     def release(self) -> None:
-        """Give out what is held back, however long it would have to wait."""
-        for side in (self.client, self.server):
-            while side.framer.frozen is not None:
-                side.framer.thaw(overrule=True)
-        if self._unopened > 0:
-            self._unopened = -1  # they waited once, and no more do
-        self._release_unless_waiting()
+        """Breaks the reference cycles of its directions, so that memory is free at once."""
+        self.released = True
+        for half in self.halves:
+            half.release()
 
-    def _release_unless_waiting(self) -> None:
-        """Give out what is held back, in the order in which it was completed, if nothing is waited for."""
-        if self._queue is None:
-            return
-        if self._unopened > 0:
-            if self.may_hold:
-                return
-            self._unopened = 0
-        if self.client.framer.frozen is not None or self.server.framer.frozen is not None:
-            return
-        queue, self._queue, self._held_bytes = in_order(self._queue), None, 0
-        to_come = Counter((item.header[1], item.header[4]) for item in queue if is_request(item))
-        for item in queue:
-            if isinstance(item, Gap):
-                self.give_gap(item)
-                continue
-            message = item if isinstance(item, Message) else self._open(item)
-            key = (message.header[1], message.header[4])
-            if message.kind == "request":
-                to_come[key] -= 1
-            elif message.kind == "response" and key not in self.requests and to_come[key] > 0:
-                message.add_note("request-later")
-            self.give(message)
 
-    def _open(self, held: PendingMessage) -> Message:
-        opened = self.verifier.open(held.side.direction, held.header, held.body)
-        return self._message(held.side, held.header, opened, held.numbers, held.time_ns, held.notes)
+def _is_handshake(item: Item, direction: Direction) -> TypeGuard[Message]:
+    """Returns True if an item is the InitConnect message of a direction."""
+    return isinstance(item, Message) and item.header[1] == INIT_CONNECT and item.direction == direction
 
-    # Giving out
 
-    def give_frame(
-        self,
-        side: HalfConnection,
-        header: Header,
-        opened: Opened,
-        numbers: tuple[int, ...],
-        time_ns: int,
-        notes: list[str] | None = None,
-    ) -> None:
-        """Make the message of an opened frame, and give it out or hold it back."""
-        if not self.trusted:
-            self.trusted = True
-            side.peer.framer.thaw(overrule=False)  # what begins there counts now as well
-        self._answered = self._answered or side is self.server
-        message = self._message(side, header, opened, numbers, time_ns, notes)
-        if self._queue is None:
-            self.give(message)
-        else:
-            self._keep(message, header[5])
-            if self._unopened > 0:
-                self._release_unless_waiting()
-
-    def _message(
-        self,
-        side: HalfConnection,
-        header: Header,
-        opened: Opened,
-        numbers: tuple[int, ...],
-        time_ns: int,
-        notes: list[str] | None,
-    ) -> Message:
-        plaintext, encryption, verdict, reason = opened
-        kind: Kind = "request" if side.direction == "c2s" else "push" if header[1] in PUSH_IDS else "response"
-        conn_id = self.verifier.conn_id
-        return Message(
-            side.flow, header, time_ns, numbers, kind, plaintext, encryption, verdict, reason, conn_id, notes
-        )
-
-    def give(self, message: Message) -> None:
-        """Number a message, tie a response to its request, and give it out.
-
-        A response has the protocol id and the serial number of its request (source: the official SDK).
-        """
-        results = self.results
-        message.number = results.messages = results.messages + 1
-        if message.verdict != "verified":
-            results.reasons[message.reason or message.verdict] += 1
-        if message.kind != "push":
-            key = (message.header[1], message.header[4])
-            if message.kind == "response":
-                request = self.requests.pop(key, None)
-                if request is not None:
-                    message.request, request_ns = request
-                    message.latency_ns = message.time_ns - request_ns
-                else:
-                    self._answer_early(message, key)
-            else:
-                if key in self._early:
-                    del self._early[key]
-                    message.add_note("request-later")
-                self.requests[key] = (message.number, message.time_ns)
-                if len(self.requests) > self.limits.max_pending_requests:
-                    del self.requests[next(iter(self.requests))]
-                    self.results.limits_hit.add(
-                        "too many requests without an answer at once; the oldest were forgotten"
-                    )
-        self.info.messages[message.direction] += 1
-        results.items.append(message)
-
-    def _answer_early(self, message: Message, key: tuple[int, int]) -> None:
-        """Note an answer whose request was not seen: packets overtook each other, or it is not in the capture."""
-        self._early[key] = None
-        if len(self._early) > self.limits.max_pending_requests:
-            del self._early[next(iter(self._early))]
-        if self.client.awaits(*key):
-            message.add_note("request-later")
-
-    def give_gap(self, gap: Gap) -> None:
-        """Give out a gap, or hold it back."""
-        if self._queue is not None:
-            self._keep(gap, 0)
-            return
-        self.results.gaps[gap.reason] += 1
-        self.results.items.append(gap)
-
-    def finish(self, time_ns: int) -> None:
-        """The end of the connection, or of the capture."""
-        if self.finished:
-            return
-        self.finished = True
-        self.hold_back()
-        info = self.info
-        info.last_ns = self.now_ns
-        for side in (self.server, self.client):  # the server's may hold the keys to the client's
-            side.finish(time_ns)
-        self.release()
-        if self.verifier.log_exhausted:
-            self.results.limits_hit.add("too many keys of a key log were tried on a connection; not all of them were")
-        if self.verifier.rsa_exhausted:
-            self.results.limits_hit.add(
-                "too many RSA keys failed on InitConnect messages; not every key was tried on each"
-            )
-        info.sample_key = self.verifier.sample_key
-        heard = any(side.stream.position > side.lost for side in (self.client, self.server))
-        info.not_opend = heard and not self.trusted
-        info.confirmed = self.trusted
-        for side in (self.client, self.server):
-            info.bytes[side.direction] = side.stream.position
-
-    def dissolve(self) -> None:
-        """Let go of its sides, so that all memory is free at once and not when cycles are next looked for."""
-        if hasattr(self, "client"):
-            self.client.dissolve()
-            self.server.dissolve()
-            del self.client, self.server
-
-    def belongs(self, side: HalfConnection, segment: Segment) -> bool:
-        """Whether a packet is of this connection, not of a later one between the same ends."""
-        seq, ack, flags, payload, _, numbers, _ = segment
-        stream, peer = side.stream, side.peer
-        if flags & SYN:
-            young = numbers[-1] - self.first_number <= self.limits.reorder_packets
-            if side.begin is not None:
-                return stream.offset(seq + 1) == side.begin
-            if flags & ACK and peer.begin is not None:
-                return 0 <= peer.stream.offset(ack) - peer.begin < _SYN_DATA
-            # Data may have overtaken the SYN, but not by much.
-            return young and (not stream.started or -_NEAR < stream.offset(seq + 1) <= 0)
-        if not stream.started or not payload:
-            return True
-        start = stream.offset(seq)
-        if self.finished and start + len(payload) > stream.position:
+def _agree(half: HalfConnection, segment: Segment, other_half: HalfConnection, other: Segment) -> bool:
+    """Returns True if two segments out of window belong to one handshake, or are near each other."""
+    same = half is other_half
+    if segment.flags & SYN and other.flags & SYN:
+        if same or not (segment.flags | other.flags) & ACK or segment.flags & other.flags & ACK:
             return False
-        # The sequence number of another connection may be near by chance, but not those of both sides.
-        acked_near = (
-            not (flags & ACK and peer.stream.started) or abs(peer.stream.offset(ack) - peer.stream.position) < WINDOW
-        )
-        if start == stream.position or (abs(start - stream.position) < WINDOW and acked_near):
-            return True
-        # A lone segment from afar may be a damaged one; two that belong together are another connection.
-        if self.strays_with(side, segment):
-            return False
-        side.stray = segment
-        return True
-
-    def strays_with(self, side: HalfConnection, segment: Segment) -> list[tuple[HalfConnection, Segment]]:
-        """The segments that are as far off their streams as this one of `side`, and near it."""
-        strays = []
-        for each, seq in ((side, segment[0]), (side.peer, segment[1])):
-            if each.stray is not None and abs(signed_distance(seq, each.stray[0])) < _NEAR:
-                strays.append((each, each.stray))
-        return strays
+        first, answer = (other, segment) if segment.flags & ACK else (segment, other)
+        return signed_distance(answer.ack, first.seq + 1) == 0
+    if segment.flags & SYN or not segment.size:
+        return False
+    if other.flags & SYN:
+        if same:
+            return signed_distance(segment.seq, other.seq + 1) == 0
+        return bool(other.flags & ACK) and signed_distance(segment.seq, other.ack) == 0
+    reference = segment.seq if same else segment.ack
+    return abs(signed_distance(reference, other.seq)) < NEAR

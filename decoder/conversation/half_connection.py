@@ -1,274 +1,343 @@
-"""One direction of a connection: segments in, messages and gaps out.
+"""Follows one direction of a connection: segments in, messages and gaps out.
 
-A `HalfConnection` wires its `Stream` (segments to ordered bytes) to its `Framer` (bytes to frames) and has the
-frames opened.
+A `HalfConnection` wires its `StreamReassembler` (segments to ordered bytes) to its `Framer` (bytes to frames), has the
+frames verified, and decides how long a hole is waited for.  What comes out is added to the items of the state that it
+shares with the other direction.
 """
 
 from __future__ import annotations
 
 from hashlib import sha1
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from decoder.conversation.direction import direction_of
+from decoder.conversation.hold_queue import PendingMessage
+from decoder.conversation.state import State
+from decoder.crypto.verifier import BodyVerifier
 from decoder.framing.framer import Framer
 from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header
-from decoder.message import Flow, Gap
-from decoder.tcp.midstream import MidstreamStart
-from decoder.tcp.reassembly import WINDOW, Block, Hole, Stream, signed_distance
-from decoder.vocabulary import INIT_CONNECT, Opened
+from decoder.message import Gap, Message
+from decoder.schema import PUSH_IDS
+from decoder.tcp.reassembly import WINDOW, Block, Hole, StreamReassembler
+from decoder.tcp.segment import ACK, signed_distance
+from decoder.vocabulary import INIT_CONNECT, Arrival, Direction, GapReason, Kind, Verdict
 
 if TYPE_CHECKING:
-    from decoder.conversation.connection import Connection
-    from decoder.limits import Limits
+    from decoder.conversation.state import SharedState
+    from decoder.message import Flow
     from decoder.tcp.overlaps import OverlapConflicts
-    from decoder.vocabulary import Direction
+    from decoder.tcp.segment import Segment
 
-__all__ = ["HalfConnection", "Segment"]
+__all__ = ["NEAR", "Ending", "HalfConnection"]
 
-Segment = tuple[int, int, int, bytes, int, tuple[int, ...], int]
-"""seq, ack, flags, payload, missing bytes, packet numbers, time in ns."""
+NEAR = 1024 * 1024
+"""Bytes that two packets of one connection lie apart where they confirm each other, or one overtook the other."""
+_MAX_UNSETTLED = 64 * 1024
+"""Bytes of a stream entered in the middle that are collected before its first byte is fixed."""
+_MAX_STARTS = 4
+"""Numbers of contradicting SYNs that are kept until data shows which of them counts."""
+_OVERTAKEN = 16
+"""Packets by which the acknowledgement of a retransmission may overtake it, after a hole that stood for long."""
+_MAX_LOOKED_AT = 64
+"""Pending blocks that are searched for a request."""
+_WAITING = frozenset(("no-key", "wrong-key", "handshake-missing", "sha1-mismatch"))
+"""Reasons that a key which is still to come would end."""
 
-_WAITING = ("no-key", "wrong-key", "handshake-missing", "sha1-mismatch")
-_MAX_LOOKED_AT = 64  # pending segments that are searched for a request
-_OVERTAKEN = 1024 * 1024  # bytes by which an acknowledgement may be overtaken
-_UNACKED = 8  # how much longer a hole may stay that nobody acknowledged past
+
+class Ending(NamedTuple):
+    """The place of a stream where a FIN or RST said that it ends."""
+
+    offset: int
+    reset: bool
+    arrival: Arrival
 
 
 class HalfConnection:
-    """One direction of a connection: the sink of its own framer."""
+    """Follows one direction; it is the frame handler of its own framer."""
 
     __slots__ = (
-        "_frozen",
-        "_patience",
-        "_rewinding",
-        "_stuck",
-        "_stuck_at",
+        "_entered",
+        "_entered_ns",
+        "_hole_acked",
+        "_hole_at",
+        "_hole_ns",
+        "_hole_packets",
+        "_starts",
+        "_wait_for",
+        "_wait_ns",
+        "_wait_packets",
         "ack",
         "begin",
-        "connection",
-        "copies",
+        "conflicts",
         "counted",
-        "direction",
+        "ending",
         "flow",
         "framer",
         "lost",
         "peer",
-        "prologue",
-        "stray",
+        "shared",
         "stream",
     )
 
-    def __init__(self, connection: Connection, flow: Flow, limits: Limits) -> None:
-        self.connection = connection
+    def __init__(self, shared: SharedState, flow: Flow) -> None:
+        self.shared = shared
         self.flow = flow
-        self.direction: Direction = flow.direction
-        self.stream = Stream()
-        self.framer = Framer(self, limits.max_body, limits.max_resync_scan, 0)
-        self.copies: OverlapConflicts = self.stream.copies
+        self.stream = StreamReassembler()
+        self.framer = self._new_framer(0)
+        self.conflicts: OverlapConflicts = self.stream.conflicts
         self.peer: HalfConnection = self
         self.begin: int | None = None
         """Offset of the very first byte of the stream, if that is known."""
-        self.prologue: MidstreamStart | None = None
-        """What is kept because the stream was entered in the middle."""
+        self.ending: Ending | None = None
+        """The FIN or RST that may end it."""
         self.lost = 0
         """Bytes of the stream that are not in the capture."""
         self.counted = 0
         """Memory in use here, as last added to the total of all connections."""
         self.ack = -1
         """The latest acknowledgement number, -1 before the first."""
-        self.stray: Segment | None = None
-        """A segment far off the stream: the first of a later connection, or damaged."""
-        self._stuck = 0  # packets seen while there was a hole at `_stuck_at` that could have been filled
-        self._stuck_at = -1
-        self._frozen: int | None = None  # what the framer waits for, and for how many packets it did so
-        self._patience = 0
-        self._rewinding = False
+        self._starts: list[int] = []  # first sequence numbers of other SYNs than the one that `begin` is from
+        self._entered = 0  # count of segments when the stream was entered in the middle, and the time
+        self._entered_ns = 0
+        self._hole_at = -1  # the hole that is waited for: offset, packets since it was seen and acknowledged, time
+        self._hole_packets = self._hole_acked = 0
+        self._hole_ns = 0
+        self._wait_for: int | None = None  # what the framer waits for: offset, packets since, time
+        self._wait_packets = 0
+        self._wait_ns = 0
+
+    @property
+    def direction(self) -> Direction:
+        """``c2s`` or ``s2c``."""
+        return self.flow.direction
 
     # Segments
 
-    def start(self, seq: int) -> None:
-        """The very first byte of the stream has the sequence number `seq`."""
-        if not self.stream.started:
-            self.stream.start(seq)
-        if self.begin is None:
-            self.begin = self.stream.offset(seq)
-            if self.prologue is not None:
-                self.prologue.begin = self.begin
+    def handle_syn(self, seq: int) -> None:
+        """Takes note that, after a SYN, the very first byte of the stream has the sequence number `seq`."""
+        stream = self.stream
+        if not stream.started:
+            stream.start(seq)
+            self.begin = 0
+        elif self.begin is None:
+            if not stream.settled:
+                self.begin = stream.offset(seq)
+                self._settle()
+        elif self.untouched and stream.offset(seq) != self.begin and len(self._starts) < _MAX_STARTS:
+            self._starts.append(seq)
+
+    @property
+    def untouched(self) -> bool:
+        """True while no byte of the stream was seen."""
+        return self.stream.position == 0 and not self.stream.waiting
 
     def acknowledge(self, seq: int, ack: int) -> None:
-        """Take note of the acknowledgement in a segment of this side, unless a later one overtook it."""
+        """Takes note of the acknowledgement in a segment of this direction, unless a later one overtook it."""
         if self.stream.started and abs(self.stream.offset(seq) - self.stream.position) >= WINDOW:
             return  # of another connection, or damaged
         ahead = signed_distance(ack, self.ack)
-        if self.ack < 0 or ahead > 0 or ahead < -_OVERTAKEN:
+        if self.ack < 0 or ahead > 0 or ahead < -NEAR:
             self.ack = ack
 
-    def enter(self, seq: int, number: int) -> None:
-        """The stream is entered somewhere in the middle, with packet `number`."""
-        self.stream.start(seq)
-        self.prologue = MidstreamStart(number)
+    def handle_data(self, segment: Segment) -> bool:
+        """Takes a segment with payload; returns True if anything of it is new."""
+        stream, shared = self.stream, self.shared
+        seq, payload, missing, arrival = segment.seq, segment.payload, segment.missing, segment.arrival
+        if not stream.started:
+            self._enter(seq)
+        elif self._starts:
+            self._choose_start(seq)
+        start, position, waiting = stream.offset(seq), stream.position, stream.overhead
+        if start < position and stream.settled:
+            self._compare(start, payload, arrival)
+        self._pass_on(stream.push(seq, payload, missing, arrival, shared.limits.max_pending))
+        return missing > 0 or stream.position > position or stream.overhead != waiting
 
-    def push(self, seq: int, payload: bytes, missing: int, numbers: tuple[int, ...], time_ns: int) -> bool:
-        """Take a segment that may lie anywhere in the stream; tells whether anything of it is new."""
+    def _enter(self, seq: int) -> None:
+        """Enters a stream whose beginning was not seen, with a packet at `seq`."""
+        self.stream.start(seq, settled=False)
+        self._entered, self._entered_ns = self.shared.segments, self.shared.now.time_ns
+        if self.direction == "s2c":
+            self.shared.server_settled = False
+
+    def handle_end(self, seq: int, arrival: Arrival, *, reset: bool) -> None:
+        """Takes note of a FIN or RST that says that the stream ends at `seq`."""
         stream = self.stream
         if not stream.started:
-            self.enter(seq, numbers[-1])
-        start, position, waiting = stream.offset(seq), stream.position, stream.pending_bytes
-        new = False
-        if start < position:
-            self._compare(start, payload, numbers, time_ns)
-            new = self._push_early(Block(start, payload, numbers, time_ns))
-        limit = self.connection.limits.max_pending
-        self._pass_on(stream.push(seq, payload, missing, numbers, time_ns, limit), time_ns)
-        return new or missing > 0 or stream.position > position or stream.pending_bytes != waiting
-
-    def _compare(self, start: int, payload: bytes, numbers: tuple[int, ...], time_ns: int) -> None:
-        """Another copy of bytes that the framer has: keep it aside if it differs."""
-        begin = max(start, self.stream.position - self.framer.buffered)
-        copy = payload[begin - start : self.stream.position - start]
-        first = self.framer.peek(begin, len(copy))
-        if first and self.copies.compare(begin, first, copy[: len(first)], numbers, time_ns):
-            self.framer.mend()
-
-    def _pass_on(self, pieces: list[Block | Hole], time_ns: int) -> None:
-        """Hand to the framer what the stream gave out; `time_ns` is that of the packet that made it do so."""
-        self.connection.now_ns = time_ns
-        for piece in pieces:
-            if isinstance(piece, Block):
-                self._feed(piece)
-            else:
-                if self.prologue is not None:
-                    self._watch_prologue(self.connection.now_number)
-                self.lost += piece.size
-                if self.opening:  # what joins from before could not be carried over the hole
-                    self._close_prologue()
-                self.framer.hole(piece.offset, piece.size, piece.reason)
-
-    def _feed(self, piece: Block) -> None:
-        if self.opening and self.prologue is not None:
-            self.prologue.keep(piece)
-        self.framer.feed(piece.data, piece.numbers, piece.time_ns, piece.offset)
-        if self.prologue is not None:
-            self._watch_prologue(piece.numbers[-1])
-
-    # The start of a stream that was entered in the middle
-
-    def _watch_prologue(self, number: int) -> None:
-        """Keep less where more is known, and nothing once packets cannot have been overtaken any more."""
-        prologue = self.prologue
-        assert prologue is not None
-        if number - prologue.number > self.connection.limits.reorder_packets or prologue.origin == prologue.begin:
-            self._close_prologue()
-        elif prologue.until is None and self.framer.first_frame is not None:
-            self._keep_until(self.framer.first_frame)
-
-    def _close_prologue(self) -> None:
-        """Give out what can be given of early bytes that never joined the others."""
-        prologue, self.prologue = self.prologue, None
-        rest = [] if prologue is None else prologue.rest()
-        if not rest:
+            if reset:  # the answer to a SYN: no byte was ever sent
+                self.ending = self.ending or Ending(0, reset, arrival)
+                return
+            self._enter(seq)
+        end = stream.offset(seq)
+        if not stream.position <= end < stream.position + WINDOW or (self.ending is not None and self.reached):
             return
-        framer = self._framer(rest[0].offset)
-        for piece in rest:
-            if isinstance(piece, Block):
-                framer.feed(piece.data, piece.numbers, piece.time_ns, piece.offset)
-            else:
-                framer.hole(piece.offset, piece.size, piece.reason)
-        framer.finish()
-
-    def _framer(self, begin: int) -> Framer:
-        limits = self.connection.limits
-        return Framer(self, limits.max_body, limits.max_resync_scan, begin)
-
-    def _keep_until(self, first_frame: int) -> None:
-        prologue = self.prologue
-        assert prologue is not None
-        prologue.until = first_frame
-        prologue.opening = _before(first_frame, prologue.opening)
-
-    def _push_early(self, piece: Block) -> bool:
-        """Take bytes that lie before all that was known; tells whether they do."""
-        prologue = self.prologue
-        if prologue is None or piece.offset >= prologue.origin or not piece.data:
-            return False
-        if prologue.until is None and self.framer.first_frame is not None:
-            self._keep_until(self.framer.first_frame)
-        run = prologue.join(piece)
-        if run:
-            pieces = run + prologue.opening
-            prologue.opening = []
-            framer = self._framer(prologue.origin)
-            if prologue.until is None:
-                self.framer = framer
-                for each in pieces:
-                    self._feed(each)
-            else:
-                # The framer goes on after the first header that it found; what comes before comes out late.
-                prologue.opening = _before(prologue.until, pieces)
-                self._rewinding = True
-                for each in prologue.opening:
-                    framer.feed(each.data, each.numbers, each.time_ns, each.offset)
-                framer.finish()
-                self._rewinding = False
-                if framer.first_frame is not None:
-                    self._keep_until(framer.first_frame)
-        return True
+        self.ending = Ending(end, reset, arrival)
+        if not reset and stream.fin is None:
+            stream.fin = end
 
     @property
-    def opening(self) -> bool:
-        """Whether no header was found yet in a stream that was entered in the middle."""
-        return self.prologue is not None and self.prologue.until is None
+    def reached(self) -> bool:
+        """True while the stream stands exactly where a FIN or RST said that it ends."""
+        stream = self.stream
+        if self.ending is None or not stream.settled or stream.pending:
+            return False
+        return self.ending.offset == stream.position
 
-    # Holes and may_be_ciphertext
+    @property
+    def end_acknowledged(self) -> bool:
+        """True if the peer acknowledged the FIN, which takes a sequence number."""
+        return self.ending is not None and not self.ending.reset and self.acked > self.ending.offset
 
-    def check(self, time_ns: int) -> None:
-        """After each packet of the connection while there is a hole or a doubt: see whether to wait any longer."""
-        stream, framer, limits = self.stream, self.framer, self.connection.limits
-        if self.prologue is not None:
-            self._watch_prologue(self.connection.now_number)
-        if stream.waiting:
-            if self._stuck_at != stream.position:
-                self._stuck_at = stream.position
-                self._stuck = 0
-            self._stuck += 1
-            patience = limits.reorder_packets
-            if self.acked < stream.hole_end:
-                patience *= _UNACKED
-            if self._stuck > patience:
-                self._pass_on(stream.lose_hole("lost"), time_ns)
-        if framer.frozen is not None:
-            if self._frozen != framer.frozen:
-                self._frozen = framer.frozen
-                self._patience = 0
-            self._patience += 1
-            if self.acked >= framer.frozen:
-                framer.thaw(overrule=False)
-            elif self._patience > limits.reorder_packets or framer.buffered > limits.max_pending:
-                framer.thaw(overrule=True)
-        else:
-            self._frozen = None
+    def fits(self, segment: Segment) -> bool:
+        """Returns True if a segment without SYN belongs to this stream, by its numbers."""
+        stream, peer = self.stream, self.peer
+        if not segment.size:
+            return True
+        # The sequence number of another connection may be near by chance, but not those of both directions.
+        acked_near = not (segment.flags & ACK and peer.stream.started) or (
+            abs(peer.stream.offset(segment.ack) - peer.stream.position) < WINDOW
+        )
+        if not stream.started:
+            return acked_near
+        start = stream.offset(segment.seq)
+        end = start + segment.size
+        if self._starts and self.untouched:
+            return any(0 <= signed_distance(segment.seq, seq) < WINDOW for seq in (stream.next_seq, *self._starts))
+        if self.shared.state is State.FINISHED and end > stream.position:
+            return False
+        if start == stream.position:
+            return True
+        if stream.settled and self.begin is None and end <= stream.origin and segment.size > 1:
+            return False  # from before the first byte that came out
+        if self.ending is not None and end > self.ending.offset and self.end_acknowledged and peer.end_acknowledged:
+            return False  # the receiver had all there was
+        return abs(start - stream.position) < WINDOW and acked_near
 
-    def finish(self, time_ns: int) -> None:
-        """The end of the flow: give out what can be given."""
-        self._pass_on(self.stream.finish(self.acked), time_ns)
-        self._close_prologue()
+    def continued_by(self, segment: Segment) -> bool:
+        """Returns True if a segment brings the very next byte of the stream."""
+        return segment.size > 0 and self.stream.started and segment.seq == self.stream.next_seq
+
+    def _choose_start(self, seq: int) -> None:
+        """Chooses, with the first data, the SYN that it follows."""
+        starts, self._starts = self._starts, []
+        if self.untouched:
+            first = min((self.stream.next_seq, *starts), key=lambda each: signed_distance(seq, each) & 0xFFFFFFFF)
+            self.stream.start(first)
+
+    def _compare(self, start: int, payload: bytes, arrival: Arrival) -> None:
+        """Compares bytes that the framer has with another version of them, and keeps that if it differs."""
+        begin = max(start, self.stream.position - self.framer.buffered)
+        other = payload[begin - start : self.stream.position - start]
+        first = self.framer.peek(begin, len(other))
+        if first and self.conflicts.compare(begin, first, other[: len(first)], arrival):
+            self.framer.repair()
+
+    def _pass_on(self, blocks: list[Block | Hole]) -> None:
+        """Hands to the framer what the reassembler gave out."""
+        for block in blocks:
+            if isinstance(block, Block):
+                self.framer.feed(block.data, block.arrival, block.offset)
+            else:
+                self.lost += block.size
+                self.framer.handle_hole(block.offset, block.size, block.reason, block.arrival)
+
+    def _new_framer(self, begin: int) -> Framer:
+        limits = self.shared.limits
+        return Framer(self, limits.max_body, limits.max_resync_scan, begin)
+
+    # Waiting
+
+    @property
+    def waits(self) -> bool:
+        """True while the other direction must be held back, so that the order of the records is right."""
+        stream = self.stream
+        if self.framer.waiting_for_ack is not None or not stream.settled:
+            return True
+        hole = stream.hole if stream.waiting else None
+        return hole is not None and hole.reason == "snaplen"
+
+    def check(self) -> None:
+        """Decides, after each packet of the connection while it waits, what to wait for any longer."""
+        limits = self.shared.limits
+        if not self.stream.settled:
+            if self.shared.segments - self._entered > limits.reorder_packets or self.stream.overhead > _MAX_UNSETTLED:
+                self._settle()
+            return
+        while self.stream.waiting and (hole := self.stream.hole) is not None and self._is_lost(hole):
+            self._pass_on(self.stream.lose_hole("lost"))
+        self._check_framer()
+
+    def _is_lost(self, hole: Hole) -> bool:
+        """Returns True if a hole will not be filled any more.
+
+        The sender must send again what was not acknowledged, so that is waited for until the connection ends.  The
+        receiver got what it acknowledged; packets that overtook it in the capture may still bring it.  What the snap
+        length cut has been seen, so nothing overtook it.
+        """
+        if self._hole_at != hole.offset:
+            self._hole_at, self._hole_ns = hole.offset, self.shared.now.time_ns
+            self._hole_packets = self._hole_acked = 0
+        acknowledged = self.acked >= hole.offset + hole.size
+        if hole.reason == "snaplen":
+            return acknowledged or self.peer.ack < 0
+        self._hole_packets += 1
+        self._hole_acked = self._hole_acked + 1 if acknowledged else 0
+        return self._hole_packets > self.shared.limits.reorder_packets and self._hole_acked > _OVERTAKEN
+
+    def _check_framer(self) -> None:
+        framer, limits = self.framer, self.shared.limits
+        if framer.waiting_for_ack is None:
+            self._wait_for = None
+            return
+        if self._wait_for != framer.waiting_for_ack:
+            self._wait_for, self._wait_packets = framer.waiting_for_ack, 0
+            self._wait_ns = self.shared.now.time_ns
+        self._wait_packets += 1
+        if self.acked >= framer.waiting_for_ack:
+            framer.resume(give_up=False)
+        elif self._wait_packets > limits.reorder_packets or framer.buffered > limits.max_pending:
+            framer.resume(give_up=True)
+
+    def _settle(self) -> None:
+        """Fixes the first byte of a stream entered in the middle, and begins to cut frames."""
+        if self.direction == "s2c":
+            self.shared.server_settled = True
+        blocks = self.stream.settle(self.begin)
+        self.framer.release()
+        self.framer = self._new_framer(self.stream.origin)
+        self._pass_on(blocks)
+
+    def give_up_waiting(self, before_ns: int | None = None) -> None:
+        """Waits no longer for what it began to wait for before `before_ns` (None: for nothing but holes)."""
+        if not self.stream.settled and (before_ns is None or self._entered_ns < before_ns):
+            self._settle()
+        if before_ns is not None:
+            while self.stream.waiting and self.stream.hole is not None and self._hole_ns < before_ns:
+                self._pass_on(self.stream.lose_hole("lost"))
+        while self.framer.waiting_for_ack is not None and (before_ns is None or self._wait_ns < before_ns):
+            self.framer.resume(give_up=True)
+
+    def finish(self) -> None:
+        """Ends the stream: emits what can be emitted."""
+        if not self.stream.settled:
+            self._settle()
+        self._pass_on(self.stream.finish(self.acked))
         self.framer.finish()
-        self.stray = None
-        self.copies.forget(self.stream.position)
+        self.conflicts.forget(self.stream.position)
 
-    def shed(self, time_ns: int) -> None:
-        """Free what is buffered: memory is short."""
-        while self.stream.waiting:
-            self._pass_on(self.stream.lose_hole("limit"), time_ns)
-        self.framer.shed()
-        self._close_prologue()
-        self.stray = None
-        self.copies.forget(self.stream.position)
-        self.connection.release()
+    def drop_buffered(self) -> None:
+        """Frees what is buffered, because memory is short."""
+        if not self.stream.settled:
+            self._settle()
+        while self.stream.waiting and self.stream.hole is not None:
+            self._pass_on(self.stream.lose_hole("limit"))
+        self.framer.drop_buffered()
+        self.conflicts.forget(self.stream.position)
 
-    def dissolve(self) -> None:
-        """Let go of what refers back to it."""
-        self.framer.dissolve()
-        del self.framer, self.peer, self.connection
+    def release(self) -> None:
+        """Breaks the reference cycles it is part of."""
+        self.framer.release()
+        del self.framer, self.peer
 
     @property
     def acked(self) -> int:
@@ -280,98 +349,120 @@ class HalfConnection:
 
     @property
     def buffered(self) -> int:
-        """Memory in use."""
+        """Memory in use for what is buffered."""
         framer = self.framer
-        size = self.stream.pending_bytes + self.copies.size
+        size = self.stream.overhead + self.conflicts.size
         if framer.buffered:
             size += framer.buffered + framer.overhead
-        if self.prologue is not None:
-            size += self.prologue.size
-        if self.stray is not None:
-            size += len(self.stray[3])
-        return size + self.connection.held_bytes if self is self.connection.client else size
+        return size
 
     def awaits(self, proto_id: int, serial_no: int) -> bool:
-        """Whether the beginning of this message is there, but it did not come out yet."""
-        begun = self.framer.begun
-        if begun is not None and (begun[1], begun[4]) == (proto_id, serial_no):
+        """Returns True if the beginning of this message is there, but it did not come out yet."""
+        header = self.framer.unfinished_header
+        if header is not None and (header[1], header[4]) == (proto_id, serial_no):
             return True
         start = HEADER.pack(MAGIC, proto_id, 0, 0, serial_no, 0, b"", b"")
         # Format and version (bytes 6 and 7) may differ.
         return any(
-            chunk.data.startswith(start[:6]) and chunk.data.startswith(start[8:12], 8)
-            for chunk in self.stream.pending[:_MAX_LOOKED_AT]
+            block.data.startswith(start[:6]) and block.data.startswith(start[8:12], 8)
+            for block in self.stream.pending[:_MAX_LOOKED_AT]
         )
 
-    # Frames: the FrameHandler of the framer
+    # Frames: the frame handler of the framer
+
+    def handle_frame(self, header: Header, body: bytes, arrival: Arrival, offset: int) -> Verdict | None:
+        shared = self.shared
+        opened = shared.verifier.open(self.direction, header, body)
+        if not shared.direction_known and header[1] == INIT_CONNECT and self._turned(opened):
+            opened = shared.verifier.open(self.direction, header, body)
+        _, encryption, verdict, reason = opened
+        if verdict != "verified" and reason != "sha1-of-ciphertext":
+            return opened
+        notes = self._conflict_notes(header, body, offset) if self.conflicts else None
+        ambiguous = encryption == "None" and shared.verifier.may_be_ciphertext(self.direction, header, body)
+        if ambiguous and self._may_hold(header):
+            self._hold(header, body, arrival, notes)
+        else:
+            self._emit(header, opened, arrival, notes)
+        return None
+
+    def _turned(self, opened: Verdict) -> bool:
+        """Exchanges the directions if an InitConnect shows that they were guessed wrongly; returns True if so."""
+        plaintext, _, verdict, _ = opened
+        told = direction_of(plaintext) if plaintext is not None and verdict == "verified" else None
+        if told is None or told == self.direction:
+            return False
+        shared, info, peer = self.shared, self.shared.info, self.peer
+        earlier_keys = shared.verifier.earlier_keys
+        shared.verifier = BodyVerifier(shared.keyring, shared.limits)
+        shared.verifier.earlier_keys = earlier_keys
+        self.flow.direction, peer.flow.direction = peer.flow.direction, self.flow.direction
+        info.client, info.server = info.server, info.client
+        for counts in (info.retransmissions, info.messages):
+            counts["c2s"], counts["s2c"] = counts["s2c"], counts["c2s"]
+        shared.server_settled = (self if self.direction == "s2c" else peer).stream.settled
+        return True
+
+    def handle_unproven(self, header: Header, body: bytes, opened: Verdict, arrival: Arrival, offset: int) -> None:
+        notes = self._conflict_notes(header, body, offset) if self.conflicts else None
+        if opened.reason in _WAITING and self._may_hold(header):
+            self._hold(header, body, arrival, notes)
+        else:
+            self._emit(header, opened, arrival, notes)
+
+    def handle_cut_short(self, header: Header, body: bytes, arrival: Arrival) -> None:
+        opened = self.shared.verifier.open(self.direction, header, body)
+        if opened.name == "verified":  # and yet the header is damaged
+            opened = opened._replace(name="failed", reason="sha1-mismatch")
+        self._emit(header, opened, arrival, ["damaged-length"])
+
+    def handle_incomplete(self, header: Header, arrival: Arrival, reason: str) -> None:
+        notes = None
+        if reason == "unfinished":
+            reason, notes = "gap", ["connection-ends" if self.ending is not None else "capture-ends"]
+        self._emit(header, Verdict(None, "unknown", "unverified", reason), arrival, notes)
+
+    def handle_gap(self, size: int, reason: GapReason, arrival: Arrival) -> None:
+        self.shared.items.append(Gap(self.flow, arrival.time_ns, size, reason, arrival.packets[-1]))
+
+    def _emit(self, header: Header, opened: Verdict, arrival: Arrival, notes: list[str] | None) -> None:
+        shared = self.shared
+        shared.confirmed = shared.direction_known = True
+        shared.answered = shared.answered or self.direction == "s2c"
+        shared.items.append(new_message(self.flow, header, opened, arrival, shared.verifier.conn_id, notes))
+
+    def _hold(self, header: Header, body: bytes, arrival: Arrival, notes: list[str] | None) -> None:
+        self.shared.confirmed = True
+        self.shared.items.append(PendingMessage(self.flow, header, body, arrival, notes))
+
+    def _may_hold(self, header: Header) -> bool:
+        """Returns True if the key to this message may still come."""
+        if header[1] == INIT_CONNECT or self.direction == "s2c":
+            return False
+        return self.shared.may_hold
 
     @property
-    def trusted(self) -> bool:
-        return self.connection.trusted
+    def now(self) -> Arrival:
+        return self.shared.now
 
     @property
-    def blind(self) -> bool:
-        return self.connection.verifier.nothing_decrypted
+    def confirmed(self) -> bool:
+        return self.shared.confirmed
+
+    @property
+    def nothing_decrypted(self) -> bool:
+        return self.shared.verifier.nothing_decrypted
 
     @property
     def keys_known(self) -> int:
-        return len(self.connection.verifier.keys)
-
-    def frame(self, header: Header, body: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> Opened | None:
-        connection = self.connection
-        opened = connection.verifier.open(self.direction, header, body)
-        if opened[2] != "verified" and opened[3] != "sha1-of-ciphertext":
-            return opened
-        notes = self._conflicts(header, body, offset) if self.copies else None
-        if (
-            opened[1] == "None"
-            and self._may_wait(header)
-            and connection.verifier.may_be_ciphertext(self.direction, header, body)
-        ):
-            connection.hold(self, header, body, numbers, time_ns, notes)
-        else:
-            connection.give_frame(self, header, opened, numbers, time_ns, notes)
-        return None
-
-    def give_unproven(
-        self, header: Header, body: bytes, opened: Opened, numbers: tuple[int, ...], time_ns: int, offset: int
-    ) -> None:
-        notes = self._conflicts(header, body, offset) if self.copies else None
-        if opened[3] in _WAITING and self._may_wait(header):
-            self.connection.hold(self, header, body, numbers, time_ns, notes)
-        else:
-            self.connection.give_frame(self, header, opened, numbers, time_ns, notes)
-
-    def _may_wait(self, header: Header) -> bool:
-        """Whether the keys to this message may still come."""
-        if header[1] == INIT_CONNECT or (self.direction == "s2c" and self.prologue is None):
-            return False
-        return self.connection.may_hold
-
-    def give_cut_short(self, header: Header, body: bytes, numbers: tuple[int, ...], time_ns: int) -> None:
-        opened = self.connection.verifier.open(self.direction, header, body)
-        if opened[2] == "verified":  # and yet the header is damaged
-            opened = opened._replace(name="failed", reason="sha1-mismatch")
-        self.connection.give_frame(self, header, opened, numbers, time_ns, ["damaged-length"])
-
-    def give_lost(self, header: Header, numbers: tuple[int, ...], time_ns: int, reason: str) -> None:
-        self.connection.give_frame(self, header, Opened(None, "unknown", "unverified", reason), numbers, time_ns)
-
-    def gap(self, size: int, reason: str, now: tuple[int, int]) -> None:
-        if not self._rewinding:
-            time_ns, number = now
-            self.connection.give_gap(Gap(self.flow, time_ns, size, reason, number))
+        return len(self.shared.verifier.keys)
 
     @property
-    def now(self) -> tuple[int, int]:
-        return self.connection.now_ns, self.connection.now_number
+    def begins_at_first_byte(self) -> bool:
+        return self.begin is not None
 
     def verifies(self, header: Header, body: bytes) -> bool:
-        return self.connection.verifier.verifies(self.direction, header, body)
-
-    @property
-    def begins(self) -> bool:
-        return self.begin is not None
+        return self.shared.verifier.verifies(self.direction, header, body)
 
     def in_clear(self, header: Header, body: bytes) -> bool:
         return sha1(body).digest() == header[6]
@@ -379,41 +470,45 @@ class HalfConnection:
     def starts(self, header: Header) -> bool:
         # An encrypted InitConnect verifies nothing without the key, but it is whole RSA blocks of 512 bits at least;
         # in the middle of a stream, of one of the usual sizes.
-        if self.connection.trusted:
+        if self.shared.confirmed:
             return True
         return header[1] == INIT_CONNECT and header[5] >= 64 and (self.begin is not None or header[5] % 64 == 0)
 
-    def may_mend(self, header: Header, opened: Opened) -> bool:
+    def repairable(self, header: Header, opened: Verdict) -> bool:
         if header[1] == INIT_CONNECT:
-            return opened[3] in ("sha1-mismatch", "wrong-key")
-        return opened[2] == "failed" and not self._may_wait(header)
+            return opened.reason in ("sha1-mismatch", "wrong-key")
+        return opened.name == "failed" and not self._may_hold(header)
 
-    def unsettled(self, offset: int) -> bool:
+    def unacknowledged(self, offset: int) -> bool:
         if self.acked >= offset or (self.framer.first_frame is None and self.begin is None):
             return False  # (the first bytes of a stream entered in the middle are no header)
-        return not self.connection.finished and self.hesitates()
+        return self.shared.state is not State.FINISHED
 
-    def hesitates(self) -> bool:
-        # (At the end of the connection too: behind a hole that is given up only now there is more to come.)
-        if self._rewinding:
-            return False
-        self.connection.hold_back()
+    def may_wait(self) -> bool:
+        # Also while finishing: holes are given up one by one, so more data follows.
         return True
 
-    def _conflicts(self, header: Header, body: bytes, offset: int) -> list[str] | None:
-        """A note if copies of the frame's bytes differ; forgets them."""
+    def _conflict_notes(self, header: Header, body: bytes, offset: int) -> list[str] | None:
+        """Returns a note if versions of the frame's bytes differ, and forgets them.
+
+        A single byte may be a keep-alive probe: that repeats the last byte sent, or sends any byte in its place.
+        """
         end = offset + HEADER_LEN + len(body)
-        # A single byte that was not used is a keep-alive probe; these may hold anything.
         noted = [
-            copy
-            for copy in self.copies.overlapping(offset, end)
-            if copy.contradicts(offset, end)
-            and (len(copy.data) > 1 or body[copy.start - offset - HEADER_LEN :][:1] == copy.data)
+            conflict
+            for conflict in self.conflicts.overlapping(offset, end)
+            if conflict.contradicts(offset, end)
+            and (len(conflict.data) > 1 or conflict.start < min(offset + HEADER_LEN, end - 1))
         ]
-        self.copies.forget(end)
+        self.conflicts.forget(end)
         return ["conflicting-overlap"] if noted else None
 
 
-def _before(offset: int, pieces: list[Block]) -> list[Block]:
-    """The part of `pieces` that lies before `offset`."""
-    return [piece._replace(data=piece.data[: offset - piece.offset]) for piece in pieces if piece.offset < offset]
+def new_message(
+    flow: Flow, header: Header, opened: Verdict, arrival: Arrival, conn_id: str | None, notes: list[str] | None
+) -> Message:
+    """Makes the message of a frame; it is not numbered yet."""
+    plaintext, encryption, verdict, reason = opened
+    kind: Kind = "request" if flow.direction == "c2s" else "push" if header[1] in PUSH_IDS else "response"
+    packets, time_ns = arrival
+    return Message(flow, header, time_ns, packets, kind, plaintext, encryption, verdict, reason, conn_id, notes)

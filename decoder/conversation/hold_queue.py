@@ -1,47 +1,86 @@
-"""What a connection holds back, and the order in which it comes out."""
+"""Holds back what comes out of a connection while one of its messages waits for a key or for other packets."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeGuard
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
 
 from decoder.message import Gap, Message
 
 if TYPE_CHECKING:
-    from decoder.conversation.half_connection import HalfConnection
     from decoder.framing.header import Header
+    from decoder.limits import Limits
+    from decoder.message import Flow
+    from decoder.vocabulary import Arrival
 
-__all__ = ["PendingMessage", "in_order", "is_request"]
+__all__ = ["HoldQueue", "Item", "PendingMessage", "requests_to_come"]
+
+_ITEM_COST = 1024
+"""Bytes of memory that holding a message back takes beside its body."""
 
 
-@dataclass
-class PendingMessage:
-    """A frame that waits for the keys to it."""
+class PendingMessage(NamedTuple):
+    """A frame that waits for the key to it."""
 
-    side: HalfConnection
+    flow: Flow
     header: Header
     body: bytes
-    numbers: tuple[int, ...]
-    time_ns: int
+    arrival: Arrival
     notes: list[str] | None
 
 
-def is_request(item: Message | Gap | PendingMessage) -> TypeGuard[Message | PendingMessage]:
-    """Whether `item` is a request, or may be one."""
-    return isinstance(item, PendingMessage) or (isinstance(item, Message) and item.kind == "request")
+Item = Message | Gap | PendingMessage
+"""A message or gap that a direction emits, or a message that waits for its key."""
 
 
-def in_order(queue: list[Message | Gap | PendingMessage]) -> list[Message | Gap | PendingMessage]:
-    """`queue` in the order of the packets that completed its items, and each direction in its own order."""
-    latest = {"c2s": 0, "s2c": 0}
-    places = []
-    for item in queue:
-        if isinstance(item, PendingMessage):
-            direction, number = item.side.direction, max(item.numbers)
-        elif isinstance(item, Gap):
-            direction, number = item.direction, item.frame
+class HoldQueue:
+    """Keeps messages and gaps until nothing is waited for any longer."""
+
+    __slots__ = ("_items", "_limits", "pending", "size")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._items: list[Item] = []
+        self.pending = 0
+        """Number of messages that wait for their key."""
+        self.size = 0
+        """Memory in use."""
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, item: Item) -> bool:
+        """Adds an item; returns False if there are too many now."""
+        self._items.append(item)
+        if isinstance(item, Gap):
+            self.size += _ITEM_COST
         else:
-            direction, number = item.direction, max(item.frames, default=0)
-        latest[direction] = max(latest[direction], number)
-        places.append(latest[direction])
-    return [item for _, _, item in sorted(zip(places, range(len(queue)), queue, strict=True))]
+            self.size += _ITEM_COST + item.header[5]
+            self.pending += isinstance(item, PendingMessage)
+        return len(self._items) <= self._limits.max_held and self.size <= self._limits.max_held_bytes
+
+    def take_all(self) -> list[Item]:
+        """Empties the queue; returns its items in the order of the packets that completed them.
+
+        Each direction stays in its own order.
+        """
+        items, self._items, self.pending, self.size = self._items, [], 0, 0
+        latest: dict[int, int] = {}
+        places = []
+        for item in items:
+            packet = item.frame if isinstance(item, Gap) else max(_packets(item), default=0)
+            flow = id(item.flow)
+            latest[flow] = max(latest.get(flow, 0), packet)
+            places.append(latest[flow])
+        return [items[index] for _, index in sorted(zip(places, range(len(items)), strict=True))]
+
+
+def requests_to_come(items: list[Item]) -> Counter[tuple[int, int]]:
+    """Counts the requests in `items` by protocol id and serial number; those without a key may be requests too."""
+    return Counter(
+        (item.header[1], item.header[4]) for item in items if not isinstance(item, Gap) and item.flow.direction == "c2s"
+    )
+
+
+def _packets(item: Message | PendingMessage) -> tuple[int, ...]:
+    return item.arrival.packets if isinstance(item, PendingMessage) else tuple(item.frames)

@@ -1,10 +1,12 @@
-"""What comes out of a decoder: messages and gaps, what is known of each connection, and a summary."""
+"""Defines what a decoder reports: its results, the facts about each connection, and a summary."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from decoder.conversation.twins import TwinFinder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,25 +85,29 @@ class ConnectionInfo:
 
 @dataclass
 class Results:
-    """Where the messages and gaps of all connections come out, in the order of the records."""
+    """Collects the messages and gaps of all connections, in the order of the records."""
 
     items: list[Message | Gap] = field(default_factory=list)
-    """What came out and was not fetched yet."""
+    """Those that came out and were not fetched yet."""
     messages: int = 0
     """Messages so far: the number of the last one."""
     reasons: Counter[str] = field(default_factory=Counter)
-    """Those that are not verified, by reason."""
+    """Messages that are not verified, by reason."""
     gaps: Counter[str] = field(default_factory=Counter)
     """Gaps, by reason."""
     on_retransmission: Callable[[int], None] | None = None
-    """Who is told the number of each packet that brings nothing new."""
+    """Called with the number of each packet that brings nothing new."""
     limits_hit: set[str] = field(default_factory=set)
     """Limits of a connection that were hit: a line for the summary each."""
+    dedup: bool = False
+    """True if copies of messages do not come out."""
+    twin_finder: TwinFinder = field(default_factory=TwinFinder)
+    """Finds connections that carry the same conversation."""
 
 
 @dataclass
 class Summary:
-    """What was seen as a whole; counters, and lines for people."""
+    """Counts what was seen, and has lines for people."""
 
     packets: int = 0
     first_ns: int | None = None
@@ -120,6 +126,12 @@ class Summary:
     """Connections on a gateway port that spoke something else, as ``client > server``."""
     header_ports: Counter[int] = field(default_factory=Counter)
     """Other ports on which segments began with a plausible header."""
+    clock_steps: int = 0
+    """Packets whose time lies before that of the packet before them."""
+    largest_step_ns: int = 0
+    """The largest of these steps back, in nanoseconds."""
+    step_packet: int = 0
+    """Number of the packet with the largest step."""
     reports: list[str] = field(default_factory=list)
     """Limits that were hit and other things that concern the whole capture; a line each, no line twice."""
 

@@ -44,7 +44,7 @@ class SessionKey:
     __slots__ = ("_cbc", "_ecb", "conn_id", "iv", "key")
 
     def __init__(self, conn_id: int | None, key: bytes, iv: bytes | None = None) -> None:
-        """Keep `key`; without an `iv` of 16 bytes AES_CBC cannot be decrypted."""
+        """Keeps `key`; without an `iv` of 16 bytes AES_CBC cannot be decrypted."""
         self.conn_id = conn_id
         self.key = key
         self.iv = iv if iv is not None and len(iv) == BLOCK else None
@@ -66,7 +66,7 @@ class SessionKey:
         return f"<SessionKey of connection {self.conn_id}>"  # without the key: a repr ends up in logs
 
     def decryptor(self, mode: str) -> Callable[[bytes], bytes | None]:
-        """Return the decryption function of `mode`, one of `MODES`."""
+        """Returns the decryption function of `mode`, one of `MODES`."""
         return {"FTAES_ECB": self.ftaes_ecb, "AES_CBC": self.aes_cbc, "AES_ECB": self.aes_ecb}[mode]
 
     def _decrypt_blocks(self, body: bytes) -> bytes:
@@ -79,7 +79,7 @@ class SessionKey:
         return plain
 
     def ftaes_ecb(self, body: bytes) -> bytes | None:
-        """Decrypt FTAES_ECB."""
+        """Decrypts FTAES_ECB."""
         if len(body) % BLOCK or not body:
             return None
         used = body[-1]
@@ -94,13 +94,13 @@ class SessionKey:
         return plain[: used - BLOCK]
 
     def aes_ecb(self, body: bytes) -> bytes | None:
-        """Decrypt AES-ECB with PKCS#7 padding."""
+        """Decrypts AES-ECB with PKCS#7 padding."""
         if len(body) % BLOCK or not body:
             return None
         return _unpad(self._decrypt_blocks(body))
 
     def aes_ecb_zero_padded(self, body: bytes, sha1: bytes) -> bytes | None:
-        """Decrypt AES-ECB with zero padding; `sha1` decides how many of the last zeros are padding."""
+        """Decrypts AES-ECB with zero padding; `sha1` decides how many of the last zeros are padding."""
         if len(body) % BLOCK or not body:
             return None
         plain = self._decrypt_blocks(body)
@@ -113,7 +113,7 @@ class SessionKey:
         return None
 
     def aes_cbc(self, body: bytes) -> bytes | None:
-        """Decrypt AES-CBC with PKCS#7 padding; None also if the key has no IV.
+        """Decrypts AES-CBC with PKCS#7 padding; None also if the key has no IV.
 
         One chained cipher object serves all messages (4 µs each, against 12 for a new object): the IV is
         put before each body as if it were ciphertext, and the block that it decrypts to is dropped.
@@ -129,13 +129,13 @@ class SessionKey:
 
 
 def _unpad(plain: bytes, start: int = 0) -> bytes | None:
-    """Remove the PKCS#7 padding from `plain`, and the first `start` bytes; None without such padding."""
+    """Removes the PKCS#7 padding from `plain`, and the first `start` bytes; None without such padding."""
     size = plain[-1]
     return plain[start:-size] if 1 <= size <= BLOCK and plain.endswith(_PADDING[size]) else None
 
 
 def rsa_decrypt(key: RsaKey, body: bytes) -> bytes | None:
-    """Decrypt the RSA PKCS#1 v1.5 blocks of `body`, each as long as the modulus of `key`.
+    """Decrypts the RSA PKCS#1 v1.5 blocks of `body`, each as long as the modulus of `key`.
 
     Both directions of InitConnect are encrypted with the public half, so the private key decrypts both.
     A block may hold any number of bytes: the Python SDK puts 100 in each, Go clients 117.
@@ -158,7 +158,7 @@ def rsa_decrypt(key: RsaKey, body: bytes) -> bytes | None:
 
 
 def rsa_decrypt_oaep(key: RsaKey, body: bytes) -> bytes | None:
-    """Decrypt the RSA OAEP blocks of `body`, with SHA-1 or SHA-256 as their hash.
+    """Decrypts the RSA OAEP blocks of `body`, with SHA-1 or SHA-256 as their hash.
 
     OpenD does not read OAEP.  It is the default of several crypto libraries, so clients in other
     languages send it by mistake.
@@ -179,7 +179,7 @@ def rsa_decrypt_oaep(key: RsaKey, body: bytes) -> bytes | None:
 
 
 def _rsa_blocks(body: bytes, size: int) -> Iterator[bytes]:
-    """Split `body` into blocks of `size` bytes; nothing if it is not a number of whole blocks."""
+    """Splits `body` into blocks of `size` bytes; nothing if it is not a number of whole blocks."""
     if len(body) % size == 0:
         for start in range(0, len(body), size):
             yield body[start : start + size]

@@ -20,13 +20,13 @@ _MAX_KEY_LOG = 64 * 1024 * 1024
 
 
 def key_log_line(key: SessionKey) -> str:
-    """Return `key` as a line of a key log, without a line end."""
+    """Returns `key` as a line of a key log, without a line end."""
     iv = "" if key.iv is None else f" {key.iv.hex()}"
     return f"{_TAG} {key.conn_id or 0} {key.key.hex()}{iv}"
 
 
 def read_key_log(path: str | os.PathLike[str]) -> list[SessionKey]:
-    """Read the entries of the key log at `path`, skipping blank lines, comments (#) and lines of other tools.
+    """Reads the entries of the key log at `path`, skipping blank lines, comments (#) and lines of other tools.
 
     Raises KeyFileError if the file cannot be read, has no entry, or has a malformed one.
     """
@@ -54,7 +54,7 @@ def read_key_log(path: str | os.PathLike[str]) -> list[SessionKey]:
 
 
 def _entry(words: list[str]) -> SessionKey | None:
-    """Parse the words of one line; None if they are malformed."""
+    """Parses the words of one line; None if they are malformed."""
     if not 3 <= len(words) <= 4:
         return None
     try:

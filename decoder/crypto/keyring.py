@@ -83,12 +83,12 @@ class KeyRing:
         return self._rsa_keys
 
     def prefer(self, key: RsaPrivateKey) -> None:
-        """Move `key` to the front of `rsa_keys`: the next InitConnect most likely needs it again."""
+        """Moves `key` to the front of `rsa_keys`: the next InitConnect most likely needs it again."""
         self._rsa_keys.remove(key)
         self._rsa_keys.insert(0, key)
 
     def use_sample_key(self) -> bool:
-        """Add the sample key of an installed Python SDK, without importing the SDK; False if there is none."""
+        """Adds the sample key of an installed Python SDK, without importing the SDK; False if there is none."""
         for package in ("futu", "moomoo"):
             try:
                 spec = importlib.util.find_spec(package)
@@ -123,7 +123,7 @@ def _read_rsa_key(source: str | bytes | os.PathLike[str], passphrase: str | None
 
 
 def _load(source: str | bytes | os.PathLike[str]) -> tuple[str, bytes]:
-    """Return the name of `source` for messages, which never shows key text, and its PEM."""
+    """Returns the name of `source` for messages, which never shows key text, and its PEM."""
     if isinstance(source, bytes):
         return "the given PEM", source
     if isinstance(source, str) and "-----BEGIN" in source:

@@ -52,7 +52,7 @@ class RsaTrials:
         """True once a key was not tried because too many trials had failed."""
 
     def decrypt(self, body: bytes, digest: bytes) -> Sequence[RsaPlaintext]:
-        """Return the plaintext of `body` whose SHA-1 is `digest`, else every one that unpads.
+        """Returns the plaintext of `body` whose SHA-1 is `digest`, else every one that unpads.
 
         The result for the last body is kept: the framer asks for a verdict before the message is decrypted.
         """

@@ -17,7 +17,7 @@ _RESPONSE_STARTS = (b"\x08\x00\x12", b"\x08\x00\x18", b"\x08\x00\x22")
 
 
 def has_message_shape(direction: Direction, format: int, body: bytes) -> bool:
-    """Return True if the outermost fields are those of a request or response; one ciphertext in a million has them.
+    """Returns True if the outermost fields are those of a request or response; one ciphertext in a million has them.
 
     A full parse gives the same answer, but takes a hundred times as long for a large body.
     """
@@ -37,7 +37,7 @@ def has_message_shape(direction: Direction, format: int, body: bytes) -> bool:
 
 
 def looks_like_damaged_plaintext(direction: Direction, body: bytes) -> bool:
-    """Return True if an InitConnect body that does not parse is rather damaged plaintext than RSA.
+    """Returns True if an InitConnect body that does not parse is rather damaged plaintext than RSA.
 
     RSA blocks are random: half of their bytes have the high bit set, and their length is a multiple of 8.
     """

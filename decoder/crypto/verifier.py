@@ -42,6 +42,7 @@ class BodyVerifier:
         "clear_seen",
         "conn_id",
         "decrypt",
+        "earlier_keys",
         "encryption",
         "keys",
         "log_exhausted",
@@ -62,9 +63,11 @@ class BodyVerifier:
         self.decrypt: Callable[[bytes], bytes | None] | None = None
         """Decryption function that worked last; None for bodies in clear."""
         self.encryption = "None"
-        """Name of the encryption that `decrypt` undoes."""
+        """Names of the encryption that `decrypt` undoes."""
         self.keys: deque[SessionKey] = deque(maxlen=_MAX_KEYS)
         """Session keys of the connection, the last successful one first."""
+        self.earlier_keys: tuple[SessionKey, ...] = ()
+        """Keys of the connection before that between the same ends; tried like those of a key log."""
         self.conn_id: str | None = None
         """connID from InitConnect or the key log, as text."""
         self.clear_seen = False
@@ -78,7 +81,7 @@ class BodyVerifier:
         """True if the vendor's published sample key decrypted InitConnect."""
 
     def open(self, direction: Direction, header: Header, body: bytes) -> Verdict:
-        """Decrypt and verify `body`, the bytes on the wire."""
+        """Decrypts and verifies `body`, the bytes on the wire."""
         _, proto_id, _, _, _, _, digest, _ = header
         if proto_id == INIT_CONNECT:
             return self._open_handshake(direction, header, body)
@@ -95,7 +98,7 @@ class BodyVerifier:
         return self._search(direction, header, body)
 
     def may_be_ciphertext(self, direction: Direction, header: Header, body: bytes) -> bool:
-        """Return True if `body`, sent with its own SHA-1, may be ciphertext all the same: some clients hash that."""
+        """Returns True if `body`, sent with its own SHA-1, may be ciphertext all the same: some clients hash that."""
         encrypted = self.keys or (self.request_seen and not self.response_seen)
         if not encrypted or not body or len(body) & 15:  # AES comes in blocks of 16 bytes
             return False
@@ -103,7 +106,7 @@ class BodyVerifier:
         return not has_message_shape(direction, format, body)
 
     def verifies(self, direction: Direction, header: Header, body: bytes) -> bool:
-        """Return True if these bytes are a message for certain; learns nothing from them.
+        """Returns True if these bytes are a message for certain; learns nothing from them.
 
         Certain means by the SHA-1.  For InitConnect a complete body is enough: a client that hashes wrongly
         sends it before anything else, and its connection must not count as foreign traffic.
@@ -171,7 +174,7 @@ class BodyVerifier:
         return Verdict(None, "unknown", "unverified", "wrong-key" if self._keyring.rsa_given else "no-key")
 
     def _learn(self, body: Body) -> None:
-        """Keep connID and AES key of an InitConnect response."""
+        """Keeps connID and AES key of an InitConnect response."""
         message = body.message
         if message is None or not message.HasField("s2c"):
             return
@@ -186,7 +189,7 @@ class BodyVerifier:
     # Messages after InitConnect
 
     def _candidates(self, body: bytes, digest: bytes) -> Iterator[tuple[bytes, str, SessionKey]]:
-        """Yield each decryption of `body` with a key of the connection that unpads."""
+        """Yields each decryption of `body` with a key of the connection that unpads."""
         for key in self.keys:
             for mode in MODES:
                 plain = key.decryptor(mode)(body)
@@ -197,12 +200,17 @@ class BodyVerifier:
                 yield plain, "AES_ECB", key
 
     def _find_decryption(self, digest: bytes, body: bytes) -> tuple[bytes, str, SessionKey] | None:
-        """Return the decryption whose SHA-1 is `digest`, with a key of the connection or of a key log."""
+        """Returns the decryption whose SHA-1 is `digest`, with a key of the connection or of a key log."""
         if not body or len(body) % 16:
             return None
         for candidate in self._candidates(body, digest):
             if sha1(candidate[0]).digest() == digest:
                 return candidate
+        for key in () if self.keys else self.earlier_keys:
+            for mode in MODES:
+                plain = key.decryptor(mode)(body)
+                if plain is not None and sha1(plain).digest() == digest:
+                    return plain, mode, key
         log = self._keyring.log
         if len(log) > self._log_trials:
             self.log_exhausted = True
@@ -217,7 +225,7 @@ class BodyVerifier:
         return None
 
     def _search(self, direction: Direction, header: Header, body: bytes) -> Verdict:
-        """Try every key and mode on a body that the method of the last message does not verify."""
+        """Tries every key and mode on a body that the method of the last message does not verify."""
         _, proto_id, format, _, _, _, digest, _ = header
         found = self._find_decryption(digest, body)
         if found is not None:
@@ -246,7 +254,7 @@ class BodyVerifier:
         return Verdict(None, "unknown", "failed", "sha1-mismatch")
 
     def _keep(self, key: SessionKey, mode: str) -> None:
-        """Use `key` and `mode` first from now on; a key of the log becomes one of the connection."""
+        """Uses `key` and `mode` first from now on; a key of the log becomes one of the connection."""
         self.decrypt, self.encryption = key.decryptor(mode), mode
         if key not in self.keys:
             self.keys.appendleft(key)
@@ -254,7 +262,7 @@ class BodyVerifier:
             self.conn_id = str(key.conn_id)
 
     def _missing_key_reason(self) -> str | None:
-        """Return the reason why a message that nothing verifies may lack its key; None if it must be damaged."""
+        """Returns the reason why a message that nothing verifies may lack its key; None if it must be damaged."""
         if self.response_seen:
             return self.response_reason
         if self.request_reason is not None:
@@ -262,6 +270,11 @@ class BodyVerifier:
         if not self.clear_seen and not self.keys:
             return "handshake-missing"  # all of it, or the response, which has the keys
         return None
+
+    @property
+    def known_keys(self) -> tuple[SessionKey, ...]:
+        """Keys of this connection, or of the one before it if it has none."""
+        return tuple(self.keys) or self.earlier_keys
 
     @property
     def nothing_decrypted(self) -> bool:
@@ -275,5 +288,5 @@ class BodyVerifier:
 
 
 def _octets(text: str | bytes) -> bytes:
-    """Return the bytes of a protobuf string; protobuf returns bytes instead of text where they are not UTF-8."""
+    """Returns the bytes of a protobuf string; protobuf returns bytes instead of text where they are not UTF-8."""
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")

@@ -1,8 +1,12 @@
-"""The short way of the usual message: whole in one segment, in sync, proven by the method that proved the last one.
+"""The two hot loops: packets to segments to messages for the usual case, with no call for each stage between them.
 
-This is `Framer`, `BodyVerifier` and `Connection.give_frame` in one loop without the calls between them: 2.0 µs a
-message against 3.3.  It stops at the first frame that is anything else, and leaves that to them; so what
-comes out is the same (tests/test_fast_path.py compares).
+* `read_packets` reads Ethernet, IPv4 without options and TCP, finds the direction and advances its stream where the
+  segment is in order and nothing waits: 19 of 20 segments.  A call for each of these steps doubled its cost.
+* `emit_whole_messages` is `Framer`, `BodyVerifier` and `Connection` for a message that is whole in one segment, at a
+  frame boundary, and proven by the method that proved the last one: 2.0 µs a message against 3.3 through the stages.
+
+Each stops at the first packet or frame that is anything else and leaves that to the stages, so what comes out is the
+same (tests/unit/engine/test_hot_path.py compares).
 """
 
 from __future__ import annotations
@@ -12,33 +16,119 @@ from typing import TYPE_CHECKING
 
 from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header
 from decoder.message import Message
+from decoder.packet import dissector
 from decoder.schema import PUSH_IDS
-from decoder.vocabulary import INIT_CONNECT
+from decoder.tcp.segment import ACK, Segment
+from decoder.vocabulary import INIT_CONNECT, Arrival
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from decoder.capture.reader import RawPacket
+    from decoder.conversation.connection import Connection
     from decoder.conversation.half_connection import HalfConnection
+    from decoder.engine.connection_table import ConnectionTable
 
-__all__ = ["give_whole_messages"]
+__all__ = ["COMMON_LINKTYPE", "emit_whole_messages", "read_packets"]
 
+COMMON_LINKTYPE = dissector.ETHERNET
+"""Link type of the packets that are read here where it can be."""
+_KIND = 0x37
+"""The flags that tell one kind of segment from another: all but PSH and those of ECN."""
 _unpack = HEADER.unpack_from
 
 
-def give_whole_messages(side: HalfConnection, data: bytes, start: int, stop: int, number: int, time_ns: int) -> int:
-    """Give out the messages at the start of ``data[start:stop]``, a segment of `side` that packet `number` brought.
+def read_packets(
+    table: ConnectionTable, packets: dissector.PacketReader, batch: Iterable[RawPacket], number: int
+) -> int:
+    """Reads the packets of a capture, of which `number` came before; returns the number of the last one."""
+    entries, read, unpack = table.entries, packets.read, dissector.ETHERNET_IPV4_TCP
+    common_linktype, common_type, common_protocol = COMMON_LINKTYPE, dissector.IPV4_PLAIN, dissector.TCP_WHOLE
+    segments, start, latest = 0, 0, table.latest_ns
+    for time_ns, linktype, data, wire_len in batch:
+        number += 1
+        if time_ns < latest:
+            table.note_step_back(latest, time_ns, number)
+        latest = time_ns
+        end = -1
+        captured = len(data)
+        # What `read` returns for Ethernet, IPv4 without options, TCP, whole, without a call and a copy.
+        if linktype == common_linktype and captured >= 54:
+            kind, total, carried, key, seq, ack, flags = unpack(data)
+            if kind >> 8 == common_type and carried & 0x3FFF00FF == common_protocol and flags >= 0x5000:
+                start = 34 + (flags >> 10 & 0x3C)
+                end = 14 + total
+        if not start <= end <= captured:
+            found = read(data, linktype, wire_len, number)
+            if found is None:
+                continue
+            key, seq, ack, flags, data, missing, numbers = found
+            start, end = 0, len(data)
+            if missing or numbers:
+                segment = Segment(seq, ack, flags, data, missing, Arrival(numbers or (number,), time_ns))
+                segments += table.handle(key, segment)
+                continue
+        entry = entries.get(key)
+        if entry is not None:
+            connection, half = entry
+            if flags & _KIND == ACK and not connection.needs_slow_path:
+                stream = half.stream
+                if start == end:
+                    if seq == stream.next_seq and (ack - half.ack) & 0xFFFFFFFF < 0x80000000:
+                        half.ack = ack
+                    else:
+                        half.acknowledge(seq, ack)
+                    continue
+                if seq == stream.next_seq:
+                    # In order and nothing waits, as 19 of 20 segments.
+                    segments += 1
+                    half.ack = ack
+                    offset, size = stream.position, end - start
+                    stream.position = offset + size
+                    stream.next_seq = (seq + size) & 0xFFFFFFFF
+                    connection.last_ns = time_ns
+                    framer = half.framer
+                    if framer.at_boundary:
+                        used = emit_whole_messages(connection, half, data, start, end, number, time_ns)
+                        if used == end:
+                            continue
+                        offset += used - start
+                        start = used
+                    arrival = connection.shared.now = Arrival((number,), time_ns)
+                    framer.feed(data[start:end], arrival, offset)
+                    if connection.shared.items or framer.waiting_for_ack is not None:
+                        connection.emit_items()
+                    if connection.needs_slow_path:
+                        table.count(connection)
+                    elif framer.buffered or half.counted:
+                        table.count_half(half)
+                    continue
+        segment = Segment(seq, ack, flags & 0x1FF, data[start:end], 0, Arrival((number,), time_ns))
+        segments += table.handle(key, segment)
+    table.latest_ns = latest
+    table.segments += segments
+    return number
 
-    The framer of `side` must be in step, and nothing held back on the connection.  Returns where in `data` they end.
+
+def emit_whole_messages(
+    connection: Connection, half: HalfConnection, data: bytes, start: int, stop: int, number: int, time_ns: int
+) -> int:
+    """Emits the messages at the start of ``data[start:stop]``, a segment of `half` that packet `number` brought.
+
+    The framer of `half` must be at a frame boundary, and nothing held back.  Returns where in `data` they end.
     """
-    connection, flow = side.connection, side.flow
-    verifier, results = connection.verifier, connection.results
+    flow, verifier, results = half.flow, half.shared.verifier, connection.results
     decrypt = verifier.decrypt
     from_gateway = flow.direction == "s2c"
     numbers = (number,)
     body = start + HEADER_LEN
+    emitted = 0
+    compared, pairing, client = connection.twins is not None, connection.pairing, connection.halves[0]
     while body <= stop:
         header: Header = _unpack(data, start)
         magic, proto_id, _, _, _, size, digest, _ = header
         end = body + size
-        if end > stop or magic != MAGIC or proto_id == INIT_CONNECT or side.copies:
+        if end > stop or magic != MAGIC or proto_id == INIT_CONNECT or half.conflicts:
             break
         sent = data[body:end]
         plain = sent if decrypt is None else decrypt(sent)
@@ -61,11 +151,17 @@ def give_whole_messages(side: HalfConnection, data: bytes, start: int, stop: int
             None,
             verifier.conn_id,
         )
-        if push:
+        if compared:
+            connection.emit(message)
+        elif push:
             message.number = results.messages = results.messages + 1
             results.items.append(message)
+            emitted += 1
         else:
-            connection.give(message)
+            pairing.emit(message, client)
+            emitted += 1
         start = end
         body = end + HEADER_LEN
+    if emitted:
+        connection.info.messages[flow.direction] += emitted
     return start

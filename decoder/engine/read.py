@@ -27,7 +27,7 @@ def read(
     where: str | None = None,
     limits: Limits | None = None,
 ) -> Iterator[Message | Gap]:
-    """Decode captures and yield their messages and gaps; several captures count as one, in time order.
+    """Decodes captures and yields their messages and gaps; several captures count as one, in time order.
 
     :param paths: pcap or pcapng files, compressed ones too
     :param rsa_keys: the gateway's RSA private keys: paths, or PEM as text or bytes
@@ -63,7 +63,7 @@ def messages(
     where: str | None = None,
     limits: Limits | None = None,
 ) -> Iterator[Message]:
-    """Decode captures as `read` does, and yield the messages without the gaps between them."""
+    """Decodes captures as `read` does, and yields the messages without the gaps between them."""
     for item in read(*paths, rsa_keys=rsa_keys, keylog=keylog, ports=ports, where=where, limits=limits):
         if isinstance(item, Message):
             yield item

@@ -152,7 +152,7 @@ def _sensitive_protocols() -> dict[tuple[int, str], str]:
                 continue  # InitConnect is judged by what its key is used for
             if known.name.startswith("Trd_"):
                 found[known.proto_id, direction] = "trade"
-            elif schema.has_secrets(cls.DESCRIPTOR):  # type: ignore[arg-type]
+            elif schema.has_secrets(cls.DESCRIPTOR):
                 found[known.proto_id, direction] = "secret"
     return found
 

@@ -11,7 +11,7 @@ __all__ = ["html_table"]
 
 
 def html_table(title: str, rows: Iterable[tuple[str, str]], text: str = "") -> str:
-    """Return a table of `rows` under `title`, and below it `text`, a block of lines.  Everything is escaped."""
+    """Returns a table of `rows` under `title`, and below it `text`, a block of lines.  Everything is escaped."""
     cells = "".join(f"<tr><th>{_safe(name)}</th><td>{_safe(value)}</td></tr>" for name, value in rows)
     block = "\n".join(_safe(line) for line in text.split("\n"))
     below = f"<pre>{block}</pre>" if text else ""

@@ -1,4 +1,7 @@
-"""What a `Framer` asks of its owner, and tells it."""
+"""Defines who is called by a `Framer`: it is told what comes out, and answers what the bytes do not tell.
+
+Frames are handed up one by one, not as a list, because one frame may bring the key that the next one needs.
+"""
 
 from __future__ import annotations
 
@@ -7,72 +10,70 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from decoder.framing.header import Header
     from decoder.tcp.overlaps import OverlapConflicts
-    from decoder.vocabulary import Opened
+    from decoder.vocabulary import Arrival, GapReason, Verdict
 
 __all__ = ["FrameHandler"]
 
 
 class FrameHandler(Protocol):
-    """Who takes what a `Framer` finds."""
+    """Receives what a `Framer` finds."""
 
-    copies: OverlapConflicts
-    """Copies of bytes that differ from those given to the framer."""
+    conflicts: OverlapConflicts
+    """Versions of bytes that differ from those handed to the framer."""
 
-    # What comes out
+    # Events
 
-    def frame(self, header: Header, body: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> Opened | None:
-        """Take a frame if it is proven; else do nothing and say what it looks like."""
+    def handle_frame(self, header: Header, body: bytes, arrival: Arrival, offset: int) -> Verdict | None:
+        """Emits a frame and returns None if it is proven; else only returns what it looks like."""
 
-    def give_unproven(
-        self, header: Header, body: bytes, opened: Opened, numbers: tuple[int, ...], time_ns: int, offset: int
-    ) -> None:
-        """Take a frame that is not proven."""
+    def handle_unproven(self, header: Header, body: bytes, opened: Verdict, arrival: Arrival, offset: int) -> None:
+        """Emits a frame that is not proven."""
 
-    def give_cut_short(self, header: Header, body: bytes, numbers: tuple[int, ...], time_ns: int) -> None:
-        """Take a frame whose header has a wrong length; `body` is what stands before the next header."""
+    def handle_cut_short(self, header: Header, body: bytes, arrival: Arrival) -> None:
+        """Emits a frame whose header has a wrong length; `body` is what stands before the next header."""
 
-    def give_lost(self, header: Header, numbers: tuple[int, ...], time_ns: int, reason: str) -> None:
-        """Take note of a message whose bytes are not all there."""
+    def handle_incomplete(self, header: Header, arrival: Arrival, reason: str) -> None:
+        """Emits a message whose bytes are not all there; `reason` ``unfinished``: nothing is lost, the stream ends."""
 
-    def gap(self, size: int, reason: str, now: tuple[int, int]) -> None:
-        """Take note of bytes that are missing or were passed over, as was clear when it was `now`."""
+    def handle_gap(self, size: int, reason: GapReason, arrival: Arrival) -> None:
+        """Reports `size` bytes lost or skipped; `arrival` is the packet with which that became certain."""
 
-    # What is known otherwise
+    # Questions
 
     @property
-    def now(self) -> tuple[int, int]:
-        """Time and number of the packet that is looked at."""
+    def now(self) -> Arrival:
+        """The packet that is being looked at."""
 
     @property
-    def trusted(self) -> bool:
-        """Whether the connection is known to speak the protocol."""
+    def confirmed(self) -> bool:
+        """True if the connection is known to speak the protocol."""
 
     @property
-    def begins(self) -> bool:
-        """Whether the first byte that came is the very first of the stream."""
+    def begins_at_first_byte(self) -> bool:
+        """True if the first byte that came is the very first of the stream."""
 
     @property
-    def blind(self) -> bool:
-        """Whether no body could be read so far: all are encrypted, and so none quotes a header."""
+    def nothing_decrypted(self) -> bool:
+        """True if no body could be read so far: all are encrypted, and so none has a header embedded."""
 
     @property
     def keys_known(self) -> int:
-        """How many keys may prove a message."""
+        """Number of keys that may prove a message."""
 
     def verifies(self, header: Header, body: bytes) -> bool:
-        """Whether the SHA-1 shows that this is a message."""
+        """Returns True if the SHA-1 shows that this is a message."""
 
     def in_clear(self, header: Header, body: bytes) -> bool:
-        """Whether the SHA-1 is that of the body as sent."""
+        """Returns True if the SHA-1 is that of the body as sent."""
 
     def starts(self, header: Header) -> bool:
-        """Whether this plausible header at the very start of the stream needs no more proof."""
+        """Returns True if this plausible header at the very start of the stream needs no more proof."""
 
-    def may_mend(self, header: Header, opened: Opened) -> bool:
-        """Whether another copy of this frame, which is not proven, could be."""
+    def repairable(self, header: Header, opened: Verdict) -> bool:
+        """Returns True if another version of the bytes of this frame, which is not proven, could prove it."""
 
-    def unsettled(self, offset: int) -> bool:
-        """Whether the byte before `offset` is not acknowledged; if so, `Framer.thaw` will be called."""
+    def unacknowledged(self, offset: int) -> bool:
+        """Returns True if the byte before `offset` is not acknowledged; then `Framer.resume` will be called."""
 
-    def hesitates(self) -> bool:
-        """Whether `Framer.thaw` will be called, so that the framer may wait for more bytes."""
+    def may_wait(self) -> bool:
+        """Returns True if `Framer.resume` will be called, so that the framer may wait for more bytes."""

@@ -18,7 +18,17 @@ from __future__ import annotations
 
 import struct
 
-__all__ = ["FORMATS", "HEADER", "HEADER_LEN", "MAGIC", "RESERVED", "Header", "begins_with_header", "plausible"]
+__all__ = [
+    "FORMATS",
+    "HEADER",
+    "HEADER_LEN",
+    "MAGIC",
+    "RESERVED",
+    "Header",
+    "begins_with_header",
+    "may_begin_header",
+    "plausible",
+]
 
 MAGIC = b"FT"
 HEADER = struct.Struct("<2sIBBII20s8s")
@@ -29,26 +39,38 @@ FORMATS = {0: "Protobuf", 1: "Json"}
 Header = tuple[bytes, int, int, int, int, int, bytes, bytes]
 """magic, protocol id, body format, version, serial number, body length, SHA-1, reserved: as `HEADER` unpacks them."""
 
-# Ids below 1000 belong to the WebSocket layer; the highest published is 3456.  The margin is for releases to come.
 _LOWEST_ID = 1000
 _HIGHEST_ID = 9999
+"""Ids below 1000 belong to the WebSocket layer; the highest published is 3456, the rest is for releases to come."""
 
 
 def plausible(header: Header, max_body: int) -> bool:
-    """Whether these 44 bytes may start a message where nothing else says that one starts here.
+    """Returns True if these 44 bytes may start a message where nothing else says that one starts here.
 
     Every client seen writes version 0 and zero reserved bytes, so a stream is only ever entered at such a header.
     """
+    magic, proto_id, body_format, version, _, body_len, _, reserved = header
     return (
-        header[0] == MAGIC
-        and _LOWEST_ID <= header[1] <= _HIGHEST_ID
-        and header[2] <= 1
-        and header[3] == 0
-        and header[5] <= max_body
-        and header[7] == RESERVED
+        magic == MAGIC
+        and _LOWEST_ID <= proto_id <= _HIGHEST_ID
+        and body_format <= 1
+        and version == 0
+        and body_len <= max_body
+        and reserved == RESERVED
     )
 
 
 def begins_with_header(data: bytes, max_body: int) -> bool:
-    """Whether `data` begins with 44 bytes that may start a message."""
+    """Returns True if `data` begins with 44 bytes that may start a message."""
     return data[:2] == MAGIC and len(data) >= HEADER_LEN and plausible(HEADER.unpack_from(data), max_body)
+
+
+def may_begin_header(data: bytes, max_body: int) -> bool:
+    """Returns True if `data` is the beginning of a header that may start a message, or holds such a header."""
+    if len(data) >= HEADER_LEN:
+        return begins_with_header(data, max_body)
+    return bool(data) and plausible(HEADER.unpack(data + _PLAUSIBLE[len(data) :]), max_body)
+
+
+_PLAUSIBLE = HEADER.pack(MAGIC, 1280, 0, 0, 0, 0, bytes(20), RESERVED)
+"""A header of which any beginning may be replaced by that of a plausible one (1280 is 0x0500: its low byte is free)."""

@@ -28,7 +28,7 @@ _BODY_STARTS = (b"\x0a", b"\x08", b"{")
 
 
 def header_fault(first_bytes: bytes) -> str | None:
-    """Return what is wrong with the header at the start of a stream; None if it is no header, or a right one.
+    """Returns what is wrong with the header at the start of a stream; None if it is no header, or a right one.
 
     :param first_bytes: the first 44 to 64 bytes that one end sent
     """
@@ -61,7 +61,7 @@ def _magic_fault(first_bytes: bytes) -> str | None:
 
 
 def _reserved_fault(first_bytes: bytes, size: int, body_len: int, digest: bytes) -> str:
-    """Tell reserved bytes that are set from reserved bytes that are missing, so that the body stands there."""
+    """Tells reserved bytes that are set from reserved bytes that are missing, so that the body stands there."""
     start = size - len(RESERVED)
     body = first_bytes[start : start + body_len]
     whole = 0 < body_len == len(body)
@@ -71,7 +71,7 @@ def _reserved_fault(first_bytes: bytes, size: int, body_len: int, digest: bytes)
 
 
 def length_counts_header(header: Header, following: bytes) -> bool:
-    """Return True if the length in `header` includes the 44 bytes of the header itself.
+    """Returns True if the length in `header` includes the 44 bytes of the header itself.
 
     :param following: the bytes after the header, at least as many as the body has
     """

@@ -1,4 +1,8 @@
-"""Repairs a damaged message with the other version of bytes that were retransmitted differently."""
+"""Repairs a damaged message with the other version of bytes that were retransmitted differently.
+
+The SHA-1 proves the body only.  So a version that changes the header is used only where the first version makes no
+proven message: else a forged retransmission could turn one message into another.
+"""
 
 from __future__ import annotations
 
@@ -8,70 +12,97 @@ from typing import TYPE_CHECKING
 from decoder.framing.header import HEADER, HEADER_LEN, Header, plausible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from decoder.framing.budget import Budget
     from decoder.framing.buffer import Buffer
-    from decoder.tcp.overlaps import Copy, OverlapConflicts
+    from decoder.framing.handler import FrameHandler
+    from decoder.tcp.overlaps import Conflict
 
 __all__ = ["repair"]
 
-_MAX_MIXED = 6  # copies in one message of which every choice is tried
+_MAX_MIXED = 6
+"""Versions in one message of which every combination is tried (63 of them); of more, only all and each alone."""
 
 
 def repair(
-    conflicts: OverlapConflicts,
-    buffer: Buffer,
-    start: int,
-    max_body: int,
-    afford: Callable[[int], bool],
-    verifies: Callable[[Header, bytes], bool],
-    keys: int,
+    handler: FrameHandler, buffer: Buffer, budget: Budget, start: int, max_body: int, *, complete: bool
 ) -> Header | None:
-    """Put those copies into `buffer` that make a message of what begins at `start`; gives its header.
+    """Puts those versions into `buffer` that make a message of what begins at `start`; returns its header.
 
-    No choice is tried twice with the same number of `keys`, so that it may be asked with every packet.
+    Unless `complete`, bytes of the message as its first header describes it may still come.  No combination is tried
+    twice with the same number of keys, so that it may be asked with every packet.
     """
     head = buffer.read(start, start + HEADER_LEN)
     if len(head) < HEADER_LEN:
         return None
-    for choice in _choices(conflicts.overlapping(start, buffer.end)):
-        header: Header = HEADER.unpack(_patched(head, start, choice))
+    conflicts = handler.conflicts
+    first = HEADER.unpack(head)
+    choices = [
+        (HEADER.unpack(_patched(head, start, choice)), choice)
+        for choice in _choices(conflicts.overlapping(start, buffer.end))
+    ]
+    choices.sort(key=lambda each: each[0] != first)  # those that leave the header as it came first
+    for header, choice in choices:
         end = start + HEADER_LEN + header[5]
-        used = [copy for copy in choice if copy.start < end]
-        trial = start, end, keys, tuple(used)
+        used = [conflict for conflict in choice if conflict.start < end]
+        trial = start, end, handler.keys_known, tuple(used)
         if not used or end > buffer.end or not plausible(header, max_body) or trial in conflicts.failed:
             continue
-        if not afford(header[5]):
+        if not (complete or _same_message(first, header) or _decided(first, start, buffer, max_body)):
+            continue
+        if not budget.spend(header[5] + HEADER_LEN):
             continue
         conflicts.failed.add(trial)
         data = buffer.read(start, end)
         other = _patched(data, start, used)
-        if other != data and verifies(header, other[HEADER_LEN:]):
-            for copy in used:
-                if copy.contradicts(start, end):
-                    buffer.replace(copy.start, copy.data[: end - copy.start], copy.numbers, copy.time_ns)
-            conflicts.failed.clear()
-            return header
+        if other == data or not handler.verifies(header, other[HEADER_LEN:]):
+            continue
+        if header != first and _stands(handler, first, start, buffer, max_body):
+            return None
+        for conflict in used:
+            if conflict.contradicts(start, end):
+                buffer.replace(conflict.start, conflict.data[: end - conflict.start], conflict.arrival)
+        conflicts.failed.clear()
+        return header
     return None
 
 
-def _patched(data: bytes, start: int, copies: list[Copy]) -> bytes:
-    """`data`, which stands at `start`, with `copies` put in."""
+def _same_message(first: Header, other: Header) -> bool:
+    """Returns True if two headers differ in nothing that says which message it is."""
+    return first[1:5] == other[1:5] and first[6] == other[6]
+
+
+def _decided(first: Header, start: int, buffer: Buffer, max_body: int) -> bool:
+    """Returns True if no more bytes are needed to know whether the first version makes a message."""
+    return not plausible(first, max_body) or start + HEADER_LEN + first[5] <= buffer.end
+
+
+def _stands(handler: FrameHandler, first: Header, start: int, buffer: Buffer, max_body: int) -> bool:
+    """Returns True if the first version makes a proven message."""
+    end = start + HEADER_LEN + first[5]
+    if end > buffer.end or not plausible(first, max_body):
+        return False
+    return handler.verifies(first, buffer.read(start + HEADER_LEN, end))
+
+
+def _patched(data: bytes, start: int, conflicts: list[Conflict]) -> bytes:
+    """Returns `data`, which stands at `start`, with `conflicts` put in."""
     other = bytearray(data)
-    for copy in copies:
-        skip = max(0, start - copy.start)
-        at = max(0, copy.start - start)
-        piece = copy.data[skip : skip + max(0, len(data) - at)]
-        other[at : at + len(piece)] = piece
+    for conflict in conflicts:
+        skip = max(0, start - conflict.start)
+        at = max(0, conflict.start - start)
+        part = conflict.data[skip : skip + max(0, len(data) - at)]
+        other[at : at + len(part)] = part
     return bytes(other)
 
 
-def _choices(copies: list[Copy]) -> Iterator[list[Copy]]:
-    """All copies first: of most damaged segments there is one good copy.  Then fewer and fewer; of many, each alone."""
-    if len(copies) > _MAX_MIXED:
-        yield copies
-        yield from ([copy] for copy in copies)
+def _choices(conflicts: list[Conflict]) -> Iterator[list[Conflict]]:
+    """Yields all together first: of most damaged segments there is one good version.  Then fewer and fewer."""
+    if len(conflicts) > _MAX_MIXED:
+        yield conflicts
+        yield from ([conflict] for conflict in conflicts)
         return
-    for size in range(len(copies), 0, -1):
-        for choice in combinations(copies, size):
+    for size in range(len(conflicts), 0, -1):
+        for choice in combinations(conflicts, size):
             yield list(choice)

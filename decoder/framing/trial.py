@@ -1,184 +1,196 @@
-"""What speaks for a header where nothing says that one must stand there.
+"""Decides whether a candidate header found while resynchronizing is real.
 
-Three things prove a message: its SHA-1; another header where it ends; that the message before it is whole,
-by its SHA-1, where it begins.  Two things speak against: that its run breaks off, and that it stands inside
-another message.  A body in clear may quote whole messages, so there the place decides; a body that is
-encrypted cannot.
+Three things prove a message: its SHA-1; another header where it ends; that the message before it is whole, by its
+SHA-1, where it begins.  Two things speak against: that its chain breaks off, and that it stands inside another
+message.  A body in clear may embed whole messages, so there the place decides; an encrypted body cannot.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from decoder.framing.budget import Budget
 from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header, plausible
 from decoder.framing.header_chains import resembles
-from decoder.framing.repair import repair
+from decoder.vocabulary import Arrival
 
 if TYPE_CHECKING:
     from decoder.framing.buffer import Buffer
     from decoder.framing.handler import FrameHandler
-    from decoder.framing.header_chains import HeaderChains, Run
-    from decoder.tcp.overlaps import OverlapConflicts
+    from decoder.framing.header_chains import Chain, HeaderChains
 
-__all__ = ["ANY_LENGTH", "END", "HOLE", "MANY", "MORE", "PendingFrame", "Trial"]
+__all__ = ["ANY_LENGTH", "END", "HOLE", "MANY", "MAX_HASHED", "MORE", "PendingFrame", "Trial"]
 
 MORE, HOLE, END = 0, 1, 2
-"""What comes after the bytes at hand."""
+"""Followed by more bytes, by a hole, or by the end of the stream: the bytes at hand."""
 ANY_LENGTH = 0xFFFFFFFF
+MAX_HASHED = 64 * 1024 * 1024
+"""Bytes that may be hashed beyond 8 for each byte that arrives: two messages of the greatest length waited for."""
 
-# Bytes that may be hashed to find an alignment, so that crafted headers cannot make the work quadratic.
-_PROOF_PER_BYTE = 8  # earned by each byte that comes in
-_MAX_PROOF = 64 * 1024 * 1024
-
-# Messages in a row that outweigh
-MANY = 32  # whatever contradicts them; nobody quotes so many
+# Numbers of messages in a row that are stronger evidence than
+MANY = 32  # whatever contradicts them; no body embeds so many
 _SOME = 4  # the message they stand in, if the first of them begins a packet
 _FEW = 2  # that the row breaks off, if the first of them begins a packet
 
 
 class PendingFrame:
-    """A message that did not come out yet, or whose length is not proven yet."""
+    """Describes a message that did not come out yet, or whose length is not proven yet."""
 
-    __slots__ = ("_latest", "_numbers", "captured", "certain", "end", "given", "header", "reason", "start", "time_ns")
+    __slots__ = (
+        "_latest",
+        "_packets",
+        "_time_ns",
+        "captured",
+        "certain",
+        "emitted",
+        "end",
+        "header",
+        "reason",
+        "start",
+    )
 
     def __init__(self, header: Header, start: int, certain: bool) -> None:
         self.header = header
         self.start = start
         self.end = start + HEADER_LEN + header[5]
         self.certain = certain
-        """Whether its header is where one must be; else it counts only if another stands where it ends."""
-        self.given = False
-        """Whether it came out."""
+        """True if its header is where one must be; else it counts only if another stands where it ends."""
+        self.emitted = False
+        """True once it came out."""
         self.reason: str | None = None
-        """Why bytes of it are missing, if they are."""
+        """Reason why bytes of it are missing; None if none are."""
         # Of the bytes before the last hole in it:
         self.captured = 0
-        self._numbers: set[int] = set()
+        self._packets: set[int] = set()
         self._latest = -1
-        self.time_ns = 0
+        self._time_ns = 0
 
     @property
-    def numbers(self) -> tuple[int, ...]:
-        """The packets that brought them."""
-        return tuple(sorted(self._numbers))
+    def arrival(self) -> Arrival:
+        """The packets that brought the bytes noted by `keep_origin`."""
+        return Arrival(tuple(sorted(self._packets)), self._time_ns)
 
     def keep_origin(self, buffer: Buffer, end: int | None = None) -> None:
-        """Note where those bytes of it that are in the buffer (before `end`) come from."""
+        """Notes which packets brought those bytes of it that are in the buffer (before `end`)."""
         start, end = max(self.start, buffer.base), min(self.end if end is None else end, buffer.end)
         if start < end:
-            numbers, time_ns = buffer.origin(start, end)
-            if max(numbers) > self._latest:
-                self._latest = max(numbers)
-                self.time_ns = time_ns
-            self._numbers.update(numbers)
+            arrival = buffer.origin(start, end)
+            if max(arrival.packets) > self._latest:
+                self._latest = max(arrival.packets)
+                self._time_ns = arrival.time_ns
+            self._packets.update(arrival.packets)
             self.captured += end - start
 
 
 class Trial:
-    """Weighs the runs that an `HeaderChains` finds in `buffer`."""
+    """Weighs the chains that `HeaderChains` finds in `buffer`."""
 
-    __slots__ = ("_budget", "_buffer", "_sink")
+    __slots__ = ("_buffer", "_handler", "budget")
 
-    def __init__(self, sink: FrameHandler, buffer: Buffer) -> None:
-        self._sink = sink
+    def __init__(self, handler: FrameHandler, buffer: Buffer) -> None:
+        self._handler = handler
         self._buffer = buffer
-        self._budget = _MAX_PROOF
+        self.budget = Budget(MAX_HASHED)
 
-    def earn(self, size: int) -> None:
-        """`size` bytes came in: so much more may be hashed."""
-        self._budget = min(_MAX_PROOF, self._budget + _PROOF_PER_BYTE * size)
+    def proven(self, chain: Chain) -> bool:
+        """Returns True if a message of the chain is whole and verified; tried again once another key is known."""
+        if chain.proven:
+            return True
+        keys = self._handler.keys_known
+        for start, header in chain.members:
+            end = start + HEADER_LEN + header[5]
+            if (
+                end > self._buffer.end
+                or chain.tried.get(start) == keys
+                or not self.budget.spend(HEADER_LEN + header[5])
+            ):
+                continue
+            chain.tried[start] = keys
+            if self._handler.verifies(header, self._buffer.read(start + HEADER_LEN, end)):
+                chain.proven = True
+                chain.embeddable = self._in_clear(start, header)
+                return True
+        return False
 
-    def afford(self, size: int) -> bool:
-        """Whether `size` bytes more may be hashed; if so they count as hashed."""
-        if size + HEADER_LEN > self._budget:
-            return False
-        self._budget -= size + HEADER_LEN
-        return True
+    def may_be_embedded(self, chain: Chain) -> bool:
+        """Returns True if the chain, which is proven, may stand in the body of another message."""
+        return chain.embeddable is not False
 
-    def mend(self, copies: OverlapConflicts, start: int, max_body: int) -> Header | None:
-        """Put `copies` in place if they make a message of what begins at `start`; gives its header."""
-        return repair(copies, self._buffer, start, max_body, self.afford, self._sink.verifies, self._sink.keys_known)
+    def _in_clear(self, start: int, header: Header) -> bool:
+        body = self._buffer.read(start + HEADER_LEN, start + HEADER_LEN + header[5])
+        return self._handler.in_clear(header, body)
 
-    def proven(self, run: Run) -> bool:
-        """Whether the first message of a run is whole and proven; tried again once another key is known."""
-        keys = self._sink.keys_known
-        if not run.proven and run.tried_with != keys and run.end <= self._buffer.end and self.afford(run.header[5]):
-            run.tried_with = keys
-            run.proven = self._sink.verifies(run.header, self._body(run))
-        return run.proven
-
-    def quotable(self, run: Run) -> bool:
-        """Whether the first message of a run, which is proven, may be quoted in the body of another."""
-        if run.quotable is None:
-            run.quotable = self._sink.in_clear(run.header, self._body(run))
-        return run.quotable
-
-    def _body(self, run: Run) -> bytes:
-        return self._buffer.read(run.start + HEADER_LEN, run.end)
-
-    def credible(self, run: Run, aligner: HeaderChains, at_start: bool) -> bool:
-        """Whether a run can be more than a quotation; `at_start` if a header must stand where it begins."""
-        if aligner.alive(run, self._buffer) or run.headers >= MANY:
+    def confirms(self, chain: Chain, chains: HeaderChains, at_start: bool) -> bool:
+        """Returns True if a chain can be more than embedded headers; `at_start` if a header must begin it."""
+        if chains.is_unbroken(chain, self._buffer) or chain.headers >= MANY:
             return True
         # It breaks off.
-        if run.headers >= _FEW and self._buffer.begins_packet(run.start, HEADER_LEN):
+        if chain.headers >= _FEW and (
+            at_start or self._handler.nothing_decrypted or self._buffer.begins_packet(chain.start, HEADER_LEN)
+        ):
             return True
-        if at_start and run.headers > 1:
-            return True
-        if self._sink.blind and run.headers > 1:
-            return True
-        return self.proven(run) and (at_start or not self.quotable(run))
+        return self.proven(chain) and (at_start or not self.may_be_embedded(chain))
 
-    def ends_at(self, frame: PendingFrame, run: Run) -> bool:
-        """Whether the SHA-1 shows that a message is whole where `run` begins; asked once of each run."""
+    def ends_at(self, frame: PendingFrame, chain: Chain) -> bool:
+        """Returns True if the SHA-1 shows that a message is whole where `chain` begins; asked once for each of both."""
         begin = frame.start + HEADER_LEN
-        if run.asked or frame.reason is not None or run.start < begin or not self.afford(run.start - begin):
+        if chain.asked_by == frame.start or frame.reason is not None or chain.start < begin:
             return False
-        run.asked = True
-        return self._sink.verifies(frame.header, self._buffer.read(begin, run.start))
+        if not self.budget.spend(chain.start - frame.start):
+            return False
+        chain.asked_by = frame.start
+        return self._handler.verifies(frame.header, self._buffer.read(begin, chain.start))
 
-    def outweighs(self, frame: PendingFrame, run: Run, aligner: HeaderChains, then: int) -> bool:
-        """Whether a run inside a message tells more than the length in that message's header."""
-        if not self.credible(run, aligner, at_start=False):
+    def overrides_length(self, frame: PendingFrame, chain: Chain, chains: HeaderChains, then: int) -> bool:
+        """Returns True if a chain inside a message is stronger evidence than the length in that message's header."""
+        if not self.confirms(chain, chains, at_start=False):
             return False
-        if run.headers > 1 and self._sink.blind:
+        if chain.headers > 1 and self._handler.nothing_decrypted:
             return True
-        begins_packet = self._buffer.begins_packet(run.start, HEADER_LEN)
-        if not plausible(frame.header, ANY_LENGTH):  # no client writes such a header
-            enough = 1
-        elif frame.certain:
-            enough = MANY if not begins_packet else _SOME if then != END else 1
-        elif then:
-            enough = 1
-        else:
-            enough = _SOME if begins_packet or frame.reason is not None else MANY
-        return self.proven(run) and (run.headers >= enough or not self.quotable(run))
+        return self.proven(chain) and (
+            chain.headers >= self._enough(frame, chain, then) or not self.may_be_embedded(chain)
+        )
 
-    def end_of_whole(self, frame: PendingFrame, aligner: HeaderChains, max_body: int) -> int | None:
-        """Where a frame really ends that is whole but not proven, if another begins in it."""
-        buffer = self._buffer
-        aligner.scan(buffer)
+    def _enough(self, frame: PendingFrame, chain: Chain, then: int) -> int:
+        """Returns the number of headers in a row that contradict the length of the message they stand in."""
+        begins_packet = self._buffer.begins_packet(chain.start, HEADER_LEN)
+        if not plausible(frame.header, ANY_LENGTH):  # no client writes such a header
+            return 1
+        if frame.certain:
+            return MANY if not begins_packet else _SOME if then != END else 1
+        if then != MORE:
+            return 1
+        return _SOME if begins_packet or frame.reason is not None else MANY
+
+    def end_of_whole(self, frame: PendingFrame, chains: HeaderChains, max_body: int) -> int | None:
+        """Returns where a frame really ends that is whole but not proven, if another begins in it."""
+        buffer, nothing_decrypted = self._buffer, self._handler.nothing_decrypted
+        chains.scan(buffer)
         after = buffer.read(frame.end, frame.end + HEADER_LEN)
         if len(after) == HEADER_LEN:
             wrong = not resembles(HEADER.unpack(after), max_body)
         else:
             wrong = not MAGIC.startswith(after[: len(MAGIC)])
-        for run in aligner.runs:
-            if run.start >= frame.end:
+        for chain in chains.chains:
+            if chain.start >= frame.end or not self.budget.spend_scan(HEADER_LEN):
                 break
-            if self.ends_at(frame, run):
-                return run.start
-            if self.credible(run, aligner, at_start=False) and (
-                (self._sink.blind and (run.headers > 1 or run.next == frame.end))
-                or (wrong and (run.headers > 1 or self.proven(run)))
-            ):
-                return run.start
+            if self.ends_at(frame, chain):
+                return chain.start
+            if not self.confirms(chain, chains, at_start=False):
+                continue
+            several = chain.headers > 1
+            if nothing_decrypted and (several or chain.next == frame.end):
+                return chain.start
+            if wrong and (several or self.proven(chain)):
+                return chain.start
         return None
 
-    def end_of_part(self, frame: PendingFrame, aligner: HeaderChains, then: int) -> int | None:
-        """Where a frame really ends whose bytes are not all there, if another begins in it."""
-        moved = aligner.scan(self._buffer)
-        for run in moved if then == MORE else list(aligner.runs):
-            if self.ends_at(frame, run) or self.outweighs(frame, run, aligner, then):
-                return run.start
+    def end_of_part(self, frame: PendingFrame, chains: HeaderChains, then: int) -> int | None:
+        """Returns where a frame really ends whose bytes are not all there, if another begins in it."""
+        moved = chains.scan(self._buffer)
+        for chain in moved if then == MORE else list(chains.chains):
+            if not self.budget.spend_scan(HEADER_LEN):
+                break
+            if self.ends_at(frame, chain) or self.overrides_length(frame, chain, chains, then):
+                return chain.start
         return None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from decoder.bounded import BoundedDict
 from decoder.capture.pcapng_writer import interface_block, packet_block, section_block
 from decoder.framing.header import HEADER
 from decoder.message import Gap, Message
@@ -14,6 +16,7 @@ from decoder.packet.clean_tcp import CleanConnection
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo
+    from decoder.message import Flow
     from decoder.output.replacer import Replaced, Replacer
 
 __all__ = ["APPLICATION", "ClearCapture"]
@@ -25,8 +28,27 @@ _MAX_PACKETS = 32
 """Packet numbers in one comment."""
 _MAX_PLACES = 32
 """Paths of replaced fields in one comment."""
+_APART = 1 << 28
+"""Bytes between the numbers of two connections of the same ends: no reader takes one for copies of the other."""
+_MAX_REUSED = 1 << 16
+"""Pairs of ends that are remembered; another connection of one that was forgotten begins at 0 again."""
 _INCOMPLETE = frozenset(("gap", "truncated", "oversize"))
 """Reasons of messages whose missing bytes are told as gaps, too."""
+
+
+_Ends = tuple[str, str]
+"""Client and gateway, as `ConnectionInfo` has them."""
+
+
+@dataclass
+class _Open:
+    """A connection that is being written."""
+
+    connection: CleanConnection
+    ordinal: int
+    """Of the connection in the original."""
+    last_ns: int
+    """Time of its last message."""
 
 
 class ClearCapture:
@@ -61,10 +83,9 @@ class ClearCapture:
         self._write = write
         self._replacer = replacer
         self._unverified = unverified
-        self._connections: dict[int, tuple[CleanConnection, tuple[str, str]]] = {}
-        self._by_ends: dict[tuple[str, str], int] = {}
-        self._ended: list[ConnectionInfo] = []
-        self._last_ns: dict[int, int] = {}
+        self._open: dict[_Ends, _Open] = {}
+        self._ended: dict[int, ConnectionInfo] = {}
+        self._reused = BoundedDict[_Ends, int](_MAX_REUSED)  # where another connection of these ends begins
 
     def start(self) -> None:
         """Write what stands before the first packet."""
@@ -75,21 +96,23 @@ class ClearCapture:
         for item in items:
             if isinstance(item, Message):
                 self._add_message(item)
-            elif item.connection in self._connections:
-                self._connections[item.connection][0].halves[item.direction == "s2c"].gap(item.bytes or 1)
+            elif (open_ := self._open.get(_ends(item.flow))) is not None and open_.ordinal == item.connection:
+                open_.connection.halves[item.direction == "s2c"].gap(item.bytes or 1)
                 self.holes += 1
-        ended, self._ended = self._ended, []
-        for info in ended:
-            self._close(info.ordinal, info)
+        ended, self._ended = self._ended, {}
+        for info in ended.values():
+            ends = info.client, info.server
+            if ends in self._open and self._open[ends].ordinal == info.ordinal:
+                self._close(ends, info)
 
     def connection_ended(self, info: ConnectionInfo) -> None:
         """Note that a connection ended; the messages of the current batch still belong to it."""
-        self._ended.append(info)
+        self._ended[info.ordinal] = info
 
     def finish(self) -> None:
         """Close the connections that are open."""
-        for ordinal in list(self._connections):
-            self._close(ordinal)
+        for ends in list(self._open):
+            self._close(ends)
 
     def _add_message(self, message: Message) -> None:
         if message.verdict != "verified" and not self._unverified:
@@ -104,50 +127,53 @@ class ClearCapture:
             self.changed += bool(replaced.places)
         self.written += 1
         comment: str | None = _comment(message, replaced)
-        connection = self._connection(message)
+        open_ = self._opened(message)
         data, absent = _on_the_wire(message, replaced)
-        frames = connection.data(message.direction == "s2c", data, absent, is_incomplete=message.reason in _INCOMPLETE)
+        is_incomplete = message.reason in _INCOMPLETE
+        frames = open_.connection.data(message.direction == "s2c", data, absent, is_incomplete=is_incomplete)
         for frame, has_payload in frames:
             self._put(message.time_ns, frame, comment if has_payload else None)
             comment = None if has_payload else comment
-        self._last_ns[message.connection] = message.time_ns
+        open_.last_ns = message.time_ns
 
-    def _connection(self, message: Message) -> CleanConnection:
-        """The connection of a message; opened, if it is the first."""
-        ordinal = message.connection
-        known = self._connections.get(ordinal)
-        if known is not None:
-            return known[0]
-        src, dst = message.src, message.dst
-        ends = (src, dst) if message.direction == "c2s" else (dst, src)
-        if ends in self._by_ends:
-            self._close(self._by_ends[ends])
-        connection = CleanConnection(*ends)
-        self._connections[ordinal] = connection, ends
-        self._by_ends[ends] = ordinal
-        for frame in connection.opening():
-            self._put(message.time_ns, frame)
-        return connection
+    def _opened(self, message: Message) -> _Open:
+        """Return the connection of a message; opened, if it is its first."""
+        ends, ordinal = _ends(message.flow), message.connection
+        open_ = self._open.get(ends)
+        if open_ is not None and open_.ordinal != ordinal:
+            info = self._ended.get(open_.ordinal)
+            if info is None:
+                open_.ordinal = ordinal  # both go on: one connection that was taken for two stays one here
+            else:
+                self._close(ends, info)
+                open_ = None
+        if open_ is None:
+            connection = CleanConnection(*ends, self._reused.get(ends, 0))
+            open_ = self._open[ends] = _Open(connection, ordinal, message.time_ns)
+            for frame in open_.connection.opening():
+                self._put(message.time_ns, frame)
+        return open_
 
-    def _close(self, ordinal: int, info: ConnectionInfo | None = None) -> None:
-        known = self._connections.pop(ordinal, None)
-        if known is None:
-            return
-        connection, ends = known
-        del self._by_ends[ends]
-        time_ns = self._last_ns.pop(ordinal)
+    def _close(self, ends: _Ends, info: ConnectionInfo | None = None) -> None:
+        open_ = self._open.pop(ends)
+        time_ns = open_.last_ns
         comment = "opend: the connection was open when the capture ended"
         if info is not None and info.closed_by is not None:
             who = "gateway" if info.closed_by == "server" else "client"
             comment = f"opend: closed by the {who}{' with a reset' * info.reset}"
             time_ns = info.closed_ns or time_ns
-        first, *others = connection.closing(by_gateway=info is not None and info.closed_by == "server")
+        first, *others = open_.connection.closing(by_gateway=info is not None and info.closed_by == "server")
         self._put(time_ns, first, comment)
         for frame in others:
             self._put(time_ns, frame)
+        self._reused[ends] = max(half.next_seq for half in open_.connection.halves) + _APART
 
     def _put(self, time_ns: int, frame: bytes, comment: str | None = None) -> None:
         self._write(packet_block(0, time_ns, frame, len(frame), comment))
+
+
+def _ends(flow: Flow) -> _Ends:
+    return (flow.src, flow.dst) if flow.direction == "c2s" else (flow.dst, flow.src)
 
 
 def _on_the_wire(message: Message, replaced: Replaced | None) -> tuple[bytes, int]:

@@ -51,9 +51,11 @@ class Annotator:
     `show_secrets` is set.  Raises OpenDError when the disk has no room.
     """
 
-    def __init__(self, where: Callable[[Message | Gap], bool] | None = None, *, show_secrets: bool = False) -> None:
+    def __init__(
+        self, where: Callable[[Message | Gap], bool] | None = None, *, show_secrets: bool = False, utc: bool = False
+    ) -> None:
         self._where = where
-        self._info = InfoColumn("sdk", show_secrets=show_secrets, utc=True)
+        self._info = InfoColumn("sdk", show_secrets=show_secrets, utc=utc)
         self._rows: list[tuple[int, str]] = []
         self.messages = 0
         """Number of messages commented on."""

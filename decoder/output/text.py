@@ -60,8 +60,7 @@ _MAX_NOTES = 200  # characters of all notes of a message together
 class TextOutput:
     """Renders messages and gaps as lines.
 
-    :param width: columns of the terminal; None for an output that is not a terminal
-    :param cut: lines are cut to `width`; if False, the terminal wraps them
+    :param width: columns of the terminal to which lines are cut; None if they are not to be cut
     :param encoding: encoding of the output; if it lacks arrows, ``>`` and ``<`` are written, and so on
     """
 
@@ -73,11 +72,9 @@ class TextOutput:
         utc: bool = False,
         color: bool = False,
         width: int | None = None,
-        cut: bool = True,
         encoding: str = "utf-8",
     ) -> None:
         self._width = width
-        self._cut = cut
         self._color = color
         self._info = InfoColumn(enums, show_secrets=show_secrets, utc=utc)
         self._ascii = not _can_encode("→←…µ", encoding)
@@ -210,8 +207,7 @@ class TextOutput:
             if clock and date != self._date:
                 self._date = date
                 line = self._colored(style, date) + "\n"
-            if self._cut:
-                parts = _cut(parts, self._width, "~" if self._ascii else "…")
+            parts = _cut(parts, self._width, "~" if self._ascii else "…")
         return line + "".join([self._colored(style, text) for style, text in parts]) + "\n"
 
     def _colored(self, style: str, text: str) -> str:

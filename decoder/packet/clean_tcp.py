@@ -78,20 +78,23 @@ class CleanConnection:
 
     :param client: address and port, ``127.0.0.1:50112`` or ``[::1]:50112``
     :param gateway: likewise
+    :param first: sequence number of both SYNs, where the ends had a connection before
     """
 
-    def __init__(self, client: str, gateway: str) -> None:
-        self.halves = CleanHalf(), CleanHalf()
+    def __init__(self, client: str, gateway: str, first: int = 0) -> None:
+        self._first = first & _MASK
+        self.halves = CleanHalf((first + 1) & _MASK), CleanHalf((first + 1) & _MASK)
         """The client's bytes and the gateway's."""
         ends = _split(client), _split(gateway)
         self._ends = ends, ends[::-1]
-        self._acknowledged = [1, 1]  # per sender: what its peer acknowledged last
+        self._acknowledged = [half.next_seq for half in self.halves]  # per sender: what its peer acknowledged last
 
     def opening(self) -> Iterator[bytes]:
         """Build SYN, SYN-ACK and ACK."""
-        yield self._frame(0, 0, 0, _SYN)
-        yield self._frame(1, 0, 1, _SYN | _ACK)
-        yield self._frame(0, 1, 1, _ACK)
+        first, second = self._first, (self._first + 1) & _MASK
+        yield self._frame(0, first, 0, _SYN)
+        yield self._frame(1, first, second, _SYN | _ACK)
+        yield self._frame(0, second, second, _ACK)
 
     def data(
         self, from_gateway: bool, data: bytes, absent: int = 0, *, is_incomplete: bool = False

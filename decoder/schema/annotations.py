@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from decoder.schema.pool import enum_descriptor, pool
 
 if TYPE_CHECKING:
+    from google._upb import _message as upb
     from google.protobuf.descriptor import Descriptor, DescriptorBase, EnumDescriptor, FieldDescriptor
 
+    # The type stubs tell the descriptors of protobuf's two implementations apart; here it makes no difference.
+    AnyDescriptor = DescriptorBase | upb.Descriptor | upb.FieldDescriptor | upb.EnumDescriptor | upb.EnumValueDescriptor
+    AnyField = FieldDescriptor | upb.FieldDescriptor
+    AnyMessage = Descriptor | upb.Descriptor
 
-def annotation(descriptor: DescriptorBase, name: str) -> Any:
-    """Return the value of one of our options (``kind``, ``bits``, ``sdk`` ...), or None if it is not set.
+
+def annotation(descriptor: AnyDescriptor, name: str) -> Any:
+    """Returns the value of one of our options (``kind``, ``bits``, ``sdk`` ...), or None if it is not set.
 
     For an option of an enum type it is the value's name.
     """
@@ -38,26 +44,26 @@ def _own_class(full_name: str) -> Any:
     return GetMessageClass(pool().FindMessageTypeByName(full_name))
 
 
-def field_enum(field: FieldDescriptor) -> EnumDescriptor | None:
-    """Return the enum that names a field's numbers, or None.
+def field_enum(field: AnyField) -> EnumDescriptor | None:
+    """Returns the enum that names a field's numbers, or None.
 
     Three fields are declared wider than an enum (int64, uint32).  They stay integers, so that no value is
     cut, and have the enum's name as an annotation.
     """
     if field.enum_type is not None:
-        return field.enum_type
+        return cast("EnumDescriptor", field.enum_type)
     name = annotation(field, "names") if field.message_type is None else None
     return enum_descriptor(name) if name else None
 
 
-def bits_enum(field: FieldDescriptor) -> EnumDescriptor | None:
-    """Return the enum whose values are the bits of an integer field, or None."""
+def bits_enum(field: AnyField) -> EnumDescriptor | None:
+    """Returns the enum whose values are the bits of an integer field, or None."""
     name = annotation(field, "bits") if field.message_type is None else None
     return enum_descriptor(name) if name else None
 
 
-def label(field: FieldDescriptor) -> Literal["optional", "required", "repeated"]:
-    """Return a field's label.  protobuf 5.26 has only ``label`` for this, protobuf 7 only ``is_repeated``."""
+def label(field: AnyField) -> Literal["optional", "required", "repeated"]:
+    """Returns a field's label.  protobuf 5.26 has only ``label`` for this, protobuf 7 only ``is_repeated``."""
     known: Any = field
     if hasattr(known, "is_repeated"):
         return "repeated" if known.is_repeated else "required" if known.is_required else "optional"
@@ -66,13 +72,13 @@ def label(field: FieldDescriptor) -> Literal["optional", "required", "repeated"]
     return "required" if known.label == known.LABEL_REQUIRED else "optional"
 
 
-def is_secret(field: FieldDescriptor) -> bool:
-    """Return True if a field's value must not be shown unasked: keys, passwords, verification codes."""
+def is_secret(field: AnyField) -> bool:
+    """Returns True if a field's value must not be shown unasked: keys, passwords, verification codes."""
     return bool(field.GetOptions().debug_redact)
 
 
-def has_secrets(message: Descriptor) -> bool:
-    """Return True if a message type, or a type in it at any depth, has a secret field."""
+def has_secrets(message: AnyMessage) -> bool:
+    """Returns True if a message type, or a type in it at any depth, has a secret field."""
     found = _secrecy.get(message.full_name)
     if found is None:
         found = _secrecy[message.full_name] = any(is_secret(field) for field in _reachable_fields(message))
@@ -82,10 +88,10 @@ def has_secrets(message: Descriptor) -> bool:
 _secrecy: dict[str, bool] = {}
 
 
-def _reachable_fields(message: Descriptor) -> list[FieldDescriptor]:
-    fields: list[FieldDescriptor] = []
+def _reachable_fields(message: AnyMessage) -> list[AnyField]:
+    fields: list[AnyField] = []
     seen = {message.full_name}
-    todo = [message]
+    todo: list[AnyMessage] = [message]
     while todo:
         for field in todo.pop().fields:
             fields.append(field)

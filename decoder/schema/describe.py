@@ -23,13 +23,13 @@ def _columns(*names: str) -> list[Column]:
 
 
 def protocol_list() -> list[Table]:
-    """List every protocol."""
+    """Lists every protocol."""
     rows = [(str(p.proto_id), p.name, p.kind, "" if p.state == "current" else p.state, p.meaning) for p in protocols()]
     return [Table("", _columns("id", "protocol", "kind", "state", "meaning"), [*rows])]
 
 
 def protocol_tables(protocol: Protocol) -> list[Table]:
-    """Describe a protocol's messages in both directions, and the values of their enums."""
+    """Describes a protocol's messages in both directions, and the values of their enums."""
     notes = [f"{protocol.kind}: {protocol.meaning}", f"since: {protocol.since}"]
     if protocol.state != "current":
         notes.append(f"state: {protocol.state}")
@@ -54,12 +54,12 @@ def _descriptor(name: str) -> Descriptor:
 
 
 def message_tables(message: Descriptor) -> list[Table]:
-    """Describe a message with all its submessages, and the values of its enums."""
+    """Describes a message with all its submessages, and the values of its enums."""
     return [_message_table(message, message.full_name), *_enum_summary([message])]
 
 
 def enum_tables(enum: EnumDescriptor) -> list[Table]:
-    """Describe an enum's values: number, displayed name, proto name, meaning."""
+    """Describes an enum's values: number, displayed name, proto name, meaning."""
     shown = enum_names(enum, "sdk")
     first = enum_names(enum, "proto")
     rows = [
@@ -76,7 +76,7 @@ def enum_tables(enum: EnumDescriptor) -> list[Table]:
 
 
 def package_tables(package: str) -> list[Table]:
-    """Describe what a package without a protocol of its own declares."""
+    """Describes what a package without a protocol of its own declares."""
     own = [file for file in files() if file.package == package]
     enums = [(e.name, comments().get(e.full_name, "")) for file in own for e in file.enum_types_by_name.values()]
     messages = [(m.name, comments().get(m.full_name, "")) for file in own for m in file.message_types_by_name.values()]
@@ -86,7 +86,7 @@ def package_tables(package: str) -> list[Table]:
 
 
 def coverage_tables() -> list[Table]:
-    """Count the share of the vendor's release that the compiled schema covers."""
+    """Counts the share of the vendor's release that the compiled schema covers."""
     heading, row = (line.split("\t") for line in _lines("release.tsv"))
     expected = dict(zip(heading[1:], map(int, row[1:]), strict=True))
     ours: Counter[str] = Counter()
@@ -108,7 +108,7 @@ def coverage_tables() -> list[Table]:
 
 @cache
 def comments() -> dict[str, str]:
-    """Return the comments of the .proto files by full name."""
+    """Returns the comments of the .proto files by full name."""
     return dict(line.split("\t", 1) for line in _lines("comments.tsv"))
 
 
@@ -117,7 +117,7 @@ def _lines(name: str) -> list[str]:
 
 
 def all_messages(file: FileDescriptor) -> Iterator[Descriptor]:
-    """Yield every message of a file, nested ones too."""
+    """Yields every message of a file, nested ones too."""
     todo = list(reversed(list(file.message_types_by_name.values())))
     while todo:
         message = todo.pop()
@@ -126,7 +126,7 @@ def all_messages(file: FileDescriptor) -> Iterator[Descriptor]:
 
 
 def decision(item: FieldDescriptor) -> str:
-    """Return the meaning of an integer or enum field, "undecided", or "" for a field of another type."""
+    """Returns the meaning of an integer or enum field, "undecided", or "" for a field of another type."""
     if item.enum_type is not None or annotation(item, "names"):
         return "enum"
     if item.cpp_type not in (item.CPPTYPE_INT32, item.CPPTYPE_INT64, item.CPPTYPE_UINT32, item.CPPTYPE_UINT64):

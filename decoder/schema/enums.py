@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Literal
 from decoder.schema.annotations import annotation, bits_enum
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import EnumDescriptor, EnumValueDescriptor, FieldDescriptor
+    from google.protobuf.descriptor import EnumDescriptor, EnumValueDescriptor
+
+    from decoder.schema.annotations import AnyField
 
 EnumStyle = Literal["sdk", "proto", "number"]
 
 
 def enum_names(enum: EnumDescriptor, style: EnumStyle) -> dict[int, str | int]:
-    """Return the displayed name of each known number of an enum; an unknown number is displayed as itself.
+    """Returns the displayed name of each known number of an enum; an unknown number is displayed as itself.
 
     ``sdk``     the constant that the Python SDK documents, when it has one that is unique in the enum,
                 else the proto name without its prefix
@@ -50,7 +52,7 @@ def _build_names(enum: EnumDescriptor, style: EnumStyle) -> dict[int, str | int]
 
 
 def enum_numbers(enum: EnumDescriptor) -> dict[str, int]:
-    """Return every accepted spelling of an enum's values with its number: proto, SDK and bare names.
+    """Returns every accepted spelling of an enum's values with its number: proto, SDK and bare names.
 
     A spelling that fits two numbers means the value that is displayed with it, else it is left out.
     """
@@ -78,8 +80,8 @@ def _build_numbers(enum: EnumDescriptor) -> dict[str, int]:
     return numbers
 
 
-def bit_names(field: FieldDescriptor, style: EnumStyle) -> dict[int, str] | None:
-    """Return the displayed name of each bit of an integer field that is a set of bits.
+def bit_names(field: AnyField, style: EnumStyle) -> dict[int, str] | None:
+    """Returns the displayed name of each bit of an integer field that is a set of bits.
 
     None for any other field, and in style ``number``, which displays the integer.
     """
@@ -90,18 +92,18 @@ def bit_names(field: FieldDescriptor, style: EnumStyle) -> dict[int, str] | None
 
 
 def gateway_values(enum: EnumDescriptor) -> list[EnumValueDescriptor]:
-    """Return an enum's values without the synthetic zero that our schema adds."""
+    """Returns an enum's values without the synthetic zero that our schema adds."""
     return [value for value in enum.values if value.number or not annotation(value, "synthetic")]
 
 
 def unique_sdk_names(enum: EnumDescriptor) -> dict[str, str]:
-    """Return proto name -> SDK constant, for the constants that name only one value of the enum."""
+    """Returns proto name -> SDK constant, for the constants that name only one value of the enum."""
     names = {value.name: annotation(value, "sdk") for value in enum.values}
     count = Counter(names.values())
     return {name: sdk for name, sdk in names.items() if sdk and count[sdk] == 1}
 
 
 def bare_name(value: EnumValueDescriptor) -> str:
-    """Return the proto name without its enum's prefix: ``OrderStatus_Filled_All`` is ``Filled_All``."""
+    """Returns the proto name without its enum's prefix: ``OrderStatus_Filled_All`` is ``Filled_All``."""
     prefix = annotation(value.type, "prefix") or f"{value.type.name}_"
     return value.name.removeprefix(prefix)

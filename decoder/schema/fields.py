@@ -50,7 +50,7 @@ _by_name: dict[Descriptor, dict[str, Field]] = {}
 
 
 def fields_of(descriptor: Descriptor) -> tuple[Field, ...]:
-    """Return the fields of a message type by number: the order in which protobuf writes them."""
+    """Returns the fields of a message type by number: the order in which protobuf writes them."""
     found = _fields.get(descriptor)
     if found is None:
         found = _fields[descriptor] = tuple(
@@ -61,7 +61,7 @@ def fields_of(descriptor: Descriptor) -> tuple[Field, ...]:
 
 
 def fields_by_name(descriptor: Descriptor) -> dict[str, Field]:
-    """Return the fields of a message type by both spellings of their names, ``max_count`` and ``maxCount``."""
+    """Returns the fields of a message type by both spellings of their names, ``max_count`` and ``maxCount``."""
     found = _by_name.get(descriptor)
     if found is None:
         fields = fields_of(descriptor)
@@ -71,7 +71,7 @@ def fields_by_name(descriptor: Descriptor) -> dict[str, Field]:
 
 
 def split_bits(value: int, names: Mapping[int, str | int]) -> tuple[list[str], int]:
-    """Return the names of the bits set in `value`, and the set bits that have no name."""
+    """Returns the names of the bits set in `value`, and the set bits that have no name."""
     found = []
     rest = value
     for bit, name in names.items():

@@ -23,7 +23,7 @@ MOST_CANDIDATES = 20
 
 
 def tables_for(name: str) -> list[Table]:
-    """Return the tables that describe the thing called `name`; capitals do not matter.
+    """Returns the tables that describe the thing called `name`; capitals do not matter.
 
     `name` is a protocol's id or name (also a former one), a package, or a message or enum, in full or
     without its package.  Raises SchemaError, with candidates, if nothing or several things have that name.
@@ -46,6 +46,12 @@ def tables_for(name: str) -> list[Table]:
         found_type, is_enum = _types()[candidates[0]]
         return enum_tables(found_type) if is_enum else message_tables(found_type)  # type: ignore[arg-type]
     raise SchemaError(_several(name, candidates) if candidates else _nothing(name))
+
+
+def names() -> list[str]:
+    """Return every name that `tables_for` knows, enums also without their package."""
+    short = [full_name.rpartition(".")[2] for full_name, (_, is_enum) in _types().items() if is_enum]
+    return [*(known.name for known in protocols()), *sorted(set(short)), *_types()]
 
 
 @cache

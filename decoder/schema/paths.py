@@ -20,7 +20,7 @@ __all__ = ["did_you_mean", "find_fields", "places", "unknown_path"]
 
 
 def find_fields(message: Descriptor, names: Sequence[str]) -> list[FieldDescriptor] | None:
-    """Return the fields along the path `names` from a message type, or None if it has no such path."""
+    """Returns the fields along the path `names` from a message type, or None if it has no such path."""
     found: list[FieldDescriptor] = []
     current: Descriptor | None = message
     for name in names:
@@ -33,7 +33,7 @@ def find_fields(message: Descriptor, names: Sequence[str]) -> list[FieldDescript
 
 
 def places(names: Sequence[str]) -> Iterator[tuple[Descriptor, list[FieldDescriptor]]]:
-    """Yield every message type that can be a body and has the path `names`, with the fields along it."""
+    """Yields every message type that can be a body and has the path `names`, with the fields along it."""
     for root in _roots():
         fields = find_fields(root, names)
         if fields is not None:
@@ -41,7 +41,7 @@ def places(names: Sequence[str]) -> Iterator[tuple[Descriptor, list[FieldDescrip
 
 
 def unknown_path(names: Sequence[str]) -> tuple[int, str]:
-    """Explain why no body has the path `names`: the index of the first wrong name, and a text with suggestions."""
+    """Explains why no body has the path `names`: the index of the first wrong name, and a text with suggestions."""
     index = next(end for end in range(len(names)) if not any(places(names[: end + 1])))
     candidates: set[str] = set()
     if index == 0:
@@ -58,7 +58,7 @@ def unknown_path(names: Sequence[str]) -> tuple[int, str]:
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
-    """Return the candidates that look like `name`, as the rest of a sentence; empty if none does."""
+    """Returns the candidates that look like `name`, as the rest of a sentence; empty if none does."""
     known: dict[str, str] = {}
     for candidate in sorted(candidates):
         known.setdefault(candidate.casefold(), candidate)

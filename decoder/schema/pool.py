@@ -23,12 +23,12 @@ _loaded: tuple[DescriptorPool, tuple[str, ...]] | None = None
 
 
 def pool() -> DescriptorPool:
-    """Return the private pool with every file of the schema."""
+    """Returns the private pool with every file of the schema."""
     return _load()[0]
 
 
 def files() -> list[FileDescriptor]:
-    """Return the gateway's files, without the one that declares our options."""
+    """Returns the gateway's files, without the one that declares our options."""
     found, names = _load()
     every = [found.FindFileByName(name) for name in names]
     return [file for file in every if file.package != "opend"]
@@ -55,7 +55,7 @@ def _load() -> tuple[DescriptorPool, tuple[str, ...]]:
 
 @cache
 def message_class(full_name: str) -> type[Message]:
-    """Return the class of a message, e.g. ``Trd_PlaceOrder.C2S``.
+    """Returns the class of a message, e.g. ``Trd_PlaceOrder.C2S``.
 
     Raises SchemaError if the schema has no message of that name.
     """
@@ -68,7 +68,7 @@ def message_class(full_name: str) -> type[Message]:
 
 
 def enum_descriptor(full_name: str) -> EnumDescriptor:
-    """Return the descriptor of an enum, e.g. ``Trd_Common.OrderStatus``.
+    """Returns the descriptor of an enum, e.g. ``Trd_Common.OrderStatus``.
 
     Raises SchemaError if the schema has no enum of that name.
     """

@@ -50,27 +50,27 @@ _BODIES: dict[tuple[int, str], type[Message] | None] = {}
 
 
 def protocol(proto_id: int) -> Protocol | None:
-    """Return the protocol with this id, or None."""
+    """Returns the protocol with this id, or None."""
     return _BY_ID.get(proto_id)
 
 
 def protocol_named(name: str) -> Protocol | None:
-    """Return the protocol with this name (``Trd_PlaceOrder``), or None."""
+    """Returns the protocol with this name (``Trd_PlaceOrder``), or None."""
     return _BY_NAME.get(name)
 
 
 def protocols() -> tuple[Protocol, ...]:
-    """Return every protocol, in the order of the ids."""
+    """Returns every protocol, in the order of the ids."""
     return tuple(_BY_ID.values())
 
 
 def is_push(proto_id: int) -> bool:
-    """Return True if the gateway sends this protocol unasked.  The id decides: serial numbers prove nothing."""
+    """Returns True if the gateway sends this protocol unasked.  The id decides: serial numbers prove nothing."""
     return proto_id in PUSH_IDS
 
 
 def body_class(proto_id: int, direction: str) -> type[Message] | None:
-    """Return the message class of a body, by protocol and direction (``c2s`` or ``s2c``).
+    """Returns the message class of a body, by protocol and direction (``c2s`` or ``s2c``).
 
     None if the protocol is unknown, has no published messages, does not run over TCP, or does not
     go that way.

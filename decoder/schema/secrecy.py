@@ -21,4 +21,4 @@ def may_hold_secrets(proto_id: int) -> bool:
     if known is None:
         return proto_id < _SYSTEM_IDS
     names = (known.request, known.response)
-    return any(has_secrets(message_class(name).DESCRIPTOR) for name in names if name)  # type: ignore[arg-type]
+    return any(has_secrets(message_class(name).DESCRIPTOR) for name in names if name)

@@ -28,7 +28,7 @@ _ALWAYS_NEW = frozenset(
 
 @cache
 def shallow_class(full_name: str) -> type[Message]:
-    """Return the shallow type of a body type (``Qot_GetKL.Response``): in it ``s2c.klList`` is a list of bytes.
+    """Returns the shallow type of a body type (``Qot_GetKL.Response``): in it ``s2c.klList`` is a list of bytes.
 
     Its fields have the names, numbers and annotations of the original; `part_class` returns the type of the bytes.
     """
@@ -56,12 +56,12 @@ def shallow_class(full_name: str) -> type[Message]:
 
 
 def part_class(field: FieldDescriptor) -> type[Message] | None:
-    """Return the message type of the bytes in `field` of a shallow type; None for any other field."""
+    """Returns the message type of the bytes in `field` of a shallow type; None for any other field."""
     return _parts.get(field.full_name)
 
 
 def _copy(original: Any, message: DescriptorProto, name: str) -> DescriptorProto:
-    """Give `message` the fields of `original`; types that are nested in the original stay there."""
+    """Gives `message` the fields of `original`; types that are nested in the original stay there."""
     message.CopyFrom(_declaration(original))
     message.name = name
     del message.nested_type[:]
@@ -74,7 +74,7 @@ def _copy(original: Any, message: DescriptorProto, name: str) -> DescriptorProto
 
 
 def _declaration(descriptor: Any) -> DescriptorProto:
-    """Return the declaration of a message type in its file.
+    """Returns the declaration of a message type in its file.
 
     `Descriptor.CopyToProto` would be shorter, but the pure-Python protobuf has none for types of a descriptor pool.
     """

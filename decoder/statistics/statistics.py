@@ -41,6 +41,7 @@ from decoder.vocabulary import INIT_CONNECT
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
     from decoder.findings import Finding, Severity
+    from decoder.findings.orders import OrderLedger
 
 __all__ = ["CONNECTION_KEYS", "FINDING_KEYS", "PROTOCOL_KEYS", "TABLE_KEYS", "CaptureFigures", "Statistics", "Stats"]
 
@@ -158,6 +159,11 @@ class Statistics:
     def on_finding(self, call: Callable[[Finding], None]) -> None:
         """Calls `call` with each finding that is listed, when it shows."""
         self._analyser.on_finding(call)
+
+    @property
+    def orders(self) -> OrderLedger:
+        """The orders so far, those that `where` leaves out included."""
+        return self._analyser.orders
 
     def mute(self, codes: frozenset[str]) -> None:
         """Passes over findings with these codes from now on."""

@@ -10,13 +10,14 @@ _FIRST_SHIFT = 20  # the first width of an interval is 2**20 ns, about a millise
 _SUB_BITS = 3  # each doubling of a value has 2**3 keys: quantiles are off by 6 % at most
 _LEAST = 1 << _SUB_BITS
 _MAX_SHIFT = 62
+_MAX_BACK_NS = 7 * 86_400 * 1_000_000_000  # a clock that is set back goes hours back
 
 
 class Timeline:
-    """Counts keys (small integers) in intervals of equal width.
+    """Counts keys (small integers) in intervals of equal width, in the order of time.
 
     The width doubles, and pairs of intervals become one, whenever a time would not fit into `intervals` of them.
-    Times before the first one count in the first interval.
+    Times more than a week before the first one are taken for damaged and count in the first interval.
     """
 
     def __init__(self, intervals: int = 400) -> None:
@@ -34,21 +35,34 @@ class Timeline:
         if index >= len(cells):
             index = self._extend(time_ns)
         elif index < 0:
-            index = 0
+            index = self._extend_back(time_ns)
         cell = self._cells[index]
         cell[key] = cell.get(key, 0) + 1
 
     def _extend(self, time_ns: int) -> int:
         assert self._origin is not None
         while (index := (time_ns - self._origin) >> self._shift) >= self._max and self._shift < _MAX_SHIFT:
-            self._shift += 1
-            halves = self._cells
-            if len(halves) % 2:
-                halves.append({})
-            self._cells = [_sum(halves[i : i + 2]) for i in range(0, len(halves), 2)]
+            self._double()
         index = min(index, self._max - 1)
         self._cells += [{} for _ in range(index + 1 - len(self._cells))]
         return index
+
+    def _extend_back(self, time_ns: int) -> int:
+        assert self._origin is not None
+        if self._origin - time_ns > _MAX_BACK_NS:
+            return 0
+        while (missing := -((time_ns - self._origin) >> self._shift)) + len(self._cells) > self._max:
+            self._double()
+        self._origin -= missing << self._shift
+        self._cells = [{} for _ in range(missing)] + self._cells
+        return 0
+
+    def _double(self) -> None:
+        self._shift += 1
+        halves = self._cells
+        if len(halves) % 2:
+            halves.append({})
+        self._cells = [_sum(halves[i : i + 2]) for i in range(0, len(halves), 2)]
 
     @property
     def width_ns(self) -> int:

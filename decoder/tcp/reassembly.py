@@ -1,11 +1,14 @@
-"""One direction of a TCP connection: segments in, ordered bytes and holes out.
+"""Reassembles one direction of a TCP connection: segments in, ordered blocks and holes out.
 
-Offsets are 64-bit, counted from the first sequence number seen; a 32-bit sequence number becomes an
-offset by its signed distance from the next expected one, so wrap-around needs no special case.
-The first copy of a byte wins; copies that differ are kept aside (`copies`).
+Offsets are 64-bit, counted from the first sequence number seen; a 32-bit sequence number becomes an offset by its
+signed distance from the next expected one, so wrap-around needs no special case.  The first version of a byte wins;
+versions that differ are kept aside (`conflicts`).
 
-`Stream` does not decide alone that a hole is lost: `Stream.lose_hole` is called when the flow ends or
-the peer acknowledged past the hole long ago, and `Stream.push` does it when too much is buffered.
+A stream whose beginning is not in the capture is not `settled` at first: packets may have overtaken each other
+there, so nothing is given out before the owner calls `settle`.
+
+`StreamReassembler` does not decide alone that a hole is lost: its owner calls `lose_hole` when the peer acknowledged
+the hole, or the connection ends; `push` does it when too much is pending.
 """
 
 from __future__ import annotations
@@ -14,13 +17,15 @@ from bisect import bisect_right, insort
 from typing import NamedTuple
 
 from decoder.tcp.overlaps import OverlapConflicts
+from decoder.tcp.segment import signed_distance
+from decoder.vocabulary import Arrival, GapReason
 
-__all__ = ["WINDOW", "Block", "Hole", "Stream", "signed_distance"]
+__all__ = ["BLOCK_COST", "WINDOW", "Block", "Hole", "StreamReassembler"]
 
 WINDOW = 64 * 1024 * 1024
-"""Bytes that no two segments of a connection that come one after the other lie apart, windows and losses included."""
-CHUNK_COST = 128
-"""Bytes that keeping a chunk takes beside its data."""
+"""Largest jump in bytes between two segments still taken for the same connection: a full window plus losses."""
+BLOCK_COST = 128
+"""Bytes of memory that keeping a block takes beside its data."""
 
 _MASK = 0xFFFFFFFF
 
@@ -30,8 +35,7 @@ class Block(NamedTuple):
 
     offset: int
     data: bytes
-    numbers: tuple[int, ...]
-    time_ns: int
+    arrival: Arrival
 
 
 class Hole(NamedTuple):
@@ -39,164 +43,194 @@ class Hole(NamedTuple):
 
     offset: int
     size: int
-    reason: str
+    reason: GapReason
+    arrival: Arrival | None = None
+    """The packet that the snap length cut; None where no packet brought any part of it."""
 
 
 class PendingBlock:
     """Bytes that wait for those before them."""
 
-    __slots__ = ("data", "end", "numbers", "start", "time_ns")
+    __slots__ = ("arrival", "data", "end", "start")
 
-    def __init__(self, start: int, data: bytes, numbers: tuple[int, ...], time_ns: int) -> None:
+    def __init__(self, start: int, data: bytes, arrival: Arrival) -> None:
         self.start = start
         self.end = start + len(data)
         self.data = data
-        self.numbers = numbers
-        self.time_ns = time_ns
+        self.arrival = arrival
 
 
-def signed_distance(seq: int, reference: int) -> int:
-    """How far `seq` lies after `reference` in the 32-bit sequence space, negative if before."""
-    return ((seq - reference + 0x80000000) & _MASK) - 0x80000000
-
-
-class Stream:
+class StreamReassembler:
     """Reassembles one direction."""
 
-    __slots__ = ("_cuts", "copies", "fin", "next_seq", "pending", "pending_bytes", "position", "started")
+    __slots__ = (
+        "_cuts",
+        "conflicts",
+        "fin",
+        "next_seq",
+        "origin",
+        "pending",
+        "pending_bytes",
+        "position",
+        "settled",
+        "started",
+    )
 
     def __init__(self) -> None:
         self.started = False
+        self.settled = True
+        """False while the stream may still begin earlier than at the bytes known so far."""
         self.next_seq = -1
         """Sequence number of the byte at `position`; -1 (no sequence number) before the start."""
+        self.origin = 0
+        """Offset of the first byte given out."""
         self.position = 0
         """Offset up to which the stream has been given out."""
         self.pending: list[PendingBlock] = []
-        """What waits: sorted, disjoint, all beyond `position`."""
+        """Blocks that wait behind a hole: sorted, disjoint, all beyond `position` once the stream is settled."""
         self.pending_bytes = 0
-        """Memory that takes."""
+        """Memory they take."""
         self.fin: int | None = None
-        """Offset of the end of the stream, once a FIN told."""
-        self.copies = OverlapConflicts()
-        """Copies that differ from what was taken first."""
-        self._cuts: list[tuple[int, int]] = []  # what the snap length cut off beyond `position`: start, end
+        """Offset of the end of the stream, once a FIN told it."""
+        self.conflicts = OverlapConflicts()
+        """Versions of bytes that differ from those that came first."""
+        self._cuts: list[tuple[int, int, Arrival]] = []  # cut off by the snap length beyond `position`: start, end
 
-    def start(self, seq: int) -> None:
-        """Let the byte with sequence number `seq` be offset 0."""
-        self.started = True
+    def start(self, seq: int, *, settled: bool = True) -> None:
+        """Lets the byte with sequence number `seq` be offset 0; it is the very first one if `settled`."""
+        self.started, self.settled = True, settled
         self.next_seq = seq & _MASK
 
+    def settle(self, begin: int | None = None) -> list[Block | Hole]:
+        """Fixes the first byte, at offset `begin` or at the earliest byte known; returns what is in order from it."""
+        self.settled = True
+        self._advance((self.first_pending if begin is None else begin) - self.position)
+        self.origin = self.position
+        kept, self.pending, self.pending_bytes = self.pending, [], 0
+        for block in kept:
+            if block.end > self.position:
+                skip = max(0, self.position - block.start)
+                self._insert(block.start + skip, block.data[skip:], block.arrival)
+        return self._take_ready()
+
     def offset(self, seq: int) -> int:
-        """The offset of sequence number `seq`."""
+        """Returns the offset of sequence number `seq`."""
         return self.position + signed_distance(seq, self.next_seq)
 
     @property
     def waiting(self) -> bool:
-        """Whether there is anything beyond a hole."""
+        """True while there is anything beyond a hole."""
         return bool(self.pending or self._cuts)
 
     @property
-    def hole_end(self) -> int:
-        """Where the hole at `position` ends, as far as known; `position` if there is none."""
-        ends = [start for start, _ in self._cuts[:1]]
-        if self.pending:
-            ends.append(self.pending[0].start)
-        return min(ends, default=self.position)
+    def first_pending(self) -> int:
+        """Offset of the first byte known that was not given out; `position` if there is none."""
+        starts = [block.start for block in self.pending[:1]] + [start for start, _, _ in self._cuts[:1]]
+        return min(starts, default=self.position)
 
-    def push(
-        self, seq: int, data: bytes, missing: int, numbers: tuple[int, ...], time_ns: int, max_pending: int
-    ) -> list[Block | Hole]:
-        """Take a segment, `missing` bytes of which the capture cut off, and give out what is now in order."""
-        if not self.started:
-            self.start(seq)
+    @property
+    def overhead(self) -> int:
+        """Memory in use."""
+        return self.pending_bytes + len(self._cuts) * BLOCK_COST
+
+    @property
+    def hole(self) -> Hole | None:
+        """The hole at `position`, as far as it is known; None if there is none."""
+        end = self.pending[0].start if self.pending else None
+        if self._cuts:
+            start, stop, arrival = self._cuts[0]
+            if start <= self.position:  # of bytes that were cut there may be another copy further on
+                stop = stop if end is None else min(stop, end)
+                return Hole(self.position, stop - self.position, "snaplen", arrival)
+            end = start if end is None else min(end, start)
+        return None if end is None else Hole(self.position, end - self.position, "lost")
+
+    def push(self, seq: int, data: bytes, missing: int, arrival: Arrival, max_pending: int) -> list[Block | Hole]:
+        """Takes a segment, `missing` bytes of which the capture cut off; returns what is now in order."""
         start = self.offset(seq)
         end = start + len(data)
         if self.fin is not None and end + missing > self.fin:
             self.fin = None  # nothing follows a real FIN
+        if not self.settled:
+            self._insert(start, data, arrival)
+            if missing:
+                insort(self._cuts, (end, end + missing, arrival))
+            return []
         if start < self.position < end:
             data = data[self.position - start :]
             start = self.position
         if missing and end + missing > self.position:
-            insort(self._cuts, (max(end, self.position), end + missing))
+            insort(self._cuts, (max(end, self.position), end + missing, arrival))
         if data and end > self.position:
-            if start == self.position and not self.pending:
+            if start == self.position and not (self.pending or self._cuts):
                 self._advance(len(data))
-                return [Block(start, data, numbers, time_ns), *(self._take_ready() if self._cuts else ())]
-            self._insert(start, data, numbers, time_ns)
-        pieces = self._take_ready()
-        while self.pending_bytes + len(self._cuts) * CHUNK_COST > max_pending:
-            pieces += self.lose_hole("limit")
-        return pieces
+                return [Block(start, data, arrival)]
+            self._insert(start, data, arrival)
+        blocks = self._take_ready()
+        while self.overhead > max_pending:
+            blocks += self.lose_hole("limit")
+        return blocks
 
     def _advance(self, size: int) -> None:
         self.position += size
         self.next_seq = (self.next_seq + size) & _MASK
 
-    def _insert(self, start: int, data: bytes, numbers: tuple[int, ...], time_ns: int) -> None:
-        """Keep those bytes that no earlier copy holds."""
+    def _insert(self, start: int, data: bytes, arrival: Arrival) -> None:
+        """Keeps those bytes that no earlier version holds, and conflicts with those that one holds."""
         end = start + len(data)
         pending = self.pending
-        index = bisect_right(pending, start, key=lambda chunk: chunk.end)
+        index = bisect_right(pending, start, key=lambda block: block.end)
         cursor = start
         while cursor < end:
-            chunk = pending[index] if index < len(pending) else None
-            if chunk is None or cursor < chunk.start:
-                stop = end if chunk is None else min(end, chunk.start)
-                pending.insert(index, PendingBlock(cursor, data[cursor - start : stop - start], numbers, time_ns))
-                self.pending_bytes += stop - cursor + CHUNK_COST
+            block = pending[index] if index < len(pending) else None
+            if block is None or cursor < block.start:
+                stop = end if block is None else min(end, block.start)
+                pending.insert(index, PendingBlock(cursor, data[cursor - start : stop - start], arrival))
+                self.pending_bytes += stop - cursor + BLOCK_COST
             else:
-                stop = min(end, chunk.end)
-                copy, first = data[cursor - start : stop - start], chunk.data[cursor - chunk.start : stop - chunk.start]
-                if copy != first and len(chunk.data) == 1 < len(data):
-                    # What was taken for the first copy is a keep-alive probe: it repeats the last byte, or sends any.
-                    pending[index] = PendingBlock(cursor, copy, numbers, time_ns)
-                    copy, first = first, copy
-                self.copies.compare(cursor, first, copy, numbers, time_ns)
+                stop = min(end, block.end)
+                first = block.data[cursor - block.start : stop - block.start]
+                self.conflicts.compare(cursor, first, data[cursor - start : stop - start], arrival)
             cursor = stop
             index += 1
 
     def _take_ready(self) -> list[Block | Hole]:
-        """Give out what is in order now."""
-        pieces: list[Block | Hole] = []
-        pending = self.pending
-        taken = 0
-        while True:
-            if taken < len(pending) and pending[taken].start == self.position:
-                chunk = pending[taken]
-                taken += 1
-                self.pending_bytes -= len(chunk.data) + CHUNK_COST
-                pieces.append(Block(chunk.start, chunk.data, chunk.numbers, chunk.time_ns))
-                self._advance(len(chunk.data))
-                continue
-            while self._cuts and self._cuts[0][1] <= self.position:
-                del self._cuts[0]
-            if not self._cuts or self._cuts[0][0] > self.position:
+        """Gives out what is in order now."""
+        blocks: list[Block | Hole] = []
+        for block in self.pending:
+            if block.start != self.position:
                 break
-            # Of bytes that were cut there may be another copy further on.
-            stop = self._cuts[0][1]
-            if taken < len(pending):
-                stop = min(stop, pending[taken].start)
-            pieces.append(Hole(self.position, stop - self.position, "snaplen"))
-            self._advance(stop - self.position)
-        del pending[:taken]
-        return pieces
+            self.pending_bytes -= len(block.data) + BLOCK_COST
+            self._advance(len(block.data))
+            blocks.append(Block(block.start, block.data, block.arrival))
+        del self.pending[: len(blocks)]
+        while self._cuts and self._cuts[0][1] <= self.position:
+            del self._cuts[0]
+        return blocks
 
-    def lose_hole(self, reason: str) -> list[Block | Hole]:
-        """Give up the hole at `position`: it, and what is in order after it."""
-        if not self.waiting:
+    def lose_hole(self, reason: GapReason) -> list[Block | Hole]:
+        """Gives up the hole at `position`: returns it, and what is in order after it.
+
+        What the snap length cut is told as such, whatever the `reason`.
+        """
+        hole = self.hole
+        if hole is None:
             return []
-        hole = Hole(self.position, self.hole_end - self.position, reason)
+        if hole.reason == "lost":
+            hole = hole._replace(reason=reason)
         self._advance(hole.size)
         return [hole, *self._take_ready()]
 
     def finish(self, acked: int) -> list[Block | Hole]:
-        """The end of the flow: all that is pending, with every hole lost, and what the peer got but we did not.
+        """Ends the stream: returns all that is pending, with every hole lost, and what the peer got but we did not.
 
         `acked` is the offset up to which the peer acknowledged, 0 if that is not known.
         """
-        pieces: list[Block | Hole] = []
-        while self.waiting:
-            pieces += self.lose_hole("lost")
+        if self.fin is not None and acked > self.fin:  # the receiver had all of it: what lies behind was never sent
+            self._drop_behind(self.fin)
+        blocks = self._take_ready()
+        while self.hole is not None:
+            blocks += self.lose_hole("lost")
         if self.fin is not None:
             unseen = self.fin - self.position
         else:
@@ -204,6 +238,11 @@ class Stream:
             if unseen == 1:  # a FIN that we did not see takes a sequence number too
                 unseen = 0
         if 0 < unseen < WINDOW:
-            pieces.append(Hole(self.position, unseen, "lost"))
+            blocks.append(Hole(self.position, unseen, "lost"))
             self._advance(unseen)
-        return pieces
+        return blocks
+
+    def _drop_behind(self, end: int) -> None:
+        while self.pending and self.pending[-1].start >= end:
+            self.pending_bytes -= len(self.pending.pop().data) + BLOCK_COST
+        self._cuts = [cut for cut in self._cuts if cut[0] < end]

@@ -18,7 +18,7 @@ Reader = Callable[[Iterable[str], list[str]], Iterator[Seen]]
 _GATEWAY_PORT = "11111"
 _RET_TYPES = {"RET_OK": "0", "RET_ERROR": "-1", None: ""}
 _TEXT = re.compile(
-    r"\S+ \S+ +(?P<connection>\d+) (?P<arrow>[→←]) (?P<name>\w+) +(?P<kind>\w+) +#(?P<serial>\d+)"
+    r" *\d+ \S+ \S+ +(?P<connection>\d+) (?P<arrow>[→←]) (?P<name>\w+) +(?P<kind>\w+) +#(?P<serial>\d+)"
     r"(?: +(?P<ret_type>RET_\w+))?(?P<doubt> +\[(?!request-later\]))?"
 )
 _JSON_FIELD = re.compile(r'^ *"(ip\.src|ip\.dst|tcp\.srcport|tcp\.dstport|opend\.\w+)": "(.*)",?$')

@@ -19,7 +19,7 @@ from decoder.body.to_dict import to_dict
 from decoder.body.wire import text_view, wire_view
 from decoder.framing.header import MAGIC, RESERVED
 from decoder.message import Flow, Message
-from decoder.vocabulary import Direction, EnumStyle
+from decoder.vocabulary import Direction, EnumStyle, Kind
 
 from . import printed
 from .conversations import recorded
@@ -49,7 +49,7 @@ def check(data: bytes) -> None:
             _check_inverse(body.message, shown, style)
         _check_redacted(body.message, body.to_dict(style, redact=True))
     header = (MAGIC, proto_id, body_format, 0, index, len(plain), sha1(plain).digest(), RESERVED)
-    kind = "request" if flow.direction == "c2s" else "push" if schema.is_push(proto_id) else "response"
+    kind: Kind = "request" if flow.direction == "c2s" else "push" if schema.is_push(proto_id) else "response"
     message = Message(flow, header, 10**18, (1,), kind, plain, "None", "verified", None, None)
     printed.check([message], printed.FORMATS[options >> 4 & 3])
     if options & 0x40:

@@ -15,12 +15,15 @@ _GAPS = {"lost", "snaplen", "limit", "resync", "mid-stream"}
 def check_memory(decoder: Decoder, packet: int) -> None:
     """What is buffered is counted, and stays below the limit; `packet` is the size of the last one."""
     limit = decoder.limits.max_memory
-    sides = decoder._sides.values()
-    counted = sum([side.counted for side in sides])
-    assert counted == decoder._buffered, f"{counted} bytes are counted, {decoder._buffered} in all"
+    table = decoder._table
+    connections = {connection for connection, _ in table.entries.values()}
+    halves = [half for _, half in table.entries.values()]
+    counted = sum([half.counted for half in halves])
+    older = sum([half.counted for _, half in table._older.values()])
+    assert counted + older == table.buffered, f"{counted + older} bytes are counted, {table.buffered} in all"
     assert counted <= limit, f"{counted} bytes are counted"
     # What a packet changes on the other side of its connection is counted with the next one.
-    buffered = sum([side.buffered for side in sides])
+    buffered = sum([half.buffered for half in halves]) + sum([each.held_bytes for each in connections])
     assert buffered <= limit + packet, f"{buffered} bytes are buffered"
 
 

@@ -14,7 +14,7 @@ from Crypto.PublicKey.RSA import RsaKey
 
 from decoder import Decoder, Gap, KeyRing, Limits, Message
 from decoder.crypto import ciphers as cipher
-from decoder.crypto import verifier as verdict
+from decoder.crypto import rsa_trials
 from decoder.crypto.ciphers import SessionKey
 from decoder.vocabulary import Direction
 from tests.support.segments import ACK, FIN, START_NS, STEP_NS, SYN, Segment
@@ -54,7 +54,8 @@ def _remembered(decrypt: Callable[[RsaKey, bytes], bytes | None]) -> Callable[[R
     return decrypted
 
 
-verdict.rsa_decrypt = _remembered(cipher.rsa_decrypt)
+rsa_trials.rsa_decrypt = _remembered(cipher.rsa_decrypt)  # type: ignore[assignment, attr-defined]
+rsa_trials.rsa_decrypt_oaep = _remembered(cipher.rsa_decrypt_oaep)  # type: ignore[assignment, attr-defined]
 
 
 @dataclass
@@ -88,8 +89,8 @@ def check(data: bytes) -> None:
         items += decoder.feed(packet[: len(packet) - segment.cut], START_NS + number * STEP_NS, 1, len(packet), number)
         check_memory(decoder, len(packet))
     items += decoder.flush()
-    assert decoder._buffered == 0
-    assert not decoder._sides
+    assert decoder._table.buffered == 0
+    assert not decoder._table.entries
     summary = decoder.summary
     assert summary.packets == len(capture.segments)
     assert summary.messages + summary.gaps == len(items)

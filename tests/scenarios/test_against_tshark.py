@@ -22,6 +22,7 @@ from tests.support import dirt, traffic
 from tests.support import exchange as ex
 from tests.support.dirt import Packet, in_turn, segments_of
 from tests.support.recorded import RECORDINGS, Recording
+from tests.support.segments import START_NS
 
 pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 
@@ -139,7 +140,7 @@ def test_random_traffic_as_tshark_follows_it(seed: int, mode: str, tmp_path: Pat
     delivery = traffic.deliver(rng, talk, rng.choice((7, 100, 1460)), (50_000, 11_111), isn)
     packets = [segment.packet() for segment in traffic.repeat(rng, delivery, 20)]
     path = tmp_path / "random.pcapng"
-    dirt.write(path, [Packet(traffic.START_NS + n, 1, data, len(data)) for n, data in enumerate(packets)])
+    dirt.write(path, [Packet(START_NS + n, 1, data, len(data)) for n, data in enumerate(packets)])
     items = list(decoder.read(path, rsa_keys=[ex.pem(ex.rsa_key())]))
     assert len(items) == len(talk.messages)
     check(items, followed(path, 1), {"192.0.2.1:50000": (ex.KEY, ex.IV)})

@@ -142,7 +142,14 @@ CASES: dict[str, tuple[Callable[[], list[Segment]], Limits, list[str], str]] = {
         "",
     ),
 }
-ELSEWHERE = {"max_text", "max_fragments", "max_fragment_bytes", "max_keylog_tries"}
+ELSEWHERE = {
+    "max_text",
+    "max_fragments",
+    "max_fragment_bytes",
+    "max_keylog_tries",
+    "max_rsa_trials",
+    "max_wait_ns",
+}
 
 
 def told(decoded: Decoded) -> list[str]:

@@ -88,9 +88,9 @@ def test_ten_times_the_input_takes_no_more_memory(endless: Callable[[int], Itera
         tracemalloc.stop()
         gc.enable()
     assert max(sizes[3:]) <= 1.3 * max(sizes[:3]) + 20_000
-    assert decoder._buffered <= LIMITS.max_memory
+    assert decoder._table.buffered <= LIMITS.max_memory
     # Live connections, and those that ended and of which late copies are expected.
-    assert len(decoder._sides) <= 2 * LIMITS.max_connections
+    assert len(decoder._table.entries) <= 2 * LIMITS.max_connections
 
 
 def test_small_packets_count_for_what_they_take() -> None:
@@ -98,14 +98,14 @@ def test_small_packets_count_for_what_they_take() -> None:
     pieces = [Segment("c2s", 1001 + at, long[at : at + 1]) for at in range(6_000)]
     decoder = Decoder()
     feed(decoder, [Segment("c2s", 1000, flags=SYN), *pieces[:1_000]])
-    counted = decoder._buffered
+    counted = decoder._table.buffered
     tracemalloc.start()
     try:
         feed(decoder, pieces[1_000:], 1_002)
         taken = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert taken < 2 * (decoder._buffered - counted)
+    assert taken < 2 * (decoder._table.buffered - counted)
 
 
 def test_a_flood_of_connections_is_told() -> None:

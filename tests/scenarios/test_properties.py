@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoder import Decoder, Gap, KeyRing, Message
-from decoder.conversation.half_connection import HalfConnection
 from tests.support import traffic
 from tests.support.segments import Decoded, Segment, feed
 
@@ -38,11 +37,13 @@ def decoded(packets: list[Segment], mode: str) -> Decoded:
     items: list[Message | Gap] = []
     for number, packet in enumerate(packets, 1):
         items += feed(decoder, [packet], number)
-        sides: set[HalfConnection] = set(decoder._sides.values())
-        assert decoder._buffered == sum(side.counted for side in sides) == sum(side.buffered for side in sides)
-    sides = set(decoder._sides.values())
+        entries = [*decoder._table.entries.values(), *decoder._table._older.values()]
+        held = sum(connection.held_bytes for connection in {connection for connection, _ in entries})
+        counted = sum(half.counted for _, half in entries)
+        assert decoder._table.buffered == counted == held + sum(half.buffered for _, half in entries)
+    entries = [*decoder._table.entries.values(), *decoder._table._older.values()]
     items += decoder.flush()
-    assert not any(side.buffered for side in sides)
+    assert not any(connection.held_bytes or half.buffered for connection, half in entries)
     return Decoded(items, decoder)
 
 

@@ -126,6 +126,7 @@ def test_program_status_has_the_fields_of_the_specification() -> None:
         ("type", 1, FieldDescriptor.TYPE_ENUM, "required"),
         ("strExtDesc", 2, FieldDescriptor.TYPE_STRING, "optional"),
     ]
+    assert fields[0].enum_type is not None
     assert fields[0].enum_type.full_name == "Common.ProgramStatusType"
 
 

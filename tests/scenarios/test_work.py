@@ -15,7 +15,7 @@ import pytest
 from decoder import Decoder
 from decoder.conversation.half_connection import HalfConnection
 from decoder.framing.buffer import Buffer
-from decoder.framing.trial import _MAX_PROOF
+from decoder.framing.trial import MAX_HASHED
 from tests.support import exchange as ex
 from tests.support.segments import SYN, Segment, Talk
 
@@ -163,4 +163,4 @@ def test_work_grows_with_the_input(attack: Callable[[int], list[Segment]], monke
     small, large = work.of(attack(size)), work.of(attack(4 * size))
     assert large[0] <= 5 * small[0], "calls"
     for what, before, after in zip(("copied", "hashed"), small[1:], large[1:], strict=True):
-        assert after <= 5 * before + _MAX_PROOF, f"bytes {what}"
+        assert after <= 5 * before + MAX_HASHED, f"bytes {what}"

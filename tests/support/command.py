@@ -26,7 +26,11 @@ posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals, modes and ter
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("OPENDUMP") and key != "NO_COLOR"}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("OPENDUMP") and key not in ("NO_COLOR", "FORCE_COLOR")
+    }
     return {**kept, "TZ": "UTC", "PYTHONIOENCODING": "utf-8", "COLUMNS": "100", **more}
 
 
@@ -42,9 +46,14 @@ class Result:
         self.err = done.stderr.decode()
 
 
-def opendump(*arguments: str | Path, stdin: bytes | None = None, **more: str) -> Result:
+def opendump(*arguments: object, stdin: Any = None, **more: str) -> Result:
     done = subprocess.run(
-        command(*arguments), input=stdin, capture_output=True, env=environment(**more), timeout=120, check=False
+        command(*map(str, arguments)),
+        input=stdin,
+        capture_output=True,
+        env=environment(**more),
+        timeout=120,
+        check=False,
     )
     assert b"Traceback" not in done.stderr, done.stderr.decode()
     return Result(done)

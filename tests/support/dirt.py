@@ -13,7 +13,7 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from scapy.layers.inet import TCP
 from scapy.layers.inet6 import IPv6
@@ -392,7 +392,7 @@ def urgent(segments: list[Segment], rng: Random) -> list[Segment]:
 
 def payload_in_syn(segments: list[Segment], rng: Random) -> list[Segment]:
     """The client's first segment begins in its SYN, and the gateway's in its own."""
-    first = {}
+    first: dict[Any, Any] = {}
     for segment in segments:
         if segment.payload:
             first.setdefault(segment.way, segment)

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from functools import cache
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from Crypto.Cipher import AES, PKCS1_v1_5
 from Crypto.PublicKey import RSA
@@ -23,6 +23,9 @@ from scapy.layers.l2 import Ether
 
 import decoder
 from decoder import Gap, KeyRing, Limits, Message
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 HEADER = struct.Struct("<2sIBBII20s8s")
 START_NS = 1_700_000_000_000_000_000
@@ -178,18 +181,18 @@ class Exchange:
             self._next["s2c"] += 1
             self._put("c2s", "A")
 
-    def c2s(self, *frames: bytes, mss: int = 65000) -> Exchange:
+    def c2s(self, *frames: bytes, mss: int = 65000) -> Self:
         return self._send("c2s", b"".join(frames), mss)
 
-    def s2c(self, *frames: bytes, mss: int = 65000) -> Exchange:
+    def s2c(self, *frames: bytes, mss: int = 65000) -> Self:
         return self._send("s2c", b"".join(frames), mss)
 
-    def lose(self, direction: str, size: int) -> Exchange:
+    def lose(self, direction: str, size: int) -> Self:
         """`size` bytes go over the wire that the capture does not have."""
         self._next[direction] += size
         return self
 
-    def fin(self) -> Exchange:
+    def fin(self) -> Self:
         self._put("c2s", "FA")
         self._next["c2s"] += 1
         self._put("s2c", "FA")
@@ -197,7 +200,7 @@ class Exchange:
         self._put("c2s", "A")
         return self
 
-    def _send(self, direction: str, data: bytes, mss: int) -> Exchange:
+    def _send(self, direction: str, data: bytes, mss: int) -> Self:
         for at in range(0, len(data), mss):
             self._put(direction, "PA", data[at : at + mss])
             self._next[direction] += len(data[at : at + mss])

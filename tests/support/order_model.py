@@ -14,8 +14,8 @@ from random import Random
 from typing import Any
 
 from decoder import Message
-from tests.support.exchange import START_NS, frame, init_request, init_response
-from tests.support.session import filled, request, vendor
+from tests.support.exchange import START_NS, frame, init_request, init_response, vendor
+from tests.support.session import filled, request
 
 SUBMITTING, SUBMITTED, PART, ALL, CANCELLED_PART, CANCELLED_ALL, FAILED = 2, 5, 10, 11, 14, 15, 21
 NAMES = {
@@ -341,7 +341,7 @@ class Market:
         return sorted(out, key=lambda packet: packet[1])
 
 
-def _response(module: str, ret_type: int = 0, text: str = "", **s2c: Any) -> bytes:
+def _response(module: str, ret_type: Any = 0, text: Any = "", **s2c: Any) -> bytes:
     fields: dict[str, Any] = {"retType": ret_type, "retMsg": text}
     if s2c:
         fields["s2c"] = s2c

@@ -23,7 +23,7 @@ FLOATS = (0.0, -0.0, 1.0, 0.9, -1.1, 3.4028234663852886e38, 1.401298464324817e-4
 
 
 @cache
-def vendor_classes() -> dict[str, type[Message]]:
+def vendor_classes() -> dict[str, Any]:
     """Every message class of the installed official SDK, by full name."""
     files = importlib.metadata.distribution("futu-api").files or []
     names = sorted(PurePosixPath(file).stem for file in files if str(file).endswith("_pb2.py"))
@@ -41,7 +41,7 @@ def _with_nested(descriptor: Descriptor) -> Iterator[Descriptor]:
         yield from _with_nested(inner)
 
 
-def random_message(cls: type[Message], random: Random, density: float = 0.6) -> Message:
+def random_message(cls: Any, random: Random, density: float = 0.6) -> Any:
     """A message of `cls` with its required fields and `density` of the others, at every level.
 
     Values are drawn from the edges of each type and from between them.  Closed enums get known

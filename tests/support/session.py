@@ -49,7 +49,7 @@ def request(module: str, **c2s: Any) -> bytes:
     return data
 
 
-def response(module: str, ret_type: int = 0, text: str = "", **s2c: Any) -> bytes:
+def response(module: str, ret_type: Any = 0, text: Any = "", **s2c: Any) -> bytes:
     """The body of a response or push."""
     fields: dict[str, Any] = {"retType": ret_type, "retMsg": text}
     if s2c or ret_type == 0:
@@ -126,7 +126,7 @@ class Session(Exchange):
         self._serial["ask"] += 1
         self.wait(0.001)
         for send, body in ((self.c2s, asked), (self.s2c, answered)):
-            send(frame(1001, body, self._key and rsa(body, self._key), serial_no=self._serial["ask"]))
+            send(frame(1001, body, rsa(body, self._key) if self._key else None, serial_no=self._serial["ask"]))
         return self
 
     def ask(self, proto_id: int, body: bytes, serial_no: int | None = None, **options: Any) -> int:

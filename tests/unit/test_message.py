@@ -48,11 +48,13 @@ def test_transport_and_error_are_keys_of_the_record() -> None:
 
 def test_nothing_is_lost_by_pickling() -> None:
     flow = Flow(3, "s2c", "192.0.2.2:33333", "192.0.2.1:50112", transport="websocket")
-    made = message(flow=flow, error={"code": 5, "message": "no"}, number=7, ordinal=5, request=6, latency_ns=1_000)
+    made = message(
+        flow=flow, error={"code": 5, "message": "no"}, number=7, ordinal=5, request=6, latency_ns=1_000, copy=True
+    )
     made.add_note("conflicting-overlap")
     again = pickle.loads(pickle.dumps(made))
     assert again.record() == made.record()
-    assert again.ordinal == 5
+    assert (again.ordinal, again.copy) == (5, True)
     gap = Gap(flow, 1, None, "lost", 9)
     assert pickle.loads(pickle.dumps(gap)).record() == gap.record()
 

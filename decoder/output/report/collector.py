@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from heapq import heapify, heappush, heapreplace
 from typing import TYPE_CHECKING, Any
 
 from decoder.body.lag import TIMED_PUSHES, lag_ms
 from decoder.bounded import BoundedDict
-from decoder.findings.orders import OrderLedger
 from decoder.message import Gap, Message
 from decoder.output.report.lines import LineBook
-from decoder.statistics.lateness import LatenessLedger
 from decoder.statistics.statistics import Statistics
 from decoder.statistics.timeline import Timeline, log_key
-from decoder.vocabulary import INIT_CONNECT
+from decoder.vocabulary import (
+    INIT_CONNECT,
+    NOTIFY,
+    TRD_MODIFY_ORDER,
+    TRD_PLACE_COMBO_ORDER,
+    TRD_PLACE_ORDER,
+    TRD_UPDATE_ORDER,
+    TRD_UPDATE_ORDER_FILL,
+)
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
     from decoder.findings import Finding
     from decoder.findings.order_rows import Order
+    from decoder.output.replacer import Replacer
     from decoder.output.report.lines import Line
-    from decoder.statistics.lateness import LatenessRow
 
 __all__ = ["FAMILIES", "Collector", "Lane", "Outlier", "ReportData"]
 
@@ -33,6 +40,19 @@ FAMILIES = ("quote pushes", "quote requests and responses", "trade", "connection
 _PUSHES = {1: 3, 2: 2, 3: 0}
 _OTHERS = {1: 3, 2: 2, 3: 1}
 _UNKNOWN = 4
+_TRADE = 2
+_KEPT = frozenset(
+    (
+        INIT_CONNECT,
+        NOTIFY,
+        TRD_PLACE_ORDER,
+        TRD_PLACE_COMBO_ORDER,
+        TRD_MODIFY_ORDER,
+        TRD_UPDATE_ORDER,
+        TRD_UPDATE_ORDER_FILL,
+    )
+)
+"""Protocols of which every message is kept: findings and the lines of orders link to them."""
 _MAX_OUTLIERS = 500
 """Dots of a picture: the slowest responses, the latest pushes."""
 _MAX_LANES = 1_000
@@ -81,10 +101,10 @@ class ReportData:
     """The object of ``stats --format json``."""
     orders: list[Order]
     orders_dropped: int
-    lateness: list[LatenessRow]
     timed: int
-    """Pushes that carry a time, and how many of them were measured."""
+    """Pushes with a time field."""
     measured: int
+    """Those of them that the picture shows."""
     rate: Timeline
     latency: Timeline
     late: Timeline
@@ -101,14 +121,20 @@ class Collector:
 
     :param where: only messages and gaps for which it returns True count
     :param utc: times in the lines of messages are UTC instead of local time
+    :param replacer: replaces what names a person, an account or an order in every body
     """
 
-    def __init__(self, where: Callable[[Message | Gap], bool] | None = None, *, utc: bool = False) -> None:
+    def __init__(
+        self,
+        where: Callable[[Message | Gap], bool] | None = None,
+        *,
+        utc: bool = False,
+        replacer: Replacer | None = None,
+    ) -> None:
         self._where = where
+        self._replacer = replacer
         self._statistics = Statistics(where, max_per_code=100)
         self._statistics.on_finding(self._found)
-        self._orders = OrderLedger()
-        self._lateness = LatenessLedger()
         self._rate, self._latency, self._late = Timeline(), Timeline(), Timeline()
         self._slowest: list[Outlier] = []
         self._latest: list[Outlier] = []
@@ -116,7 +142,7 @@ class Collector:
         self._book = LineBook(utc=utc)
         self._requests: BoundedDict[int, Message] = BoundedDict(_MAX_REQUESTS)
         self._named: list[int] = []
-        self._order_messages: set[int] = set()
+        self._trade_messages: set[int] = set()
         self._timed = self._measured = 0
         self._samples = False
 
@@ -129,17 +155,18 @@ class Collector:
 
     def add(self, items: Sequence[Message | Gap]) -> None:
         """Takes the next messages and gaps, in the order in which the decoder gave them."""
+        if self._replacer is not None:
+            items = [_replaced(item, self._replacer) if isinstance(item, Message) else item for item in items]
         self._statistics.add(items)
         where = self._where
         for item in items:
-            speaks_of_order = self._orders.add(item)
-            if where is not None and not where(item):
-                continue
+            if where is not None:
+                if not where(item):
+                    continue
+                if isinstance(item, Message) and item.proto_id // 1_000 == _TRADE:
+                    self._trade_messages.add(item.number)
             if isinstance(item, Message):
                 self._message(item)
-                if speaks_of_order:
-                    self._order_messages.add(item.number)
-                    self._book.keep(item)
             else:
                 self._gap(item)
         self._keep_named(items)
@@ -150,6 +177,8 @@ class Collector:
 
     def _message(self, message: Message) -> None:
         proto_id, time_ns = message.header[1], message.time_ns
+        if proto_id in _KEPT:
+            self._book.keep(message)
         kind = message.kind
         if kind == "push":
             self._rate.add(time_ns, _PUSHES.get(proto_id // 1_000, _UNKNOWN))
@@ -191,7 +220,6 @@ class Collector:
 
     def _measure(self, message: Message) -> None:
         self._measured += 1
-        self._lateness.add(message)
         late_ms = lag_ms(message.header[1], message.protobuf, message.time_ns)
         if late_ms is not None and late_ms > 0:
             late_ns = int(late_ms * 1_000_000)
@@ -220,16 +248,15 @@ class Collector:
         :param files: names of the captures
         :param warnings: what was wrong with them
         """
-        figures = self._statistics.finish(summary, files, warnings).record()
+        figures = self._statistics.finish(summary, files, warnings)
         self._keep_named(())
-        orders = self._orders.finish()
+        orders = self._statistics.orders.finish()
         if self._where is not None:
-            orders = [order for order in orders if not self._order_messages.isdisjoint(order.messages)]
+            orders = [order for order in orders if not self._trade_messages.isdisjoint(order.messages)]
         return ReportData(
-            figures,
+            figures.record(),
             orders,
-            self._orders.dropped,
-            self._lateness.rows(),
+            self._statistics.orders.dropped,
             self._timed,
             self._measured,
             self._rate,
@@ -239,9 +266,28 @@ class Collector:
             sorted(self._latest, reverse=True),
             self._lanes,
             self._book,
-            summary.first_ns,
-            summary.last_ns,
+            *self._span(summary),
         )
+
+    def _span(self, summary: Summary) -> tuple[int | None, int | None]:
+        """Returns the earliest and the latest time: not those of first and last packet if the clock was set back."""
+        times = [time_ns for time_ns in (summary.first_ns, summary.last_ns) if time_ns is not None]
+        starts = [start_ns for start_ns, _ in self._rate]
+        if not times:
+            return None, None
+        return min(times + starts[:1]), max(times + starts[-1:])
+
+
+def _replaced(message: Message, replacer: Replacer) -> Message:
+    """Returns a message with the body that `replacer` makes; without a body if it cannot judge what is in it."""
+    if message.plaintext is None:
+        return message
+    replaced = replacer.replace(message)
+    if replaced is not None and not replaced.places:
+        return message
+    new = copy(message)
+    new.plaintext = b"" if replaced is None else replaced.body
+    return new
 
 
 def _append(marks: list[int], time_ns: int) -> None:

@@ -16,13 +16,16 @@ _MAX_LINES = 2_000
 """Messages kept with their fields; of further ones only the number shows."""
 _MAX_LINE = 200
 """Characters kept of a line."""
-_MAX_FIELDS = 60
+_MAX_FIELDS = 32
 """Lines kept of the fields of a message."""
 _MAX_FIELD = 160
 """Characters kept of one of them."""
 _MAX_BODY = 64 * 1024
 """Bytes of a body; the fields of a longer one are not shown."""
 _MAX_PACKETS = 64
+
+
+_LEFT_OUT = ("    packets ", "    connection ", "    header ")  # in the line, or below it
 
 
 class Line(NamedTuple):
@@ -64,9 +67,16 @@ class LineBook:
             return
         fields = ["(a long body: `opendump decode -V` shows it)"]
         if message.body_len <= _MAX_BODY:
-            fields = self._tree.render([message]).rstrip().split("\n")[1:]
+            lines = self._tree.render([message]).rstrip().split("\n")[1:]
+            fields = [_closer(line) for line in lines if not line.startswith(_LEFT_OUT)]
             if len(fields) > _MAX_FIELDS:
                 rest = len(fields) - _MAX_FIELDS
-                fields = [*fields[:_MAX_FIELDS], f"    … and {rest:,} lines more"]
+                fields = [*fields[:_MAX_FIELDS], f"… and {rest:,} lines more"]
             fields = [line if len(line) <= _MAX_FIELD else line[: _MAX_FIELD - 1] + "…" for line in fields]
         self.kept[message.number] = self.line(message), fields
+
+
+def _closer(line: str) -> str:
+    """Returns a line of the tree with half of its indentation, without that of the message."""
+    plain = line.lstrip(" ")
+    return " " * ((len(line) - len(plain)) // 2 - 2) + plain

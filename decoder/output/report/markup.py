@@ -12,6 +12,8 @@ __all__ = ["Markup", "joined", "tag", "text"]
 MAX_TEXT = 200
 """Characters shown of one text: a capture may hold texts of megabytes."""
 
+_MAX_ATTRIBUTE = 400
+"""Characters of a text in an attribute."""
 _VOID = frozenset(("br", "path", "line", "rect", "circle", "input", "meta", "use"))
 
 
@@ -23,12 +25,18 @@ class Markup(str):
 
 def text(value: object, limit: int = MAX_TEXT) -> Markup:
     """Returns `value` as text for HTML: control characters and overrides of direction as escapes, markup inert."""
-    return Markup(html.escape(escape(str(value), limit)))
+    return Markup(html.escape(escape(str(value), limit), quote=False))
+
+
+def _attribute(value: object) -> str:
+    return html.escape(escape(str(value), _MAX_ATTRIBUTE))
 
 
 def joined(parts: Iterable[object], separator: str = "") -> Markup:
     """Returns the parts one after the other; those that are no Markup are escaped."""
-    return Markup(html.escape(separator).join(part if isinstance(part, Markup) else text(part) for part in parts))
+    return Markup(
+        html.escape(separator, quote=False).join(part if isinstance(part, Markup) else text(part) for part in parts)
+    )
 
 
 def tag(name: str, /, *children: object, **attributes: object) -> Markup:
@@ -42,7 +50,7 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
         if value is None or value is False:
             continue
         word = key.rstrip("_").replace("_", "-")
-        safe = value if isinstance(value, Markup) else text(value)
+        safe = value if isinstance(value, Markup) else _attribute(value)
         written += f" {word}" if value is True else f' {word}="{safe}"'
     if name in _VOID:
         return Markup(f"<{name}{written}>" if name in ("br", "input", "meta") else f"<{name}{written}/>")

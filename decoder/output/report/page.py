@@ -9,7 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from decoder.output.report import sections
+from decoder.output.report import figures as tables_of_figures
+from decoder.output.report import lanes, order_lines, sections
 from decoder.output.report.axes import Clock, TimeScale
 from decoder.output.report.markup import Markup, joined, tag, text
 from decoder.output.report.pictures import SHAPES, bands_picture, rate_picture
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["page"]
 
 _DAY = 86_400 * 1_000_000_000
-_MAX_MESSAGES = 800 * 1024
-"""Bytes of the section of messages; what would not fit is not shown, nor linked to."""
+_MAX_PAGE = 1_950_000
+"""Bytes of the page."""
+_MESSAGES = (900 * 1024, 300 * 1024)
+"""Bytes of the section of messages; what would not fit is not shown, nor linked to.  The second is for a page that
+would be too large: all other sections together have a bound of 1.6 MB."""
 _OVERHEAD = 300
 """Bytes of markup around one message."""
 _TOP_OUTLIERS = 10
@@ -55,9 +59,14 @@ def page(data: ReportData, *, utc: bool) -> bytes:
             tag("style", Markup(style)),
         )
     )
-    body = joined((SHAPES, *_body(data, names, utc), tag("script", Markup(script))))
-    document = f"<!DOCTYPE html>\n{tag('html', tag('head', head), tag('body', body), lang='en')}\n"
-    return document.encode("utf-8", "backslashreplace")
+    document = b""
+    for room in _MESSAGES:
+        body = joined((SHAPES, *_body(data, names, utc, room), tag("script", Markup(script))))
+        written = f"<!DOCTYPE html>\n{tag('html', tag('head', head), tag('body', body), lang='en')}\n"
+        document = written.encode("utf-8", "backslashreplace")
+        if len(document) <= _MAX_PAGE:
+            break
+    return document
 
 
 @cache
@@ -65,11 +74,11 @@ def _resource(name: str) -> str:
     return files("decoder.output.report").joinpath(name).read_text("utf-8")
 
 
-def _body(data: ReportData, names: Sequence[str], utc: bool) -> Iterator[Markup]:
+def _body(data: ReportData, names: Sequence[str], utc: bool, room: int) -> Iterator[Markup]:
     first_ns, last_ns = data.first_ns or 0, data.last_ns or 0
     clock = Clock(utc=utc, dates=last_ns - first_ns > _DAY)
     scale = TimeScale(first_ns, last_ns, clock)
-    lines = _messages(data)
+    lines = _messages(data, room)
     known = frozenset(lines)
     figures = data.figures
     yield _header(data, names, clock, known)
@@ -117,15 +126,22 @@ def _sections(data: ReportData, scale: TimeScale, clock: Clock, known: frozenset
     words = "half of the pushes were no later", f"one of the {len(data.latest):,} latest"
     late = bands_picture(data.late, data.latest, scale, known, words)
     if late is not None:
-        yield _section("lateness", "How late pushes were", late, sections.lateness(data))
+        yield _section("lateness", "How late pushes were", late, tables_of_figures.lateness(data))
     if data.lanes:
-        yield _section("lanes", "Connections over time", sections.lanes(data, scale, known))
+        yield _section("lanes", "Connections over time", lanes.lanes(data, scale, known))
     if data.orders:
-        yield _section("orders", "Orders", sections.orders(data.orders, data.orders_dropped, known, clock))
+        yield _section("orders", "Orders", order_lines.orders(data.orders, data.orders_dropped, known, clock))
     if figures["connections"]:
-        yield _section("connections", "Connections", sections.connections(figures["connections"], clock))
+        yield _section("connections", "Connections", tables_of_figures.connections(figures["connections"], clock))
     if figures["protocols"]:
-        yield _section("protocols", "Protocols", sections.protocols(figures["protocols"]))
+        yield _section("protocols", "Protocols", tables_of_figures.protocols(figures["protocols"]))
+    limited = [row for row in figures["rates"] if row["share"] is not None]
+    if limited:
+        yield _section("rates", "Requests against the gateway's limits", tables_of_figures.rates(limited, clock))
+    if figures["subscriptions"]:
+        rows = figures["subscriptions"]
+        drawn, listed = lanes.subscription_lanes(rows, scale), tables_of_figures.subscriptions(rows, clock)
+        yield _section("subscriptions", "Subscriptions", drawn, listed)
 
 
 def _outliers(worst: Sequence[Outlier], known: frozenset[int], clock: Clock) -> Markup:
@@ -134,23 +150,30 @@ def _outliers(worst: Sequence[Outlier], known: frozenset[int], clock: Clock) -> 
     return tag("details", tag("summary", f"the {len(rows)} slowest"), tag("ol", *rows))
 
 
-def _messages(data: ReportData) -> dict[int, tuple[Line, list[str] | None]]:
-    """Returns the messages that the page shows, by number: named by findings and orders first, then the slowest."""
+def _messages(data: ReportData, room: int) -> dict[int, tuple[Line, list[str] | None]]:
+    """Returns the messages that the page shows, by number: named by findings and orders first, then the slowest.
+
+    :param room: bytes that they may take
+    """
     chosen: dict[int, tuple[Line, list[str] | None]] = {}
-    room = _MAX_MESSAGES
     for line, fields in data.book.kept.values():
-        room -= _OVERHEAD + len(line.text.encode()) + sum(len(each.encode()) + 1 for each in fields)
+        room -= _OVERHEAD + _size(line.text) + sum(_size(each) + 1 for each in fields)
         if room < 0:
             break
         chosen[line.number] = line, fields
     for outlier in (*data.slowest, *data.latest):
         if outlier.number in chosen:
             continue
-        room -= _OVERHEAD + len(outlier.line.text.encode())
+        room -= _OVERHEAD + _size(outlier.line.text)
         if room < 0:
             break
         chosen[outlier.number] = outlier.line, None
     return dict(sorted(chosen.items()))
+
+
+def _size(words: str) -> int:
+    """Returns the bytes of a text once it is escaped."""
+    return len(text(words).encode())
 
 
 def _message_section(data: ReportData, lines: dict[int, tuple[Line, list[str] | None]]) -> Markup | None:

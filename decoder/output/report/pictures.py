@@ -98,10 +98,9 @@ def bands_picture(
 def _dot(outlier: Outlier, scale: TimeScale, vertical: LogScale, linked: frozenset[int]) -> Markup:
     circle = tag(
         "circle",
-        class_="dot" if outlier.line.good else "dot bad",
+        class_=None if outlier.line.good else "bad",
         cx=f"{scale.percent(outlier.time_ns):.2f}%",
         cy=f"{100 - vertical.percent(outlier.value_ns):.1f}%",
-        r="3.5",
     )
     title = tag("title", f"message {outlier.number}, {duration(outlier.value_ns)}")
     if outlier.number not in linked:
@@ -256,6 +255,8 @@ SHAPES = Markup(
     '<path id="s-answer" d="M0-9V9"/>'
     '<path id="s-change" d="M0-5 5 0 0 5-5 0Z"/>'
     '<circle id="s-login" r="4.5"/>'
+    '<circle id="s-granted" r="4.5"/>'
+    '<circle id="s-push" r="3"/>'
     '<path id="s-gap" d="M-2-8H2V8H-2Z"/>'
     '<path id="s-error" d="M-4.5-4.5 4.5 4.5M-4.5 4.5 4.5-4.5"/>'
     '<path id="s-warning" d="M0-6 6 5H-6Z"/>'

@@ -90,7 +90,7 @@
     }
     button.textContent = "copied";
   };
-  for (const code of all("code.copy")) {
+  for (const code of all("article p code")) {
     const button = make("button", "copy");
     button.title = "Copy this display filter for Wireshark";
     button.onclick = () => copy(button, code.textContent);

@@ -15,9 +15,11 @@ __all__ = ["Column", "table"]
 
 _MAX_ROWS = 500
 """Rows that stand in the page."""
+_MAX_SIZE = 150 * 1024
+"""Bytes of these rows: a text of 200 characters may take a kilobyte."""
 _MAX_PACKED_ROWS = 10_000
-"""Rows that are compressed into it; the number of further ones is said."""
-_MAX_PACKED = 150 * 1024
+"""Rows that are compressed into the page; the number of further ones is said."""
+_MAX_PACKED = 60 * 1024
 """Bytes of compressed rows."""
 
 
@@ -39,7 +41,13 @@ def table(name: str, columns: Sequence[Column], rows: Sequence[Sequence[object]]
         tag("th", column.name, class_="number" if column.number else None, title=column.title, scope="col")
         for column in columns
     ]
-    body = [tag("tr", *map(_cell, columns, row)) for row in rows[:_MAX_ROWS]]
+    body: list[Markup] = []
+    size = 0
+    for row in rows[:_MAX_ROWS]:
+        body.append(tag("tr", *map(_cell, columns, row)))
+        size += len(body[-1])
+        if size > _MAX_SIZE:
+            break
     parts = [
         tag(
             "div",
@@ -50,8 +58,8 @@ def table(name: str, columns: Sequence[Column], rows: Sequence[Sequence[object]]
             aria_label=name,
         )
     ]
-    if len(rows) > _MAX_ROWS:
-        parts += _rest(name, rows)
+    if len(rows) > len(body):
+        parts += _rest(name, rows[len(body) :])
     return Markup("".join(parts))
 
 
@@ -63,17 +71,17 @@ def _cell(column: Column, value: object) -> Markup:
 
 
 def _rest(name: str, rows: Sequence[Sequence[object]]) -> Iterable[Markup]:
-    """Returns the rows beyond the first ones as data, and a sentence on how many there are."""
-    count = min(len(rows), _MAX_ROWS + _MAX_PACKED_ROWS)
+    """Returns the other rows as data, and a sentence on how many there are."""
+    count = min(len(rows), _MAX_PACKED_ROWS)
     packed = b""
-    while count > _MAX_ROWS:
-        plain = [[_plain(cell) for cell in row] for row in rows[_MAX_ROWS:count]]
+    while count:
+        plain = [[_plain(cell) for cell in row] for row in rows[:count]]
         packed = b64encode(zlib.compress(orjson.dumps(plain), 9))
         if len(packed) <= _MAX_PACKED:
             break
-        count = _MAX_ROWS + (count - _MAX_ROWS) // 2
-    more, lost = count - _MAX_ROWS, len(rows) - count
-    said = f"{more:,} more rows are packed into this page; they need script."
+        count //= 2
+    lost = len(rows) - count
+    said = f"{count:,} more rows are packed into this page; they need script."
     if lost:
         said += f" {lost:,} further rows are left out: `opendump stats --format json` lists them."
     yield tag("p", said, class_="packed", data_rest=name)

@@ -28,6 +28,10 @@ _CAUSES = ("gateway-event", "gateway-status")
 _CAUSE_NS = 60 * 1_000_000_000
 """The gateway says what happens to it at most so long before it closes."""
 _MAX_ENDS = 2
+_MAX_WORST = 3
+_EXPOSURE = frozenset(
+    ("sample-key", "secret-in-clear", "trade-in-clear", "key-in-clear", "clear-on-encrypted", "encryption-off")
+)
 
 
 def recorded(data: ReportData, clock: Clock) -> str:
@@ -58,17 +62,17 @@ def conclusions(data: ReportData) -> Iterator[tuple[str, str]]:
     """Yields sentences on what the capture shows, the most important one first, each with a severity."""
     found = data.figures["findings"]
     ends = [row for row in found if row["code"] in _ENDS]
-    for row in ends[:_MAX_ENDS]:
+    shown = list({row["code"]: row for row in reversed(ends)}.values())[::-1][:_MAX_ENDS]
+    for row in shown:
         yield row["severity"], _sentence(row["text"], row["connection"])
         cause = _cause(found, row)
         if cause is not None:
             yield cause["severity"], _sentence(cause["text"], None)
-    if len(ends) > _MAX_ENDS:
-        yield "error", f"{len(ends) - _MAX_ENDS:,} more connections ended in such a way."
+    if len(ends) > len(shown):
+        yield "error", f"{len(ends) - len(shown):,} more connections ended in such a way."
     if not ends:
-        worst = next((row for severity in ("error", "warning") for row in found if row["severity"] == severity), None)
-        if worst is not None:
-            yield worst["severity"], _sentence(worst["text"], worst["connection"])
+        for row in _worst(found):
+            yield row["severity"], _sentence(row["text"], row["connection"])
     outcomes = Counter(order.outcome for order in data.orders)
     if outcomes:
         bad = any(outcomes[name] for name in ("failed", "refused", "unanswered"))
@@ -82,6 +86,13 @@ def conclusions(data: ReportData) -> Iterator[tuple[str, str]]:
         yield "note", f"{words}; the slowest took {duration(worst)} (message {data.slowest[0].number})."
     if not any(data.figures["capture"]["findings"][severity] for severity in ("error", "warning")):
         yield "note", "Nothing went wrong that the capture shows."
+
+
+def _worst(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the first finding of each of the worst codes; what could be read by others comes after what failed."""
+    bad = [row for row in found if row["severity"] != "note"]
+    bad.sort(key=lambda row: (row["severity"], row["code"] in _EXPOSURE))
+    return list({row["code"]: row for row in reversed(bad)}.values())[::-1][:_MAX_WORST]
 
 
 def _cause(found: list[dict[str, Any]], end: dict[str, Any]) -> dict[str, Any] | None:
@@ -106,13 +117,14 @@ def _sentence(words: str, connection: int | None) -> str:
     words = words[:1].upper() + words[1:]
     if len(words) > 2 * MAX_TEXT:
         return f"{words[: 2 * MAX_TEXT]}…"
-    return words if words.endswith(".") else f"{words}."
+    return words if words.endswith((".", "?", "!")) else f"{words}."
 
 
 def tiles(data: ReportData) -> list[tuple[str, str, str]]:
     """Returns the counts of the first screen: number, what it counts, and a class."""
     capture = data.figures["capture"]
     counts = capture["findings"]
+    connections = max(capture["connections"], len(data.lanes))  # those without a message have a lane only
     unproven = capture["messages"] - capture["verdicts"].get("verified", 0)
     return [
         (f"{counts['error']:,}", _noun(counts["error"], "error"), "error" if counts["error"] else ""),
@@ -120,7 +132,7 @@ def tiles(data: ReportData) -> list[tuple[str, str, str]]:
         (f"{capture['messages']:,}", _noun(capture["messages"], "message"), ""),
         (f"{unproven:,}", "not verified", "warning" if unproven else ""),
         (f"{capture['gaps']:,}", _noun(capture["gaps"], "gap"), "warning" if capture["gaps"] else ""),
-        (f"{capture['connections']:,}", _noun(capture["connections"], "connection"), ""),
+        (f"{connections:,}", _noun(connections, "connection"), ""),
         (f"{len(data.orders) + data.orders_dropped:,}", _noun(len(data.orders), "order"), ""),
     ]
 

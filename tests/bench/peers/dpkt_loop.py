@@ -10,7 +10,7 @@ import struct
 import sys
 from collections.abc import Iterator
 
-import dpkt  # type: ignore[import-untyped]
+import dpkt
 from google.protobuf.json_format import MessageToJson
 
 from . import vendor

@@ -23,9 +23,9 @@ def test_inverse_of_to_dict_in_every_style(name: str) -> None:
     cls = schema.message_class(name)
     message = cls.FromString(vendor.SerializeToString())
     for style in ("sdk", "proto", "number"):
-        plain = to_dict(message, style, redact=False)  # type: ignore[arg-type]
+        plain = to_dict(message, style, redact=False)
         again = from_dict(plain, cls)
-        assert to_dict(again, style, redact=False) == plain  # type: ignore[arg-type]
+        assert to_dict(again, style, redact=False) == plain
         assert again.SerializeToString() == vendor.SerializeToString() or "NaN" in str(plain)
 
 
@@ -76,7 +76,9 @@ def test_values_in_every_spelling() -> None:
 
 def test_bit_sets_by_name() -> None:
     cls = schema.message_class("GetUserInfo.C2S")
-    values = schema.bits_enum(cls.DESCRIPTOR.fields_by_name["flag"]).values
+    enum = schema.bits_enum(cls.DESCRIPTOR.fields_by_name["flag"])
+    assert enum is not None
+    values = enum.values
     first, second = [value for value in values if value.number][:2]
     for spelling in (f"{first.name}|{second.name}", first.number | second.number, f"{first.name}|{second.number}"):
         assert from_dict({"flag": spelling}, cls).flag == first.number | second.number  # type: ignore[attr-defined]

@@ -39,7 +39,7 @@ def instances(name: str, count: int = 3) -> list[Message]:
     return [random_message(vendor_classes()[name], random, density) for density in (1.0, 0.5, 0.0)[:count]]
 
 
-def parsed(name: str, data: bytes) -> Message:
+def parsed(name: str, data: bytes) -> Any:
     message, problem, _ = parse_body(schema.message_class(name), data)
     assert message is not None
     assert problem is None
@@ -106,12 +106,12 @@ def test_names_stand_where_enums_do_and_nothing_else_changes(style: Any) -> None
 def test_declared_enums_print_the_vendors_names() -> None:
     cls = vendor_classes()["Common.ProgramStatus"]
     for value in cls.DESCRIPTOR.fields_by_name["type"].enum_type.values:
-        vendor = cls(type=value.number)  # type: ignore[call-arg]
+        vendor = cls(type=value.number)
         ours = parsed("Common.ProgramStatus", vendor.SerializeToString())
         assert to_dict(ours, "proto") == json_format.MessageToDict(vendor)
 
 
-def order(**fields: Any) -> Message:
+def order(**fields: Any) -> Any:
     vendor = vendor_classes()["Trd_UpdateOrder.Response"](retType=0, errCode=0)
     header = vendor.s2c.header
     header.trdEnv, header.accID, header.trdMarket = 1, 2**63, 1
@@ -159,11 +159,14 @@ def test_unknown_value_of_a_vendors_closed_enum_survives() -> None:
 def test_enums_declared_wider_than_an_enum_print_names_and_keep_every_value() -> None:
     vendor = vendor_classes()["Qot_StockScreen.QueryKlineShape"]()
     assert "valueSet" in vendor.DESCRIPTOR.fields_by_name
-    known = schema.field_enum(
+    enum = schema.field_enum(
         schema.message_class("Qot_StockScreen.QueryKlineShape").DESCRIPTOR.fields_by_name["valueSet"]
-    ).values[1]
+    )
+    assert enum is not None
+    known = enum.values[1]
     vendor.valueSet.extend([known.number, 2**40])
     message, *_ = parse_body(schema.message_class("Qot_StockScreen.QueryKlineShape"), vendor.SerializePartialToString())
+    assert message is not None
     notes: list[str] = []
     assert to_dict(message, "proto", notes=notes)["valueSet"] == [known.name, str(2**40)]
     assert notes == [f"unknown-enum-value: valueSet = {2**40}"]
@@ -225,7 +228,7 @@ def test_only_what_is_present_also_where_the_default_is_not_zero() -> None:
     assert to_dict(cls()) == {}
     assert to_dict(cls(retType=-400), "number") == {"retType": -400}
     assert to_dict(cls(retType=0), "number") == {"retType": 0}
-    message = cls()
+    message: Any = cls()
     message.s2c.SetInParent()
     assert to_dict(message) == {"s2c": {}}
 
@@ -260,7 +263,7 @@ def test_every_secret_of_every_message_is_redacted() -> None:
 
 def test_a_nested_secret_leaves_no_trace() -> None:
     cls = schema.message_class("InitConnect.Response")
-    message = cls(retType=0)
+    message: Any = cls(retType=0)
     message.s2c.connAESKey, message.s2c.aesCBCiv, message.s2c.connID = "0123456789abcdef", "fedcba", 5
     shown = json.dumps(to_dict(message, notes=[]))
     assert "0123456789abcdef" not in shown
@@ -361,7 +364,9 @@ def test_unknown_fields_by_place() -> None:
 
 def test_what_protobuf_takes_in_a_type_without_fields_and_no_message_holds() -> None:
     cls = schema.message_class("UsedQuota.Request")
-    assert not cls.DESCRIPTOR.fields_by_name["c2s"].message_type.fields
+    empty = cls.DESCRIPTOR.fields_by_name["c2s"].message_type
+    assert empty is not None
+    assert not empty.fields
     body = length_delimited(1, b"\x08\x01\x00\x00")  # field 1, then field 0
     try:
         message = cls.FromString(body)
@@ -408,7 +413,7 @@ def test_no_bytes_make_it_raise(name: str, data: st.DataObject) -> None:
     if message is not None:
         unknown_fields(message, bytes(body))
         for style in ("sdk", "proto", "number"):
-            orjson.dumps(to_dict(message, style, notes=[]))  # type: ignore[arg-type]
+            orjson.dumps(to_dict(message, style, notes=[]))
 
 
 def test_importing_costs_no_protobuf() -> None:

@@ -81,7 +81,7 @@ def same(view: list[dict[str, Any]], message: Message) -> None:
     """`view` shows `message`, as protobuf's own reader of unknown fields sees it."""
     fields = UnknownFieldSet(message)
     assert len(view) == len(fields)
-    for entry, field in zip(view, fields, strict=True):
+    for entry, field in zip(view, iter(fields), strict=True):
         assert entry["field"] == field.field_number
         data = field.data
         if entry["type"] in ("varint", "fixed64", "fixed32"):

@@ -73,7 +73,7 @@ def until_error(data: bytes) -> tuple[list[RawPacket], str]:
 @pytest.mark.parametrize("chunk", [1, 40, 65536])
 def test_packet_blocks_in_both_byte_orders(endian: str, kind: object, chunk: int) -> None:
     data = section(endian) + interface(276, endian=endian)
-    data += b"".join(kind(10**15 + n, b"x" * n, endian=endian, wire=n + 7) for n in range(6))  # type: ignore[operator]
+    data += b"".join(kind(10**15 + n, b"x" * n, endian=endian, wire=n + 7) for n in range(6))
     assert read(data, chunk=chunk) == [(10**18 + n * 1000, 276, b"x" * n, n + 7) for n in range(6)]
 
 

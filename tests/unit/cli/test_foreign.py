@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ FOREIGN = {
 }
 
 
-def foreign(name: str, **options: int) -> Exchange:
+def foreign(name: str, **options: Any) -> Exchange:
     sent, answered = FOREIGN[name]
     return Exchange(client_port=40000, **options).c2s(sent, mss=1000).s2c(answered, mss=1000).fin()
 

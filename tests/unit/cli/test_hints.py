@@ -14,6 +14,9 @@ from tests.support.command import PLAIN, opendump
     [
         (["-r", PLAIN], "opendump decode FILE"),
         (["decode", "-r", PLAIN], "opendump decode FILE"),
+        (["stats", "-r", PLAIN], "without an option"),
+        (["keys", "-r", PLAIN, "-o", "-"], "without an option"),
+        (["annotate", "-r", PLAIN, "-o", "-"], "without an option"),
         (["decode", PLAIN, "--format", "json"], "--format jsonl"),
         ([PLAIN, "--format", "json"], "--format jsonl"),
         (["decode", PLAIN, "--json"], "--format jsonl"),

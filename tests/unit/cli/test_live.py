@@ -60,6 +60,42 @@ def test_on_a_terminal(more: list[str], colored: bool) -> None:
 
 
 @posix
+@pytest.mark.parametrize("option", ["--wrap", "--no-cut"])
+def test_lines_are_not_cut_where_that_is_asked_for(option: str) -> None:
+    lines = on_terminal("decode", PLAIN, option, "--color", "never")
+    assert lines == opendump("decode", PLAIN).lines
+    assert max(map(len, lines)) > 150
+
+
+@posix
+def test_tables_are_as_wide_as_the_terminal() -> None:
+    lines = on_terminal("stats", PLAIN)
+    assert any("\x1b[1m" in line for line in lines)
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines) <= 100
+
+
+@posix
+def test_it_says_that_it_waits_for_standard_input() -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command("decode", "-"), stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+    )
+    os.close(theirs)
+    assert process.stderr is not None
+    with process.stderr:
+        line = process.stderr.readline()
+        process.kill()
+        process.wait(60)
+    os.close(ours)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert line.startswith(b"opendump: waiting for a capture on standard input")
+    assert b"waiting" not in opendump("decode", "-", stdin=b"").err.encode()
+
+
+@posix
 def test_no_colour_on_a_terminal_that_asks_for_none() -> None:
     assert not [line for line in on_terminal("decode", PLAIN, NO_COLOR="1") if "\x1b" in line]
 
@@ -162,13 +198,13 @@ def held_back() -> Exchange:
 def test_interrupted_it_prints_what_is_complete_and_what_was_held(live: Live) -> None:
     live.feed(PCAP_HEADER)
     live.feed(b"".join(record(*packet) for packet in in_clear(1).packets))
-    assert [live.line().split()[4] for _ in range(4)] == ["InitConnect", "InitConnect", "KeepAlive", "KeepAlive"]
+    assert [live.line().split()[5] for _ in range(4)] == ["InitConnect", "InitConnect", "KeepAlive", "KeepAlive"]
     live.feed(b"".join(record(data, time_ns + 10**9) for data, time_ns in other_port(held_back(), 50113)))
     assert " InitConnect " in live.line()
     live.process.send_signal(signal.SIGINT)
     code, out, err = live.end()
     assert code == 130
-    assert [line.split()[4] for line in out.splitlines()] == ["KeepAlive", "KeepAlive"]
+    assert [line.split()[5] for line in out.splitlines()] == ["KeepAlive", "KeepAlive"]
     assert "opendump: interrupted; 7 messages on 2 connections, 4 verified" in err
 
 
@@ -208,7 +244,7 @@ def test_a_closed_pipe_ends_it_silently(tmp_path: Path) -> None:
 
 
 def test_a_second_interrupt_is_not_caught() -> None:
-    interrupt = run_module.Interrupt()
+    interrupt = run_module.Interrupt()  # type: ignore[attr-defined]
     interrupt._handle(signal.SIGINT, None)
     assert interrupt.seen
     with pytest.raises(KeyboardInterrupt):
@@ -216,7 +252,7 @@ def test_a_second_interrupt_is_not_caught() -> None:
 
 
 def test_waiting_for_input_is_broken_off() -> None:
-    interrupt = run_module.Interrupt()
+    interrupt = run_module.Interrupt()  # type: ignore[attr-defined]
 
     def batches() -> Iterator[list[Any]]:
         yield []
@@ -298,7 +334,7 @@ def test_sizes(text: str, size: int) -> None:
 
 
 def test_connections_are_told_when_they_end() -> None:
-    ended = []
+    ended: list[object] = []
     run = Run([str(PLAIN)], options(), on_connection=ended.append)
     for _ in run.records():
         pass

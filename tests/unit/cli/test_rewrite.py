@@ -280,6 +280,35 @@ def test_a_gap_stays_a_hole_of_the_right_size(tmp_path: Path) -> None:
         assert [getattr(item, "serial_no", None) for item in new] == [getattr(item, "serial_no", None) for item in old]
 
 
+def test_ends_that_were_used_twice(tmp_path: Path) -> None:
+    first = in_clear(3).fin()
+    later = [(data, at + 10**9) for data, at in in_clear(4).fin().packets]
+    capture, out = tmp_path / "in.pcap", tmp_path / "out.pcapng"
+    second = ex.Exchange(syn=False)
+    second.packets = [(renumbered(data), at) for data, at in later]
+    capture.write_bytes(pcap(first, second))
+    before = [m for m in decoder.read(capture) if isinstance(m, Message)]
+    opendump("rewrite", capture, "-o", out)
+    again = [m for m in decoder.read(out) if isinstance(m, Message)]
+    assert {m.connection for m in before} == {0, 1}
+    assert [(m.connection, m.serial_no, m.time_ns) for m in again] == [
+        (m.connection, m.serial_no, m.time_ns) for m in before
+    ]
+
+
+def renumbered(data: bytes) -> bytes:
+    """A packet far off the numbers that it had."""
+    from scapy.layers.inet import IP, TCP
+    from scapy.layers.l2 import Ether
+
+    packet = Ether(data)
+    packet[TCP].seq = (packet[TCP].seq + 10**9) % 2**32
+    if packet[TCP].flags.A:
+        packet[TCP].ack = (packet[TCP].ack + 10**9) % 2**32
+    del packet[TCP].chksum, packet[IP].chksum
+    return bytes(packet)
+
+
 def test_what_a_reader_sees_of_the_file(tmp_path: Path) -> None:
     out = tmp_path / "out.pcapng"
     rewritten(Recording("cbc.pcap"), out)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from Crypto.Cipher import PKCS1_OAEP
 from Crypto.Hash import SHA1, SHA256
@@ -12,7 +14,7 @@ from tests.support.exchange import Exchange, decode, frame, init_request, init_r
 
 RIGHT = rsa_key(512)
 WRONG = [rsa_key(512, seed) for seed in range(1, 80)]
-FAILED = "too many RSA keys failed on InitConnect messages; not every key was tried on each"
+FAILED = "too many RSA keys failed on InitConnect; not every key was tried on each message"
 
 
 def logins(count: int, keys: KeyRing, limits: Limits | None = None) -> tuple[list[Message], list[str]]:
@@ -60,7 +62,7 @@ def test_a_message_that_was_tried_once_is_not_tried_again_for_its_verdict() -> N
 
 
 @pytest.mark.parametrize("hash_module", [SHA1, SHA256])
-def test_oaep_is_named_and_its_body_shown(hash_module: object) -> None:
+def test_oaep_is_named_and_its_body_shown(hash_module: Any) -> None:
     key = rsa_key(1024)
     sealed = PKCS1_OAEP.new(key, hash_module).encrypt(init_request())
     assert rsa_decrypt(key, sealed) is None

@@ -704,7 +704,7 @@ def test_json_whose_ciphertext_was_hashed() -> None:
 def test_any_mixture_on_an_encrypted_connection(data: st.DataObject) -> None:
     """Whatever is done to each message, its row of the table is what comes out, and the next one is unharmed."""
     exchange = handshake(Exchange())
-    expected = []
+    expected: list[tuple[str, str, str | None]] = []
     for serial_no in range(data.draw(st.integers(1, 8))):
         mode = data.draw(st.sampled_from([None, *MODES]))
         plain = refused("KeepAlive", data.draw(st.text("abc", max_size=40)))
@@ -760,4 +760,4 @@ def test_a_first_init_connect_with_a_wrong_sha1_is_no_foreign_traffic(encrypted:
             assert told(messages) == [(1001, encryption, "failed", "sha1-mismatch")]
             assert messages[0].body is not None
             assert messages[0].body["c2s"]["clientID"] == "test"
-            assert (gaps, decoder.summary.foreign) == ([], [])
+            assert (gaps, decoder.summary.not_opend) == ([], [])

@@ -11,7 +11,7 @@ import pytest
 
 from decoder.capture.reader import CaptureReader
 from decoder.crypto.keyring import KeyRing
-from decoder.engine import decoder as pipeline
+from decoder.engine import hot_path as pipeline
 from decoder.engine.decoder import Decoder
 from decoder.framing.framer import Framer
 from tests.support import exchange as ex
@@ -52,20 +52,20 @@ def damaged(batch: list[tuple[int, int, bytes, int]], seed: int) -> Iterator[tup
 @pytest.mark.parametrize("capture", RECORDINGS, ids=lambda path: path.name)
 def test_the_short_ways_change_nothing(capture: Path, damage: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = 0
-    short_way = pipeline.give_whole_messages
+    short_way = pipeline.emit_whole_messages
 
-    def counted(side: Any, data: bytes, start: int, *rest: Any) -> int:
+    def counted(connection: Any, half: Any, data: bytes, start: int, *rest: Any) -> int:
         nonlocal taken
-        end = short_way(side, data, start, *rest)
+        end = short_way(connection, half, data, start, *rest)
         taken += end - start
         return end
 
-    monkeypatch.setattr(pipeline, "give_whole_messages", counted)
+    monkeypatch.setattr(pipeline, "emit_whole_messages", counted)
     short = records(capture, damage)
-    assert damage is not None or taken > 0 or capture.name.startswith(("quirk", "json-jam"))
+    assert damage is not None or taken > 0 or capture.name.startswith(("quirk", "json-jam", "late-start"))
     # Headers of packets through PacketReader, frames through Framer,
     monkeypatch.setattr(pipeline, "COMMON_LINKTYPE", -1)
-    monkeypatch.setattr(pipeline, "give_whole_messages", lambda side, data, start, *_: start)
+    monkeypatch.setattr(pipeline, "emit_whole_messages", lambda connection, half, data, start, *_: start)
     # the start of a stream through Search.
     monkeypatch.setattr(Framer, "_starts_with", lambda self, data, offset: False)
     assert records(capture, damage) == short

@@ -32,7 +32,7 @@ def test_messages_are_what_read_yields_without_the_gaps(lossy: Path) -> None:
 
 def test_ports_as_a_number_several_or_auto(lossy: Path) -> None:
     for ports in (22222, [22222], (11111, 22222), "auto"):
-        assert len(list(messages(lossy, ports=ports))) == 3, ports  # type: ignore[arg-type]
+        assert len(list(messages(lossy, ports=ports))) == 3, ports
     assert list(messages(lossy)) == []
 
 

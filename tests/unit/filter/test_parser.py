@@ -388,3 +388,69 @@ def test_any_text_compiles_or_is_refused(text: str) -> None:
 def test_long_chains(word: str, length: int) -> None:
     expression = compile_filter(f" {word} ".join(["kind=push"] * length))
     assert expression.match(plain()[4])
+
+
+# Kinds of fields that the recordings hardly have: bytes, 4-byte floats, sets of bits
+
+
+def sent(module: str, proto_id: int, direction: str, body: Any) -> Message:
+    exchange = Exchange()
+    getattr(exchange, direction)(frame(proto_id, body.SerializePartialToString()))
+    (message,) = decode(exchange)[0]
+    assert message.protobuf is not None, module
+    return message
+
+
+def fits(text: str, message: Message) -> bool:
+    return compile_filter(text).match(message)
+
+
+def test_bytes_compare_as_the_base64_that_is_printed() -> None:
+    request = vendor("Qot_RequestHistoryKL").Request()
+    request.c2s.rehabType, request.c2s.klType, request.c2s.beginTime, request.c2s.endTime = 1, 2, "a", "b"
+    request.c2s.security.market, request.c2s.security.code = 1, "00700"
+    absent = sent("Qot_RequestHistoryKL", 3103, "c2s", request)
+    request.c2s.nextReqKey = b"\xff\x00key"
+    message = sent("Qot_RequestHistoryKL", 3103, "c2s", request)
+    assert fits('body.c2s.nextReqKey="/wBrZXk="', message)
+    assert fits('body.c2s.nextReqKey="/wBr*"', message)
+    assert not fits("body.c2s.nextReqKey=key", message)
+    assert fits("body.c2s.nextReqKey!=key", message)
+    assert not fits("body.c2s.nextReqKey!=key", absent)
+    assert fits("body.c2s.nextReqKey=null", absent)
+
+
+def test_a_4_byte_float_equals_the_number_that_is_printed() -> None:
+    response = vendor("GetDelayStatistics").Response(retType=0)
+    response.s2c.reqReplyStatisticsList.add(
+        protoID=1001, count=1, totalCostAvg=0.1, openDCostAvg=1e30, netDelayAvg=2.5, isLocalReply=False
+    )
+    message = sent("GetDelayStatistics", 1007, "s2c", response)
+    path = "body.s2c.reqReplyStatisticsList"
+    for text, holds in (
+        (f"{path}.totalCostAvg=0.1", True),
+        (f"{path}.totalCostAvg!=0.1", False),
+        (f"{path}.totalCostAvg>0.1", False),
+        (f"{path}.totalCostAvg>=0.1", True),
+        (f"{path}.totalCostAvg<0.1000001", True),
+        (f"{path}.netDelayAvg=2.5", True),
+        (f"{path}.openDCostAvg<1e39", True),
+        (f"{path}.openDCostAvg>1e39", False),  # beyond what 4 bytes hold
+    ):
+        assert fits(text, message) is holds, text
+    with pytest.raises(FilterError):
+        compile_filter(f"{path}.totalCostAvg=much")
+
+
+def test_a_set_of_bits_fits_each_name_in_it_and_its_number() -> None:
+    request = vendor("GetUserInfo").Request()
+    request.c2s.flag = 1 | 4
+    message = sent("GetUserInfo", 1005, "c2s", request)
+    names = {value.number: value.name for value in vendor("GetUserInfo").UserInfoField.DESCRIPTOR.values}
+    for number, name in names.items():
+        assert fits(f"body.c2s.flag={name}", message) is bool(number & 5), name
+        assert fits(f"body.c2s.flag!={name}", message) is not bool(number & 5), name
+    for text, holds in (("=5", True), ("=1", False), (">4", True), ("<=4", False), ("!=5", False)):
+        assert fits(f"body.c2s.flag{text}", message) is holds, text
+    with pytest.raises(FilterError, match="nonsense"):
+        compile_filter("body.c2s.flag=nonsense")

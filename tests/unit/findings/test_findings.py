@@ -51,7 +51,8 @@ def state_asked() -> bytes:
 
 def state() -> bytes:
     numbers = ("marketHK", "marketUS", "marketSH", "marketSZ", "marketHKFuture", "serverVer", "serverBuildNo", "time")
-    return response("GetGlobalState", **dict.fromkeys(numbers, 1), qotLogined=True, trdLogined=True)
+    values: dict[str, Any] = dict.fromkeys(numbers, 1)
+    return response("GetGlobalState", **values, qotLogined=True, trdLogined=True)
 
 
 def subscribe(*codes: str, sub_type: int = 2, push: bool = True) -> bytes:

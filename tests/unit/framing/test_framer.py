@@ -13,8 +13,8 @@ import pytest
 
 from decoder.framing.framer import Framer
 from decoder.framing.header import Header
-from decoder.tcp.overlaps import Copy, OverlapConflicts
-from decoder.vocabulary import Opened
+from decoder.tcp.overlaps import Conflict, OverlapConflicts
+from decoder.vocabulary import Arrival, GapReason, Verdict
 from tests.support.exchange import frame
 
 MAX_BODY = 100_000
@@ -24,9 +24,21 @@ MAX_SCAN = 5_000
 class Play:
     """A framer and what came out of it, in short; a packet for each `feed`, numbered from 1."""
 
-    def __init__(self, *, trusted: bool = True, begins: bool = True, blind: bool = False, sealed: bool = False) -> None:
-        self.trusted, self.begins, self.blind, self.sealed = trusted, begins, blind, sealed
-        self.copies = OverlapConflicts()
+    def __init__(
+        self,
+        *,
+        confirmed: bool = True,
+        begins_at_first_byte: bool = True,
+        nothing_decrypted: bool = False,
+        sealed: bool = False,
+    ) -> None:
+        self.confirmed, self.begins_at_first_byte, self.nothing_decrypted, self.sealed = (
+            confirmed,
+            begins_at_first_byte,
+            nothing_decrypted,
+            sealed,
+        )
+        self.conflicts = OverlapConflicts()
         self.told: list[str] = []
         self.frames: list[tuple[int, ...]] = []
         self.acked = 1 << 60
@@ -43,12 +55,12 @@ class Play:
             packets = [joined[at : at + mss] for at in range(0, len(joined), mss)]
         for packet in packets:
             self.number += 1
-            self.framer.feed(packet, (self.number,), self.number * 10, self.offset)
+            self.framer.feed(packet, Arrival((self.number,), self.number * 10), self.offset)
             self.offset += len(packet)
         return self.news()
 
-    def hole(self, size: int, reason: str = "lost") -> list[str]:
-        self.framer.hole(self.offset, size, reason)
+    def hole(self, size: int, reason: GapReason = "lost") -> list[str]:
+        self.framer.handle_hole(self.offset, size, reason)
         self.offset += size
         return self.news()
 
@@ -63,55 +75,53 @@ class Play:
 
     # The sink
 
-    def frame(self, header: Header, body: bytes, numbers: tuple[int, ...], time_ns: int, offset: int) -> Opened | None:
-        if self.blind or not self.verifies(header, body):
-            return (
+    def handle_frame(self, header: Header, body: bytes, arrival: Arrival, offset: int) -> Verdict | None:
+        if self.nothing_decrypted or not self.verifies(header, body):
+            return Verdict(
                 None,
                 "unknown",
-                "unverified" if self.blind else "failed",
-                "no-key" if self.blind else "sha1-mismatch",
+                "unverified" if self.nothing_decrypted else "failed",
+                "no-key" if self.nothing_decrypted else "sha1-mismatch",
             )
-        self.tell(header, "verified", numbers, time_ns)
+        self.tell(header, "verified", arrival)
         return None
 
-    def give_unproven(
-        self, header: Header, body: bytes, opened: Opened, numbers: tuple[int, ...], time_ns: int, offset: int
-    ) -> None:
-        self.tell(header, str(opened[3]), numbers, time_ns)
+    def handle_unproven(self, header: Header, body: bytes, opened: Verdict, arrival: Arrival, offset: int) -> None:
+        self.tell(header, str(opened[3]), arrival)
 
-    def give_cut_short(self, header: Header, body: bytes, numbers: tuple[int, ...], time_ns: int) -> None:
-        self.tell(header, "cut short", numbers, time_ns)
+    def handle_cut_short(self, header: Header, body: bytes, arrival: Arrival) -> None:
+        self.tell(header, "cut short", arrival)
 
-    def give_lost(self, header: Header, numbers: tuple[int, ...], time_ns: int, reason: str) -> None:
-        self.tell(header, reason, numbers, time_ns)
+    def handle_incomplete(self, header: Header, arrival: Arrival, reason: str) -> None:
+        self.tell(header, reason, arrival)
 
-    def tell(self, header: Header, what: str, numbers: tuple[int, ...], time_ns: int) -> None:
-        assert time_ns == max(numbers) * 10
-        self.frames.append(numbers)
+    def tell(self, header: Header, what: str, arrival: Arrival) -> None:
+        assert arrival.time_ns == max(arrival.packets) * 10
+        self.frames.append(arrival.packets)
         self.told.append(f"{header[4]} {what}")
 
-    now = (0, 0)
+    now = Arrival((0,), 0)
     keys_known = 0
 
-    def gap(self, size: int, reason: str, now: tuple[int, int]) -> None:
+    def handle_gap(self, size: int, reason: str, arrival: Arrival) -> None:
         self.told.append(f"gap {size} {reason}")
 
     def verifies(self, header: Header, body: bytes) -> bool:
-        return not self.blind and hashlib.sha1(body).digest() == header[6]
+        return not self.nothing_decrypted and hashlib.sha1(body).digest() == header[6]
 
     def in_clear(self, header: Header, body: bytes) -> bool:
         return not self.sealed and hashlib.sha1(body).digest() == header[6]
 
     def starts(self, header: Header) -> bool:
-        return self.trusted
+        return self.confirmed
 
-    def may_mend(self, header: Header, opened: Opened) -> bool:
+    def repairable(self, header: Header, opened: Verdict) -> bool:
         return opened[2] == "failed"
 
-    def hesitates(self) -> bool:
+    def may_wait(self) -> bool:
         return True
 
-    def unsettled(self, offset: int) -> bool:
+    def unacknowledged(self, offset: int) -> bool:
         return self.acked < offset
 
 
@@ -143,7 +153,7 @@ def test_frames_come_out_as_soon_as_they_are_whole() -> None:
     assert play.feed(D[20:60]) == []
     assert play.feed(D[60:] + E) == ["4 verified", "5 verified"]
     assert play.frames == [(1,), (2,), (2,), (3, 4, 5), (5,)]
-    assert play.framer.in_step
+    assert play.framer.at_boundary
 
 
 @pytest.mark.parametrize("mss", [1, 2, 7, 43, 44, 45, 100])
@@ -167,7 +177,7 @@ def test_three_hundred_frames_in_one_segment() -> None:
 def test_the_end_in_the_middle_of_a_message() -> None:
     play = Play()
     assert play.feed(A + B[:60]) == ["1 verified"]
-    assert play.finish() == ["2 gap"]
+    assert play.finish() == ["2 unfinished"]
     assert play.frames == [(1,), (1,)]
 
 
@@ -266,13 +276,13 @@ def test_what_comes_after_damage_up_to_the_end() -> None:
 
 
 def test_a_stream_entered_in_the_middle_of_a_message() -> None:
-    play = Play(trusted=False, begins=False)
+    play = Play(confirmed=False, begins_at_first_byte=False)
     assert play.feed(A[30:], B[:50]) == []
     assert play.feed(B[50:]) == [f"gap {SIZE - 30} mid-stream", "2 verified"]
 
 
 def test_a_stream_without_a_header_gives_nothing() -> None:
-    play = Play(trusted=False)
+    play = Play(confirmed=False)
     assert play.feed(b"GET / HTTP/1.1\r\n" * 400) == []
     assert play.framer.buffered == 0
     assert play.hole(10) == []
@@ -280,7 +290,7 @@ def test_a_stream_without_a_header_gives_nothing() -> None:
 
 
 def test_a_stream_that_was_given_up_counts_again_when_a_packet_begins_with_a_header() -> None:
-    play = Play(trusted=False)
+    play = Play(confirmed=False)
     play.feed(*[b"\x17\x03\x03" * 400] * 10)
     assert play.feed(bytes(10) + A) == []
     assert play.feed(A[:60], A[60:], B) == [f"gap {12000 + 10 + SIZE} mid-stream", "1 verified", "2 verified"]
@@ -288,12 +298,12 @@ def test_a_stream_that_was_given_up_counts_again_when_a_packet_begins_with_a_hea
 
 @pytest.mark.parametrize("after", [b"", b"\xff", b"\xff" * 100])
 def test_a_fake_header_at_the_start_is_no_message(after: bytes) -> None:
-    play = Play(trusted=False)
+    play = Play(confirmed=False)
     assert play.feed(A[:44] + bytes(30) + after) + play.finish() == []
 
 
 def test_holes_before_the_first_header_are_told_once_there_is_one() -> None:
-    play = Play(trusted=False)
+    play = Play(confirmed=False)
     assert play.hole(50) == []
     assert play.feed(bytes(20)) == []
     assert play.hole(60) == []
@@ -304,7 +314,7 @@ def test_holes_before_the_first_header_are_told_once_there_is_one() -> None:
 
 
 def test_without_a_key_headers_show_the_way() -> None:
-    play = Play(blind=True)
+    play = Play(nothing_decrypted=True)
     assert play.feed(A, B + C, mss=0) == ["1 no-key", "2 no-key", "3 no-key"]
     assert play.framer.buffered == 43
     assert play.feed(D) == ["4 no-key"]
@@ -312,7 +322,7 @@ def test_without_a_key_headers_show_the_way() -> None:
 
 @pytest.mark.parametrize("length", LENGTHS)
 def test_without_a_key_a_damaged_length_costs_that_message_alone(length: int) -> None:
-    play = Play(blind=True)
+    play = Play(nothing_decrypted=True)
     told = play.feed(A, with_length(B, length), C, D, E) + play.finish()
     told = [each.partition(" ")[0] for each in told if not each.startswith("gap")]
     assert told == ["1", "2", "3", "4", "5"]
@@ -320,13 +330,13 @@ def test_without_a_key_a_damaged_length_costs_that_message_alone(length: int) ->
 
 @pytest.mark.parametrize("length", [SIZE - 44 + SIZE, SIZE - 44 + 2 * SIZE])
 def test_without_a_key_a_message_swallows_no_others_of_its_packet(length: int) -> None:
-    play = Play(blind=True)
+    play = Play(nothing_decrypted=True)
     told = play.feed(A + with_length(B, length) + C + D + E) + play.finish()
     assert [each.partition(" ")[0] for each in told] == ["1", "2", "3", "4", "5"]
 
 
 def test_without_a_key_a_lone_header_after_a_hole_is_not_enough() -> None:
-    play = Play(blind=True)
+    play = Play(nothing_decrypted=True)
     play.feed(A)
     play.hole(100)
     assert play.feed(B[:60]) == []
@@ -341,9 +351,9 @@ def test_what_fails_and_is_not_acknowledged_waits_for_a_better_copy() -> None:
     play = Play()
     play.acked = SIZE
     assert play.feed(A, with_flip(B, 50), C) == ["1 verified"]
-    assert play.framer.frozen == 2 * SIZE
-    play.copies.add(Copy(SIZE, B, (9,), 90))
-    play.framer.mend()
+    assert play.framer.waiting_for_ack == 2 * SIZE
+    play.conflicts.add(Conflict(SIZE, B, Arrival((9,), 90)))
+    play.framer.repair()
     assert play.news() == ["2 verified", "3 verified"]
     assert play.frames == [(1,), (9,), (3,)]
 
@@ -353,16 +363,16 @@ def test_what_fails_comes_out_once_it_is_acknowledged() -> None:
     play.acked = 0
     assert play.feed(with_flip(A, 50), B, with_flip(C, 50)) == []
     play.acked = SIZE
-    play.framer.thaw(overrule=False)
+    play.framer.resume(give_up=False)
     assert play.news() == ["1 sha1-mismatch", "2 verified"]
-    assert play.framer.frozen == 3 * SIZE
+    assert play.framer.waiting_for_ack == 3 * SIZE
 
 
 def test_what_fails_comes_out_when_nothing_better_is_waited_for() -> None:
     play = Play()
     play.acked = 0
     play.feed(with_flip(A, 50), B, with_flip(C, 50))
-    play.framer.thaw(overrule=True)
+    play.framer.resume(give_up=True)
     assert play.news() == ["1 sha1-mismatch", "2 verified", "3 sha1-mismatch"]
     assert play.feed(with_flip(D, 50)) == []
     assert play.finish() == ["4 sha1-mismatch"]
@@ -373,8 +383,8 @@ def test_a_better_copy_of_a_damaged_header(bad: bytes) -> None:
     play = Play()
     play.acked = SIZE
     assert play.feed(A, bad) == ["1 verified"]
-    play.copies.add(Copy(SIZE, B[:44], (9,), 90))
-    play.framer.mend()
+    play.conflicts.add(Conflict(SIZE, B[:44], Arrival((9,), 90)))
+    play.framer.repair()
     assert play.news() + play.feed(C) == ["2 verified", "3 verified"]
     assert play.frames[1] == (2, 9)
 
@@ -382,7 +392,7 @@ def test_a_better_copy_of_a_damaged_header(bad: bytes) -> None:
 def test_a_better_copy_that_came_before_its_message_was_whole() -> None:
     play = Play()
     play.feed(A[:30])
-    play.copies.add(Copy(SIZE, B, (9,), 90))
+    play.conflicts.add(Conflict(SIZE, B, Arrival((9,), 90)))
     assert play.feed(A[30:] + with_flip(B, 50) + C) == ["1 verified", "2 verified", "3 verified"]
     assert play.frames[1] == (9,)
 
@@ -391,8 +401,8 @@ def test_a_better_copy_of_the_very_first_header() -> None:
     play = Play()
     play.acked = 0
     assert play.feed(with_flip(A, 1), B) == []
-    play.copies.add(Copy(0, A, (9,), 90))
-    play.framer.mend()
+    play.conflicts.add(Conflict(0, A, Arrival((9,), 90)))
+    play.framer.repair()
     assert play.news() == ["1 verified", "2 verified"]
 
 
@@ -401,12 +411,12 @@ def test_the_right_one_of_many_copies_is_found() -> None:
     bad = with_flip(with_flip(A, 50), 60)
     play.acked = 0
     play.feed(bad[:55], bad[55:])
-    play.copies.add(Copy(0, A[:55], (8,), 80))
-    play.copies.add(Copy(70, b"XX", (9,), 90))  # worse than what is there
-    play.framer.mend()
+    play.conflicts.add(Conflict(0, A[:55], Arrival((8,), 80)))
+    play.conflicts.add(Conflict(70, b"XX", Arrival((9,), 90)))  # worse than what is there
+    play.framer.repair()
     assert play.news() == []
-    play.copies.add(Copy(55, A[55:70], (10,), 100))
-    play.framer.mend()
+    play.conflicts.add(Conflict(55, A[55:70], Arrival((10,), 100)))
+    play.framer.repair()
     assert play.news() == ["1 verified"]
     assert play.frames == [(2, 8, 10)]
 
@@ -418,17 +428,17 @@ def test_shedding_frees_the_buffer_at_the_cost_of_one_message() -> None:
     play = Play()
     long = message(2, 5000)
     assert play.feed(A, long[:3000]) == ["1 verified"]
-    play.framer.shed()
+    play.framer.drop_buffered()
     assert play.framer.buffered == 0
     assert play.news() == ["gap 3000 limit"]
     assert play.feed(long[3000:], C) == ["2 gap", "3 verified"]
 
 
 def test_shedding_in_the_search() -> None:
-    play = Play(trusted=False)
+    play = Play(confirmed=False)
     long = message(2, 5000)
     play.feed(bytes(9) + long[:3000])
-    play.framer.shed()
+    play.framer.drop_buffered()
     assert play.framer.buffered == 0
     assert play.feed(long[3000:], C) == ["gap 3000 limit", "gap 9 mid-stream", "2 gap", "3 verified"]
 
@@ -439,7 +449,7 @@ def test_shedding_in_the_search() -> None:
 def test_bytes_that_were_shed_are_not_passed_over_as_well(junk: bytes, held: bytes) -> None:
     play = Play()
     play.feed(A, junk + held)
-    play.framer.shed()
+    play.framer.drop_buffered()
     told = play.news() + play.feed(bytes(6000), C) + play.finish()
     assert told == [f"gap {len(held)} limit", f"gap {len(junk) + 6000} resync", "3 verified"]
 
@@ -448,7 +458,7 @@ def test_bytes_that_came_out_with_a_message_are_not_named_as_shed() -> None:
     play = Play()
     quoting = with_flip(message(2, body=b"\x0a\x05" + B + C + b"\xff" * 30), 45)
     assert play.feed(A, quoting, C[:20]) == ["1 verified", "2 sha1-mismatch"]
-    play.framer.shed()
+    play.framer.drop_buffered()
     assert play.news() + play.feed(bytes(100) + D, E) == ["gap 20 limit", "gap 100 resync", "4 verified", "5 verified"]
 
 

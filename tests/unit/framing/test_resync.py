@@ -41,7 +41,7 @@ def test_nor_if_it_comes_after_a_hole_that_took_its_header(mss: int) -> None:
 @pytest.mark.parametrize("mss", [60, 1448, 100_000])
 def test_nor_where_the_capture_begins(mss: int) -> None:
     quoting = message(2, body=bytes(100) + QUOTED + b"\xff" * 50)
-    play = Play(trusted=False, begins=False)
+    play = Play(confirmed=False, begins_at_first_byte=False)
     told = play.feed(quoting[80:], C, D, mss=mss) + play.finish()
     assert told == [f"gap {len(quoting) - 80} mid-stream", "3 verified", "4 verified"]
 
@@ -50,7 +50,7 @@ def test_a_message_that_quotes_and_is_cut_by_the_end() -> None:
     play = Play()
     quoting = message(2, body=bytes(100) + QUOTED + b"\xff" * 500)
     assert play.feed(A + quoting[:-400]) == ["1 verified"]
-    assert play.finish() == ["2 gap"]
+    assert play.finish() == ["2 unfinished"]
 
 
 def test_a_plausible_header_in_a_body_is_no_message() -> None:
@@ -157,7 +157,7 @@ def test_a_message_after_a_hole_that_begins_no_packet_waits_for_one_that_does() 
     play.feed(A)
     play.hole(100)
     assert play.feed(bytes(20) + B) == []
-    assert play.framer.frozen is not None
+    assert play.framer.waiting_for_ack is not None
     assert play.feed(C[:20]) == []
     assert play.feed(C[20:] + D[:70]) == []
     assert play.feed(D[70:]) == []
@@ -169,7 +169,7 @@ def test_it_waits_no_longer_than_its_owner_wants() -> None:
     play.feed(A)
     play.hole(100)
     play.feed(bytes(20) + B)
-    play.framer.thaw(overrule=True)
+    play.framer.resume(give_up=True)
     assert play.news() == ["gap 20 resync", "2 verified"]
 
 
@@ -234,7 +234,7 @@ def test_a_damaged_length_after_a_hole() -> None:
 
 
 def test_a_first_message_that_fails_counts_with_the_one_behind_it() -> None:
-    play = Play(trusted=False)
+    play = Play(confirmed=False)
     bad = with_flip(A, 50)
     told = play.feed(bad[:20], bad[20:] + B + JUNK) + play.finish()
     assert told == ["1 sha1-mismatch", "2 verified", "gap 60 resync"]

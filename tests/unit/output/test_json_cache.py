@@ -21,11 +21,14 @@ from decoder.output import json_cache
 from decoder.output.json_cache import JsonFragmentCache
 from decoder.output.jsonl import JsonLinesOutput
 from decoder.schema.fields import fields_of
+from decoder.vocabulary import EnumStyle
 from tests.support.random_messages import random_message, vendor_classes
 from tests.support.recorded import RECORDINGS, Recording
 
 ROOT = Path(__file__).parents[3]
-STYLES = [(enums, shown) for enums in ("sdk", "proto", "number") for shown in (False, True)]
+STYLES: list[tuple[EnumStyle, bool]] = [
+    (enums, shown) for enums in ("sdk", "proto", "number") for shown in (False, True)
+]
 PROTO_IDS = {each.name: each.proto_id for each in schema.protocols()}
 BODIES = sorted(
     name

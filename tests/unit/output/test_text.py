@@ -190,11 +190,6 @@ def test_lines_are_cut_to_a_terminal(width: int) -> None:
     assert any(cell_len(line) != len(line) for line in full), "no wide characters to measure"
 
 
-def test_lines_are_left_whole_on_a_terminal_where_that_is_asked_for() -> None:
-    items = items_of(PLAIN)
-    assert TextOutput(utc=True, width=40, cut=False).render(items) == TextOutput(utc=True, width=10_000).render(items)
-
-
 def test_every_line_begins_with_the_number_of_its_message() -> None:
     """That findings and the key ``request`` refer to; longer numbers only shift their line."""
     numbered = [message(), message(notes=["odd"]), message()]

@@ -18,7 +18,7 @@ def sent(connection: CleanConnection, from_gateway: bool, data: bytes, absent: i
 
 def conversation(client: str, gateway: str) -> list[Packet]:
     connection = CleanConnection(client, gateway)
-    packets = list(map(Ether, connection.opening()))
+    packets: list[Packet] = [Ether(frame) for frame in connection.opening()]
     packets += sent(connection, False, b"question")
     packets += sent(connection, True, b"a" * (MAX_PAYLOAD + 1))
     packets += sent(connection, False, b"odd")
@@ -35,6 +35,14 @@ def test_handshake_data_and_end() -> None:
     ends = [(p[IP].src, p[TCP].sport, p[IP].dst, p[TCP].dport) for p in packets]
     assert set(ends) == {("10.0.0.1", 5, "10.0.0.2", 11111), ("10.0.0.2", 11111, "10.0.0.1", 5)}
     assert ends[0][0] == ends[3][0] == "10.0.0.1"
+
+
+def test_another_connection_of_the_same_ends() -> None:
+    connection = CleanConnection("10.0.0.1:5", "10.0.0.2:11111", 0xFFFFFFFF)
+    packets = [*map(Ether, connection.opening()), *sent(connection, False, b"x"), *map(Ether, connection.closing())]
+    assert [(p[TCP].seq, p[TCP].ack) for p in packets] == [
+        (0xFFFFFFFF, 0), (0xFFFFFFFF, 0), (0, 0), (0, 0), (1, 0), (0, 2), (2, 1),
+    ]  # fmt: skip
 
 
 def test_checksums_are_those_that_scapy_computes() -> None:

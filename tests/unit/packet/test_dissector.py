@@ -7,9 +7,9 @@ import struct
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from socket import AF_INET, AF_INET6, inet_pton
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -59,7 +59,7 @@ AUTHENTICATION = AH(nh=6, payloadlen=4, icv=bytes(12))
 KEY4 = bytes([10, 0, 0, 1, 192, 168, 7, 9]) + (50112).to_bytes(2, "big") + (11111).to_bytes(2, "big")
 
 
-def tcp(body: bytes = BODY, **fields: object) -> Packet:
+def tcp(body: bytes = BODY, **fields: Any) -> Packet:
     return TCP(**{"sport": 50112, "dport": 11111, "seq": 0xFFFFFFF0, "ack": 7, "flags": "PA", **fields}) / Raw(body)
 
 
@@ -230,14 +230,14 @@ def test_all_nine_flags() -> None:
 
 
 @pytest.fixture
-def reader() -> Iterator[PacketReader]:
+def reader() -> PacketReader:
     return PacketReader()
 
 
 def test_ethernet_padding_is_not_payload() -> None:
-    assert read(bytes(ETHER / FOUR / tcp(b"abc")) + bytes(3))[4] == b"abc"  # type: ignore[index]
-    assert read(bytes(ETHER / FOUR / tcp(b"")) + bytes(6))[4] == b""  # type: ignore[index]
-    assert read(bytes(ETHER / Dot1Q() / FOUR / tcp(b"abc")) + b"FCS!")[4] == b"abc"  # type: ignore[index]
+    assert read(bytes(ETHER / FOUR / tcp(b"abc")) + bytes(3))[4] == b"abc"
+    assert read(bytes(ETHER / FOUR / tcp(b"")) + bytes(6))[4] == b""
+    assert read(bytes(ETHER / Dot1Q() / FOUR / tcp(b"abc")) + b"FCS!")[4] == b"abc"
 
 
 @pytest.mark.parametrize("network", [IP(src="10.0.0.1", dst="192.168.7.9", len=0), IPv6(plen=0)])
@@ -277,7 +277,7 @@ def test_a_senseless_data_offset_is_none(offset: int) -> None:
     assert read(ETHER / FOUR / tcp(b"abc", dataofs=offset)) is None
 
 
-def fragments4(size: int = 16, body: bytes = BODY, **fields: object) -> list[bytes]:
+def fragments4(size: int = 16, body: bytes = BODY, **fields: Any) -> list[bytes]:
     return [
         bytes(ETHER / piece) for piece in fragment(IP(src="10.0.0.1", dst="192.168.7.9", **fields) / tcp(body), size)
     ]

@@ -8,6 +8,7 @@ import json
 import pickle
 import socket
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -297,7 +298,7 @@ def test_a_push_answers_nothing_even_with_the_serial_number_of_a_request() -> No
 
 
 def test_the_port_says_which_side_speaks() -> None:
-    def on(body: bytes = b"\x0a\x00", **ports: int) -> str:
+    def on(body: bytes = b"\x0a\x00", **ports: Any) -> str:
         return str((IP() / TCP(**ports) / OpenD() / OpenD(body=body)).getlayer(OpenD, 2).side)
 
     assert on(sport=5, dport=11111) == "c2s"

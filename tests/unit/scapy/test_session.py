@@ -648,6 +648,7 @@ def test_a_live_interface(tmp_path: Path) -> None:
         gateway.sendall(wire(2))
         time.sleep(0.5)
     packets = sniffer.stop()
+    assert packets is not None
     assert serials(packets) == [1, 2]
     assert all(m.verdict == "verified" for m in messages(packets))
 
@@ -659,7 +660,8 @@ def reader_of(frames: Iterable[bytes]) -> PcapReader:
     data = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
     for frame in frames:
         data += struct.pack("<IIII", 0xFFFFFFFF, 0xFFFFFFFF, len(frame), len(frame)) + frame
-    return PcapReader(BytesIO(data))
+    file: Any = BytesIO(data)
+    return PcapReader(file)
 
 
 def drained(session: OpenDSession, reader: PcapReader) -> Iterator[Packet]:

@@ -147,7 +147,8 @@ def test_a_comment_that_names_an_enum_is_a_proposal(release: Any, tmp_path: Path
 
 def test_a_changed_type_is_left_to_a_person(release: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def doctor(protos: Protos) -> None:
-        next(f for f in message(protos, "Trd_PlaceOrder", "C2S").field if f.name == "code").type = 12
+        field: Any = next(f for f in message(protos, "Trd_PlaceOrder", "C2S").field if f.name == "code")
+        field.type = 12
         next(v for v in enum(protos, "Trd_Common", "OrderStatus").value if v.number == 11).number = 31
 
     arguments = release(doctor)

@@ -77,7 +77,7 @@ def test_a_field_has_the_enum_that_the_vendors_comment_names(vendor: Any) -> Non
     compared = 0
     for full_name, comment in read_comments(vendor.folder).items():
         package = full_name.split(".")[0]
-        named = set()
+        named: set[str] = set()
         for word in re.findall(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?", comment):
             here = {word, f"{package}.{word}"} & vendor.enums.keys()
             named |= here or (short.get(word, set()) if len(short.get(word, ())) == 1 else set())

@@ -1,0 +1,79 @@
+"""Numbers messages and pairs responses with their requests.
+
+A response has the protocol id and the serial number of its request (source: the official SDK).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from decoder.conversation.half_connection import HalfConnection
+    from decoder.conversation.summary import Results
+    from decoder.limits import Limits
+    from decoder.message import Message
+
+__all__ = ["Pairing"]
+
+
+class Pairing:
+    """Emits the messages of one connection."""
+
+    __slots__ = ("_early", "_limits", "_requests", "_results")
+
+    def __init__(self, results: Results, limits: Limits) -> None:
+        self._results = results
+        self._limits = limits
+        self._requests: dict[tuple[int, int], tuple[int, int]] = {}  # unanswered ones: record number and time
+        self._early: dict[tuple[int, int], None] = {}  # responses whose requests did not come out before them
+
+    def emit(self, message: Message, client: HalfConnection) -> None:
+        """Numbers a message, pairs a response with its request, and adds it to the results."""
+        results = self._results
+        message.number = results.messages = results.messages + 1
+        if message.verdict != "verified":
+            results.reasons[message.reason or message.verdict] += 1
+        if message.kind != "push":
+            key = (message.header[1], message.header[4])
+            if message.kind == "request":
+                self._requests[key] = message.number, message.time_ns
+                if self._early or len(self._requests) > self._limits.max_pending_requests:
+                    self._check_request(message, key)
+            else:
+                request = self._requests.pop(key, None)
+                if request is None:
+                    self._note_early(message, key, client)
+                else:
+                    message.request, request_ns = request
+                    if message.time_ns >= request_ns:
+                        message.latency_ns = message.time_ns - request_ns
+                    else:
+                        message.add_note("clock-stepped-back")
+        results.items.append(message)
+
+    def _note_early(self, message: Message, key: tuple[int, int], client: HalfConnection) -> None:
+        """Remembers a response without request: packets overtook each other, or it is not in the capture."""
+        self._early[key] = None
+        if len(self._early) > self._limits.max_pending_requests:
+            del self._early[next(iter(self._early))]
+        if client.awaits(*key):
+            message.add_note("request-later")
+
+    def _check_request(self, message: Message, key: tuple[int, int]) -> None:
+        """Notes that the response of a request came before it; forgets the oldest request if there are too many."""
+        if key in self._early:
+            del self._early[key]
+            message.add_note("request-later")
+        if len(self._requests) > self._limits.max_pending_requests:
+            del self._requests[next(iter(self._requests))]
+            self._results.limits_hit.add("too many requests without an answer at once; the oldest were forgotten")
+
+    def note_later_request(self, message: Message, to_come: Counter[tuple[int, int]]) -> None:
+        """Notes on a held response that its request is still `to_come` out of the hold queue."""
+        key = (message.header[1], message.header[4])
+        if message.kind == "request":
+            to_come[key] -= 1
+        elif message.kind == "response" and key not in self._requests and to_come[key] > 0:
+            message.add_note("request-later")

@@ -1,0 +1,170 @@
+"""Writes the tables of figures: connections, protocols, lateness, rates, subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from decoder.output.report.axes import Clock, duration, record_ns
+from decoder.output.report.lanes import who
+from decoder.output.report.markup import Markup, joined, tag
+from decoder.output.report.tables import Column, table
+
+if TYPE_CHECKING:
+    from decoder.output.report.collector import ReportData
+
+__all__ = ["connections", "lateness", "protocols", "rates", "subscriptions"]
+
+
+def connections(rows: Sequence[dict[str, Any]], clock: Clock) -> Markup:
+    """Returns the table of connections."""
+    columns = [
+        Column("#", number=True),
+        Column("client"),
+        Column("gateway"),
+        Column("program"),
+        Column("encryption"),
+        Column("from"),
+        Column("duration", number=True),
+        Column("requests", number=True),
+        Column("pushes", number=True),
+        Column("errors", number=True),
+        Column("unanswered", number=True),
+        Column("gaps", number=True),
+        Column("closed by"),
+    ]
+    cells = [
+        (
+            str(row["connection"]),
+            row["client"],
+            row["gateway"],
+            " ".join(str(row[key]) for key in ("language", "client_id", "client_version") if row[key]) or "-",
+            "+".join(row["encryption"]) or "-",
+            clock.moment(record_ns(row["first"])),
+            (duration(row["duration_s"] * 1e9), row["duration_s"]),
+            *(_count(row[key]) for key in ("requests", "pushes", "errors", "unanswered", "gaps")),
+            f"{who(row['closed_by'])}{' (reset)' if row['reset'] else ''}" if row["closed_by"] else "-",
+        )
+        for row in rows
+    ]
+    return table("connections-table", columns, cells)
+
+
+def protocols(rows: Sequence[dict[str, Any]]) -> Markup:
+    """Returns the table of protocols, those with most messages first."""
+    columns = [
+        Column("id", number=True),
+        Column("protocol"),
+        Column("requests", number=True),
+        Column("pushes", number=True),
+        Column("errors", number=True),
+        Column("unanswered", number=True),
+        Column("bytes", number=True),
+        Column("median", number=True, title="half of the responses took no longer"),
+        Column("p99", number=True, title="99 of 100 responses took no longer"),
+        Column("slowest", number=True),
+        Column("pushes/s", number=True),
+    ]
+    cells = [
+        (
+            "-" if row["proto_id"] is None else str(row["proto_id"]),
+            row["proto"] or ("(others)" if row["proto_id"] is None else "(unknown)"),
+            *(_count(row[key]) for key in ("requests", "pushes", "errors", "unanswered", "bytes")),
+            *(_latency(row[f"latency_{key}_ms"]) for key in ("p50", "p99", "max")),
+            "-" if row["push_rate"] is None else (f"{row['push_rate']:.3g}", row["push_rate"]),
+        )
+        for row in sorted(rows, key=lambda row: -(row["requests"] + row["responses"] + row["pushes"]))
+    ]
+    return table("protocols-table", columns, cells)
+
+
+def lateness(data: ReportData) -> Markup:
+    """Returns the table of how late pushes were."""
+    columns = [
+        Column("protocol"),
+        Column("market"),
+        Column("way"),
+        Column("measured", number=True),
+        *(Column(name, number=True) for name in ("median", "p90", "p99", "latest", "negative")),
+    ]
+    rows = data.figures["lateness"]
+    cells = [
+        (
+            row["proto"],
+            row["market"] or "-",
+            row["leg"].replace("-", " to ").replace("opend", "OpenD"),
+            _count(row["count"]),
+            *(_latency(row[f"{key}_ms"]) for key in ("p50", "p90", "p99", "max")),
+            _count(row["negative"]),
+        )
+        for row in rows
+    ]
+    said = f"The picture shows {data.measured:,} of {data.timed:,} pushes that carry a time, the table all of them."
+    offsets = [row["clock_offset_ms"] for row in rows if row["clock_offset_ms"] is not None]
+    if offsets:
+        said += f" OpenD's clock minus that of the capture: {duration(offsets[0] * 1e6)}."
+    return joined([table("lateness-table", columns, cells), tag("p", said, class_="hint")])
+
+
+def rates(rows: Sequence[dict[str, Any]], clock: Clock) -> Markup:
+    """Returns the table of how near requests came to the gateway's limits, the nearest first."""
+    columns = [
+        Column("protocol"),
+        Column("account"),
+        Column("requests", number=True),
+        Column("most in 30 s", number=True),
+        Column("limit", number=True),
+        Column("from"),
+        Column("refused", number=True),
+    ]
+    cells = [
+        (
+            row["proto"],
+            row["account"] or "-",
+            _count(row["requests"]),
+            _count(row["busiest_30s"]),
+            _count(row["limit"]),
+            "-" if row["at"] is None else clock.moment(record_ns(row["at"])),
+            _count(row["refused"]),
+        )
+        for row in sorted(rows, key=lambda row: -row["share"])
+    ]
+    return table("rates-table", columns, cells)
+
+
+def subscriptions(rows: Sequence[dict[str, Any]], clock: Clock) -> Markup:
+    """Returns the table of subscriptions."""
+    columns = [
+        Column("connection", number=True),
+        Column("symbol"),
+        Column("type"),
+        Column("from"),
+        Column("until"),
+        Column("first push after", number=True),
+        Column("pushes", number=True),
+        Column("longest silence", number=True),
+        Column("quota slots", number=True),
+    ]
+    cells = [
+        (
+            str(row["connection"]),
+            row["symbol"],
+            row["sub_type"],
+            "not asked for" if row["since"] is None else clock.moment(record_ns(row["since"])),
+            "-" if row["until"] is None else clock.moment(record_ns(row["until"])),
+            _latency(row["first_push_ms"]),
+            _count(row["pushes"]),
+            _latency(None if row["longest_silence_s"] is None else row["longest_silence_s"] * 1e3),
+            "-" if row["quota_slots"] is None else _count(row["quota_slots"]),
+        )
+        for row in rows
+    ]
+    return table("subscriptions-table", columns, cells)
+
+
+def _count(value: int) -> tuple[str, int]:
+    return f"{value:,}", value
+
+
+def _latency(value: float | None) -> object:
+    return "-" if value is None else (duration(value * 1e6), value)

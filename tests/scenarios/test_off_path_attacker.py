@@ -1,0 +1,173 @@
+"""Random conversations with packets between them that an attacker or a broken middlebox sends.
+
+The attacker knows addresses and ports, sees no traffic, and guesses numbers: anywhere, or in the window.  The model
+knows what was really sent: all of it must come out, verified, in order, and nothing else may be verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import traffic
+from tests.support.segments import ACK, FIN, PSH, RST, SYN, Decoded, Segment, decode_segments
+
+PORTS = (50_001, 11_111)
+rngs = st.integers(0, 2**32 - 1).map(Random)
+
+
+def place(rng: Random, after: Segment) -> int:
+    """A sequence number near what `after` carried: in the window, but not exactly the next one; or anywhere."""
+    end = after.seq + len(after.payload) + bool(after.flags & (SYN | FIN))
+    return end + rng.choice((rng.randrange(2, 60_000), -rng.randrange(1, 60_000), rng.getrandbits(32)))
+
+
+def syn(rng: Random, after: Segment) -> Segment:
+    return Segment(after.direction, place(rng, after), b"", SYN, 0, ports=PORTS)
+
+
+def syn_ack(rng: Random, after: Segment) -> Segment:
+    return Segment(
+        after.direction, place(rng, after), b"", SYN | ACK, after.ack + rng.randrange(-5000, 5000), ports=PORTS
+    )
+
+
+def reset(rng: Random, after: Segment) -> Segment:
+    return Segment(after.direction, place(rng, after), b"", RST | rng.choice((0, ACK)), after.ack, ports=PORTS)
+
+
+def exact_reset(rng: Random, after: Segment) -> Segment:
+    end = after.seq + len(after.payload) + bool(after.flags & (SYN | FIN))
+    return Segment(after.direction, end, b"", RST | ACK, after.ack, ports=PORTS)
+
+
+def fin(rng: Random, after: Segment) -> Segment:
+    return Segment(after.direction, place(rng, after), b"", FIN | ACK, after.ack, ports=PORTS)
+
+
+def exact_fin(rng: Random, after: Segment) -> Segment:
+    end = after.seq + len(after.payload) + bool(after.flags & (SYN | FIN))
+    return Segment(after.direction, end, b"", FIN | ACK, after.ack, ports=PORTS)
+
+
+def probe(rng: Random, after: Segment) -> Segment:
+    """A keep-alive probe: the last byte once more, or any."""
+    end = after.seq + len(after.payload) + bool(after.flags & (SYN | FIN))
+    return Segment(after.direction, end - 1, rng.choice((b"", b"\0", b"T")), ACK, after.ack, ports=PORTS)
+
+
+def old_data(rng: Random, after: Segment) -> Segment:
+    """Other bytes in the place of those that were just sent."""
+    return Segment(after.direction, after.seq, rng.randbytes(len(after.payload)), PSH | ACK, after.ack, ports=PORTS)
+
+
+def data_from_afar(rng: Random, after: Segment) -> Segment:
+    far = after.seq + rng.choice((-1, 1)) * rng.randrange(2**27, 2**31)
+    return Segment(
+        after.direction, far, rng.randbytes(rng.randrange(1, 200)), PSH | ACK, rng.getrandbits(32), ports=PORTS
+    )
+
+
+FORGERIES: list[Callable[[Random, Segment], Segment]] = [
+    syn,
+    syn_ack,
+    reset,
+    exact_reset,
+    fin,
+    exact_fin,
+    probe,
+    old_data,
+    data_from_afar,
+]
+
+
+def forge(rng: Random, segments: list[Segment], count: int) -> list[Segment]:
+    """Puts `count` forged packets between those of a connection, after the handshake and before its end."""
+    last = max(index for index, segment in enumerate(segments) if segment.payload)
+    chosen = sorted((rng.randrange(3, max(4, last)) for _ in range(count)), reverse=True)
+    out = list(segments)
+    for index in chosen:
+        out.insert(index + 1, rng.choice(FORGERIES)(rng, segments[index]))
+    return out
+
+
+def check(one: traffic.Delivery, mode: str, decoded: Decoded) -> None:
+    came = [traffic.identity(message) for message in decoded.messages if message.verdict == "verified"]
+    sent = [message.identity for message in one.talk.messages]
+    assert sorted(came) == sorted(sent)
+    for direction in ("c2s", "s2c"):
+        own = [each for each in came if each[0] == direction]
+        assert own == [each for each in sent if each[0] == direction], "not in stream order"
+
+
+@given(
+    rngs, st.sampled_from(traffic.MODES[:-1]), st.integers(2, 12), st.sampled_from((60, 700, 65_000)), st.integers(1, 8)
+)
+def test_nothing_that_an_attacker_sends_costs_a_message(
+    rng: Random, mode: str, count: int, max_size: int, forged: int
+) -> None:
+    talk = traffic.converse(rng, mode, 0, count, quotes=False)
+    one = traffic.deliver(rng, talk, max_size, PORTS, (rng.getrandbits(32), rng.getrandbits(32)))
+    decoded = decode_segments(forge(rng, one.sent, forged), traffic.keys())
+    check(one, mode, decoded)
+
+
+@given(rngs, st.sampled_from(traffic.MODES[:-1]), st.integers(2, 12), st.integers(1, 5), st.integers(100, 900))
+def test_what_tcp_sends_again_is_never_lost(rng: Random, mode: str, count: int, losses: int, pause: int) -> None:
+    """The capture misses segments that the receiver did not get either; they are sent again, however late.
+
+    In between, the other direction goes on, and so do other connections.
+    """
+    talk = traffic.converse(rng, mode, 0, count, quotes=False)
+    one = traffic.deliver(rng, talk, 500, PORTS, (rng.getrandbits(32), rng.getrandbits(32)))
+    segments = one.sent
+    carrying = [index for index, segment in enumerate(segments) if segment.payload]
+    lost = sorted({rng.choice(carrying) for _ in range(losses)})
+    first = {
+        way: min([segments[i].seq for i in lost if segments[i].direction == way], default=None)
+        for way in ("c2s", "s2c")
+    }
+    kept: list[Segment] = []
+    for index, segment in enumerate(segments):
+        if index in lost:
+            continue
+        other = first["s2c" if segment.direction == "c2s" else "c2s"]
+        if other is not None and (segment.ack - other) % 2**32 < 2**31:  # the receiver acknowledges no hole
+            segment = Segment(segment.direction, segment.seq, segment.payload, segment.flags, other, ports=PORTS)
+        kept.append(segment)
+    quiet = [Segment("c2s", 1, b"", ACK, 1, ports=(50_002, 11_111))] * pause
+    again = [segments[index] for index in lost]
+    decoded = decode_segments(kept + quiet + again, traffic.keys())
+    check(one, mode, decoded)
+    assert decoded.gaps == []
+
+
+@given(
+    rngs, st.lists(st.sampled_from(traffic.MODES[:-1]), min_size=2, max_size=3), st.integers(0, 8), st.integers(0, 4)
+)
+def test_a_connection_among_others_gives_what_it_gives_alone(
+    rng: Random, modes: list[str], count: int, losses: int
+) -> None:
+    several = []
+    for which, mode in enumerate(modes):
+        talk = traffic.converse(rng, mode, 0, count, first=1 + 1000 * which, quotes=False)
+        isn = (rng.getrandbits(32), rng.getrandbits(32))
+        one = traffic.deliver(rng, talk, 700, (50_000 + which, 11_111), isn)
+        one.captured = traffic.lose(rng, one.sent, losses)
+        several.append(one)
+    together = traffic.mix(rng, several, 8)
+    among = decode_segments(together, traffic.keys())
+    for one in several:
+        alone = decode_segments(one.captured, traffic.keys())
+        client = f"192.0.2.1:{one.sent[0].ports[0]}"
+        own = [item for item in among.items if client in (item.flow.src, item.flow.dst)]
+        assert [shown(item) for item in own] == [shown(item) for item in alone.items]
+
+
+def shown(item: object) -> tuple[object, ...]:
+    """What does not depend on the numbers of packets and records."""
+    names = ("direction", "proto_id", "serial_no", "verdict", "reason", "kind", "notes", "bytes", "plaintext")
+    return tuple(getattr(item, name, None) for name in names)
