@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from decoder.body.body import JSON, kind_of, may_hold_secrets
+from decoder.body.body import JSON, kind_of
 from decoder.body.codegen import REDACTED
 from decoder.body.from_dict import join
 from decoder.body.to_dict import to_dict
 from decoder.output.personal_fields import PERSONAL, TEXTS
 from decoder.schema.fields import Field, fields_of
+from decoder.schema.secrecy import may_hold_secrets
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage

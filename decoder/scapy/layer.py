@@ -42,12 +42,13 @@ from scapy.layers.inet6 import IPv6
 from scapy.packet import Packet, Padding, bind_bottom_up, bind_layers
 
 from decoder import schema
-from decoder.body.body import JSON, Body, may_hold_secrets
+from decoder.body.body import JSON, Body
 from decoder.errors import BodyError, SchemaError
 from decoder.framing.header import FORMATS, HEADER, HEADER_LEN, MAGIC, RESERVED, plausible
 from decoder.limits import Limits
 from decoder.scapy.from_bytes import message_of
 from decoder.scapy.text import content_lines, facts
+from decoder.schema.secrecy import may_hold_secrets
 from decoder.vocabulary import DEFAULT_PORT, KEEP_ALIVE
 
 if TYPE_CHECKING:
