@@ -162,7 +162,9 @@ class Analyser:
         ended, self._ended = self._ended, []
         for info in ended:
             connection = self._connections.pop(info.ordinal, None)
-            if connection is not None:
+            if connection is not None and info.copy_of is not None:
+                connection.drop(info)
+            elif connection is not None:
                 connection.end(info, info.last_ns)
             report_connection(self._findings, info)
 
@@ -249,7 +251,6 @@ class _Connection:
             lifetime.overdue(message)
         if self._first is None:
             self._first = message.number, message.header[1], kind, message.time_ns
-            self._shared.gateways.opened(context, message.time_ns)
         self._last = message.number, message.header[1], kind
         if message.plaintext is not None:
             self._exposure.message(message)
@@ -395,6 +396,11 @@ class _Connection:
                 "back-fill",
             )
 
+    def drop(self, info: ConnectionInfo) -> None:
+        """Takes the end of a connection that carried a copy of another: what it lacks is no finding."""
+        self._tracking.forget()
+        self._shared.gateways.closed(self._context, info)
+
     def end(self, info: ConnectionInfo | None, time_ns: int) -> None:
         """Takes the end of the connection, or (`info` is None) of the capture."""
         context = self._context
@@ -403,6 +409,8 @@ class _Connection:
                 report_login(context, info, self._first)
             self._exposure.end(info)
             self._shared.gateways.closed(context, info)
+        else:
+            self._shared.gateways.lasted(context, context.first_ns, context.last_ns)
         self._shared.orders.connection_ended(context.ordinal, context.last_ns)
         silent_ns = time_ns - self._lifetime.received_ns
         self._tracking.end(info, time_ns)

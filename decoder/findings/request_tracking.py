@@ -162,6 +162,10 @@ class RequestTracking:
                 self._report_unanswered(request, "before the capture ended", "note")
             else:
                 self._report_unanswered(request, "until the capture ended")
+        self.forget()
+
+    def forget(self) -> None:
+        """Drops what is left over."""
         self._tally.pending -= len(self._pending)
         self._pending.clear()
         self._orphans.clear()

@@ -70,7 +70,7 @@ def test_volume_weighted_price(records: list[Record]) -> None:
         each[0] += tick["price"] * volume
         each[1] += volume
     wanted = sorted((*key, total / volume, volume) for key, (total, volume) in sums.items())
-    found = duckdb.sql(SQL[0]).fetchall()
+    found = duckdb.execute(SQL[0]).fetchall()
     assert len(found) >= 2
     near(found, wanted)
 
@@ -93,7 +93,7 @@ def test_orders_with_their_fills(records: list[Record]) -> None:
         name = f"{order['secMarket']}.{order['code']}"
         cells = (order["trdSide"], order["orderStatus"], order["qty"], order.get("fillQty"))
         wanted.append((number, name, *cells, len(mine), price))
-    found = duckdb.sql(SQL[1]).fetchall()
+    found = duckdb.execute(SQL[1]).fetchall()
     assert any(row[6] for row in found)
     near(found, wanted)
 
@@ -107,7 +107,7 @@ def test_lateness(records: list[Record]) -> None:
             moment = int((datetime.fromisoformat(second) - datetime(1970, 1, 1)).total_seconds()) * 10**9
             received = round(tick["recvTime"] * 1e6) * 1000
             late.setdefault(name, []).append((moment + int(fraction) - received) / 1e6)
-    found = duckdb.sql(SQL[2]).fetchall()
+    found = duckdb.execute(SQL[2]).fetchall()
     assert [(row[0], row[1]) for row in found] == sorted((name, len(values)) for name, values in late.items())
     for name, count, quantiles in found:
         values = sorted(late[name])
@@ -128,7 +128,7 @@ def test_requests(records: list[Record]) -> None:
                 row[1] += 1
                 row[2] = max(row[2] or 0, answer["latency_ms"])
                 row[3] += answer["ret_type"] != "RET_OK"
-    near(duckdb.sql(SQL[3]).fetchall(), sorted((proto, *row) for proto, row in rows.items()))
+    near(duckdb.execute(SQL[3]).fetchall(), sorted((proto, *row) for proto, row in rows.items()))
 
 
 @pytest.mark.usefixtures("_day")
@@ -169,7 +169,7 @@ def test_every_file_opens_everywhere() -> None:
     import pandas as pd
 
     for path in sorted(Path("day").iterdir()):
-        rows = duckdb.sql(f"select count(*) from '{path}'").fetchall()[0][0]
+        rows = duckdb.execute(f"select count(*) from '{path}'").fetchall()[0][0]
         assert len(pd.read_parquet(path)) == pl.read_parquet(path).height == rows
 
 
@@ -177,5 +177,5 @@ def test_every_file_opens_everywhere() -> None:
 def test_what_the_page_shows_is_what_comes_out() -> None:
     shown = re.search(r"```sql\n.*?```text\n(.*?)```", PAGE, re.DOTALL)
     assert shown is not None
-    rows = duckdb.sql(SQL[0]).fetchall()
+    rows = duckdb.execute(SQL[0]).fetchall()
     assert [re.split(r" {2,}", line) for line in shown[1].splitlines()] == [list(map(str, row)) for row in rows]

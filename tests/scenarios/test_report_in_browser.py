@@ -152,10 +152,11 @@ def test_the_keyboard_reaches_everything(browser: Browser, cbc: Path) -> None:
         ).length"""
     )
     assert reached == wanted > 100
+    first = page.locator(".verdict a").first.get_attribute("href")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.getAttribute('href')") == "#m31"
+    assert page.evaluate("document.activeElement.getAttribute('href')") == first
     page.keyboard.press("Enter")
-    assert page.evaluate("location.hash") == "#m31"
+    assert page.evaluate("location.hash") == first
     linked = set(page.evaluate("[...document.querySelectorAll('svg a')].map((a) => a.getAttribute('href'))"))
     shown = set(page.evaluate("[...document.querySelectorAll('article')].map((a) => '#' + a.id)"))
     assert linked <= shown

@@ -153,7 +153,7 @@ def test_made_messages(proto_id: int) -> None:
     random = Random(proto_id)
     bodies = [random_message(cls, random, density=(number % 4) / 3) for number in range(40)]
     for body in bodies:
-        body.retType = 0  # type: ignore[attr-defined]
+        body.retType = 0
         text_of(body)
     messages = [message(proto_id, "s2c", body.SerializeToString(), number) for number, body in enumerate(bodies)]
     found = collect(messages)[table]

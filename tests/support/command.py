@@ -46,9 +46,14 @@ class Result:
         self.err = done.stderr.decode()
 
 
-def opendump(*arguments: str | Path, stdin: bytes | None = None, **more: str) -> Result:
+def opendump(*arguments: object, stdin: Any = None, **more: str) -> Result:
     done = subprocess.run(
-        command(*arguments), input=stdin, capture_output=True, env=environment(**more), timeout=120, check=False
+        command(*map(str, arguments)),
+        input=stdin,
+        capture_output=True,
+        env=environment(**more),
+        timeout=120,
+        check=False,
     )
     assert b"Traceback" not in done.stderr, done.stderr.decode()
     return Result(done)

@@ -14,8 +14,8 @@ from random import Random
 from typing import Any
 
 from decoder import Message
-from tests.support.exchange import START_NS, frame, init_request, init_response
-from tests.support.session import filled, request, vendor
+from tests.support.exchange import START_NS, frame, init_request, init_response, vendor
+from tests.support.session import filled, request
 
 SUBMITTING, SUBMITTED, PART, ALL, CANCELLED_PART, CANCELLED_ALL, FAILED = 2, 5, 10, 11, 14, 15, 21
 NAMES = {
@@ -255,7 +255,7 @@ class Market:
     def _answer_body(self, module: str, order: Order, accepted: bool) -> bytes:
         if not accepted:
             return _response(module, -1, "no buying power")
-        ids = {"orderID": order.order_id, "orderIDEx": f"EX{order.number}"}
+        ids: dict[str, Any] = {"orderID": order.order_id, "orderIDEx": f"EX{order.number}"}
         return _response(module, header=self._header(order), **ids)
 
     def _order_body(self, order: Order, place: int, at_ns: int) -> bytes:
@@ -341,7 +341,7 @@ class Market:
         return sorted(out, key=lambda packet: packet[1])
 
 
-def _response(module: str, ret_type: int = 0, text: str = "", **s2c: Any) -> bytes:
+def _response(module: str, ret_type: Any = 0, text: Any = "", **s2c: Any) -> bytes:
     fields: dict[str, Any] = {"retType": ret_type, "retMsg": text}
     if s2c:
         fields["s2c"] = s2c

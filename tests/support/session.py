@@ -49,7 +49,7 @@ def request(module: str, **c2s: Any) -> bytes:
     return data
 
 
-def response(module: str, ret_type: int = 0, text: str = "", **s2c: Any) -> bytes:
+def response(module: str, ret_type: Any = 0, text: Any = "", **s2c: Any) -> bytes:
     """The body of a response or push."""
     fields: dict[str, Any] = {"retType": ret_type, "retMsg": text}
     if s2c or ret_type == 0:

@@ -102,7 +102,7 @@ def _value(column: Column, source: str, item: dict[str, Any]) -> Any:
         value = _at(first, item)
         return _cell(column, _at(f"{first.rpartition('.')[0]}.{other}".lstrip("."), item) if value is None else value)
     if source == "secMarket and code":
-        market = TRADE_MARKETS.get(item.get("secMarket"), item.get("secMarket"))
+        market = TRADE_MARKETS.get(str(item.get("secMarket")), item.get("secMarket"))
         return item["code"] if market is None else f"{market}.{item['code']}"
     if source.endswith(" (date)"):
         return item["updateTime"].partition(" ")[0]

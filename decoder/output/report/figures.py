@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from decoder.output.report.axes import Clock, duration, record_ns
 from decoder.output.report.lanes import who
 from decoder.output.report.markup import Markup, joined, tag
-from decoder.output.report.tables import Column, table
+from decoder.output.report.tables import Column, Tables
 
 if TYPE_CHECKING:
     from decoder.output.report.collector import ReportData
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["connections", "lateness", "protocols", "rates", "subscriptions"]
 
 
-def connections(rows: Sequence[dict[str, Any]], clock: Clock) -> Markup:
+def connections(tables: Tables, rows: Sequence[dict[str, Any]], clock: Clock) -> Markup:
     """Returns the table of connections."""
     columns = [
         Column("#", number=True),
@@ -47,10 +47,10 @@ def connections(rows: Sequence[dict[str, Any]], clock: Clock) -> Markup:
         )
         for row in rows
     ]
-    return table("connections-table", columns, cells)
+    return tables.table("connections-table", columns, cells)
 
 
-def protocols(rows: Sequence[dict[str, Any]]) -> Markup:
+def protocols(tables: Tables, rows: Sequence[dict[str, Any]]) -> Markup:
     """Returns the table of protocols, those with most messages first."""
     columns = [
         Column("id", number=True),
@@ -75,10 +75,10 @@ def protocols(rows: Sequence[dict[str, Any]]) -> Markup:
         )
         for row in sorted(rows, key=lambda row: -(row["requests"] + row["responses"] + row["pushes"]))
     ]
-    return table("protocols-table", columns, cells)
+    return tables.table("protocols-table", columns, cells)
 
 
-def lateness(data: ReportData) -> Markup:
+def lateness(tables: Tables, data: ReportData) -> Markup:
     """Returns the table of how late pushes were."""
     columns = [
         Column("protocol"),
@@ -103,10 +103,10 @@ def lateness(data: ReportData) -> Markup:
     offsets = [row["clock_offset_ms"] for row in rows if row["clock_offset_ms"] is not None]
     if offsets:
         said += f" OpenD's clock minus that of the capture: {duration(offsets[0] * 1e6)}."
-    return joined([table("lateness-table", columns, cells), tag("p", said, class_="hint")])
+    return joined([tables.table("lateness-table", columns, cells), tag("p", said, class_="hint")])
 
 
-def rates(rows: Sequence[dict[str, Any]], clock: Clock) -> Markup:
+def rates(tables: Tables, rows: Sequence[dict[str, Any]], clock: Clock) -> Markup:
     """Returns the table of how near requests came to the gateway's limits, the nearest first."""
     columns = [
         Column("protocol"),
@@ -129,10 +129,10 @@ def rates(rows: Sequence[dict[str, Any]], clock: Clock) -> Markup:
         )
         for row in sorted(rows, key=lambda row: -row["share"])
     ]
-    return table("rates-table", columns, cells)
+    return tables.table("rates-table", columns, cells)
 
 
-def subscriptions(rows: Sequence[dict[str, Any]], clock: Clock) -> Markup:
+def subscriptions(tables: Tables, rows: Sequence[dict[str, Any]], clock: Clock) -> Markup:
     """Returns the table of subscriptions."""
     columns = [
         Column("connection", number=True),
@@ -159,11 +159,11 @@ def subscriptions(rows: Sequence[dict[str, Any]], clock: Clock) -> Markup:
         )
         for row in rows
     ]
-    return table("subscriptions-table", columns, cells)
+    return tables.table("subscriptions-table", columns, cells)
 
 
-def _count(value: int) -> tuple[str, int]:
-    return f"{value:,}", value
+def _count(value: int) -> str:
+    return f"{value:,}"
 
 
 def _latency(value: float | None) -> object:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from decoder.output.report.axes import Clock, LogScale, duration
 from decoder.output.report.markup import Markup, joined, tag
 from decoder.output.report.pictures import order_track, shape_legend, track_axis
-from decoder.output.report.tables import Column, table
+from decoder.output.report.tables import Column, Tables
 
 if TYPE_CHECKING:
     from decoder.findings.order_rows import Order
@@ -19,7 +19,7 @@ _MAX_ORDERS = 40
 """Orders drawn as a line; all others are in a table."""
 
 
-def orders(found: Sequence[Order], dropped: int, known: frozenset[int], clock: Clock) -> Markup:
+def orders(tables: Tables, found: Sequence[Order], dropped: int, known: frozenset[int], clock: Clock) -> Markup:
     """Returns the orders: what was asked, the way to the last state, what became of it."""
     longest = max((_life(order) for order in found), default=1)
     scale = LogScale(100_000, max(longest, 1_000_000))
@@ -41,7 +41,7 @@ def orders(found: Sequence[Order], dropped: int, known: frozenset[int], clock: C
     ]
     if len(found) > _MAX_ORDERS:
         parts.append(tag("p", f"{len(found) - _MAX_ORDERS:,} more orders, without lines:"))
-        parts.append(_order_table(found[_MAX_ORDERS:], clock))
+        parts.append(_order_table(tables, found[_MAX_ORDERS:], clock))
     if dropped:
         parts.append(tag("p", f"{dropped:,} further orders were not followed: cut the capture by time."))
     return joined(parts)
@@ -115,7 +115,7 @@ def _order(order: Order, scale: LogScale, known: frozenset[int], clock: Clock) -
     return tag("div", ask, path, end, class_="order row", id=f"order-{identity}" if identity else None)
 
 
-def _order_table(found: Sequence[Order], clock: Clock) -> Markup:
+def _order_table(tables: Tables, found: Sequence[Order], clock: Clock) -> Markup:
     columns = [Column("placed"), Column("order"), Column("asked for"), Column("became"), Column("said")]
     rows = [
         (
@@ -127,4 +127,4 @@ def _order_table(found: Sequence[Order], clock: Clock) -> Markup:
         )
         for order in found
     ]
-    return table("orders-table", columns, rows)
+    return tables.table("orders-table", columns, rows)

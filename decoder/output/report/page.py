@@ -9,11 +9,12 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from decoder.output.report import figures as tables_of_figures
+from decoder.output.report import figures as shown
 from decoder.output.report import lanes, order_lines, sections
 from decoder.output.report.axes import Clock, TimeScale
 from decoder.output.report.markup import Markup, joined, tag, text
 from decoder.output.report.pictures import SHAPES, bands_picture, rate_picture
+from decoder.output.report.tables import Tables
 from decoder.output.report.verdict import conclusions, recorded, tiles
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ __all__ = ["page"]
 _DAY = 86_400 * 1_000_000_000
 _MAX_PAGE = 1_950_000
 """Bytes of the page."""
-_MESSAGES = (900 * 1024, 300 * 1024)
-"""Bytes of the section of messages; what would not fit is not shown, nor linked to.  The second is for a page that
-would be too large: all other sections together have a bound of 1.6 MB."""
+_ROOM = ((900 * 1024, 200 * 1024), (300 * 1024, 200 * 1024), (200 * 1024, 60 * 1024))
+"""Bytes of the section of messages (what would not fit is not shown, nor linked to) and of the rows of each table.
+The later ones are for a page that would be too large: then all other sections together have a bound of 1 MB."""
 _OVERHEAD = 300
 """Bytes of markup around one message."""
 _TOP_OUTLIERS = 10
@@ -60,8 +61,8 @@ def page(data: ReportData, *, utc: bool) -> bytes:
         )
     )
     document = b""
-    for room in _MESSAGES:
-        body = joined((SHAPES, *_body(data, names, utc, room), tag("script", Markup(script))))
+    for room, table_size in _ROOM:
+        body = joined((SHAPES, *_body(data, names, utc, room, Tables(table_size)), tag("script", Markup(script))))
         written = f"<!DOCTYPE html>\n{tag('html', tag('head', head), tag('body', body), lang='en')}\n"
         document = written.encode("utf-8", "backslashreplace")
         if len(document) <= _MAX_PAGE:
@@ -74,7 +75,7 @@ def _resource(name: str) -> str:
     return files("decoder.output.report").joinpath(name).read_text("utf-8")
 
 
-def _body(data: ReportData, names: Sequence[str], utc: bool, room: int) -> Iterator[Markup]:
+def _body(data: ReportData, names: Sequence[str], utc: bool, room: int, tables: Tables) -> Iterator[Markup]:
     first_ns, last_ns = data.first_ns or 0, data.last_ns or 0
     clock = Clock(utc=utc, dates=last_ns - first_ns > _DAY)
     scale = TimeScale(first_ns, last_ns, clock)
@@ -82,7 +83,7 @@ def _body(data: ReportData, names: Sequence[str], utc: bool, room: int) -> Itera
     known = frozenset(lines)
     figures = data.figures
     yield _header(data, names, clock, known)
-    yield tag("main", *_sections(data, scale, clock, known), _message_section(data, lines))
+    yield tag("main", *_sections(data, tables, scale, clock, known), _message_section(data, lines))
     zone = clock.zone(first_ns)
     yield tag(
         "footer",
@@ -112,7 +113,9 @@ def _section(name: str, title: str, *content: object) -> Markup:
     return tag("section", tag("h2", title), *content, id=name, aria_label=title)
 
 
-def _sections(data: ReportData, scale: TimeScale, clock: Clock, known: frozenset[int]) -> Iterator[Markup]:
+def _sections(
+    data: ReportData, tables: Tables, scale: TimeScale, clock: Clock, known: frozenset[int]
+) -> Iterator[Markup]:
     figures = data.figures
     rate = rate_picture(data.rate, scale)
     if rate is not None:
@@ -126,21 +129,21 @@ def _sections(data: ReportData, scale: TimeScale, clock: Clock, known: frozenset
     words = "half of the pushes were no later", f"one of the {len(data.latest):,} latest"
     late = bands_picture(data.late, data.latest, scale, known, words)
     if late is not None:
-        yield _section("lateness", "How late pushes were", late, tables_of_figures.lateness(data))
+        yield _section("lateness", "How late pushes were", late, shown.lateness(tables, data))
     if data.lanes:
         yield _section("lanes", "Connections over time", lanes.lanes(data, scale, known))
     if data.orders:
-        yield _section("orders", "Orders", order_lines.orders(data.orders, data.orders_dropped, known, clock))
+        yield _section("orders", "Orders", order_lines.orders(tables, data.orders, data.orders_dropped, known, clock))
     if figures["connections"]:
-        yield _section("connections", "Connections", tables_of_figures.connections(figures["connections"], clock))
+        yield _section("connections", "Connections", shown.connections(tables, figures["connections"], clock))
     if figures["protocols"]:
-        yield _section("protocols", "Protocols", tables_of_figures.protocols(figures["protocols"]))
+        yield _section("protocols", "Protocols", shown.protocols(tables, figures["protocols"]))
     limited = [row for row in figures["rates"] if row["share"] is not None]
     if limited:
-        yield _section("rates", "Requests against the gateway's limits", tables_of_figures.rates(limited, clock))
+        yield _section("rates", "Requests against the gateway's limits", shown.rates(tables, limited, clock))
     if figures["subscriptions"]:
         rows = figures["subscriptions"]
-        drawn, listed = lanes.subscription_lanes(rows, scale), tables_of_figures.subscriptions(rows, clock)
+        drawn, listed = lanes.subscription_lanes(rows, scale), shown.subscriptions(tables, rows, clock)
         yield _section("subscriptions", "Subscriptions", drawn, listed)
 
 

@@ -69,7 +69,7 @@ def bands_picture(
     if not found:
         return None
     least = min(values[0] for _, values in found)
-    vertical = LogScale(least * 0.8, max(outlier.value_ns for outlier in outliers))
+    vertical = LogScale(least * 0.8, max(outlier.value_ns for outlier in outliers) * 1.2)
     low: list[tuple[float, float, float, float]] = []
     high, median = list(low), list(low)
     for start_ns, values in found:

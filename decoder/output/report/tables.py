@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from decoder.formatting.escape import escape
-from decoder.output.report.markup import MAX_TEXT, Markup, tag
+from decoder.output.report.markup import MAX_TEXT, Markup, joined, tag
 
-__all__ = ["Column", "table"]
+__all__ = ["Column", "Tables"]
 
 _MAX_ROWS = 500
 """Rows that stand in the page."""
-_MAX_SIZE = 150 * 1024
-"""Bytes of these rows: a text of 200 characters may take a kilobyte."""
+_MAX_SIZE = 200 * 1024
+"""Bytes of these rows in a usual page: a text of 200 characters may take a kilobyte."""
 _MAX_PACKED_ROWS = 10_000
 """Rows that are compressed into the page; the number of further ones is said."""
 _MAX_PACKED = 60 * 1024
@@ -32,35 +32,33 @@ class Column:
         self.title = title
 
 
-def table(name: str, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> Markup:
-    """Returns a table; a cell is a text, or Markup, or a pair of what shows and what to sort by.
+class Tables:
+    """Writes tables whose rows take at most `max_size` bytes each; further rows are compressed."""
 
-    :param name: an id of the page
-    """
-    head = [
-        tag("th", column.name, class_="number" if column.number else None, title=column.title, scope="col")
-        for column in columns
-    ]
-    body: list[Markup] = []
-    size = 0
-    for row in rows[:_MAX_ROWS]:
-        body.append(tag("tr", *map(_cell, columns, row)))
-        size += len(body[-1])
-        if size > _MAX_SIZE:
-            break
-    parts = [
-        tag(
-            "div",
-            tag("table", tag("thead", tag("tr", *head)), tag("tbody", *body), class_="sortable", id=name),
-            class_="scroll",
-            tabindex="0",
-            role="region",
-            aria_label=name,
-        )
-    ]
-    if len(rows) > len(body):
-        parts += _rest(name, rows[len(body) :])
-    return Markup("".join(parts))
+    def __init__(self, max_size: int = _MAX_SIZE) -> None:
+        self._max_size = max_size
+
+    def table(self, name: str, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> Markup:
+        """Returns a table; a cell is a text, or Markup, or a pair of what shows and what to sort by.
+
+        :param name: an id of the page
+        """
+        head = [
+            tag("th", column.name, class_="number" if column.number else None, title=column.title, scope="col")
+            for column in columns
+        ]
+        body: list[Markup] = []
+        size = 0
+        for row in rows[:_MAX_ROWS]:
+            body.append(tag("tr", *map(_cell, columns, row)))
+            size += len(body[-1])
+            if size > self._max_size:
+                break
+        whole = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *body), class_="sortable", id=name)
+        parts = [tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=name)]
+        if len(rows) > len(body):
+            parts += _rest(name, rows[len(body) :])
+        return joined(parts)
 
 
 def _cell(column: Column, value: object) -> Markup:

@@ -36,7 +36,7 @@ def test_only_live_ticks_count() -> None:
 
 
 def test_books_quotes_and_orders() -> None:
-    times = {"svrRecvTimeBidTimestamp": START - 2.0, "svrRecvTimeAskTimestamp": START - 0.125}
+    times: dict[str, Any] = {"svrRecvTimeBidTimestamp": START - 2.0, "svrRecvTimeAskTimestamp": START - 0.125}
     assert message(3013, response("Qot_UpdateOrderBook", security=security(), **times)).lag_ms == pytest.approx(
         125, abs=0.01
     )

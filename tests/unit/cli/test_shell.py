@@ -10,7 +10,7 @@ from tests.support.recorded import CAPTURES, DEMO_KEY
 CBC = [CAPTURES / "cbc.pcap", "--rsa-key", DEMO_KEY]
 
 
-def typed(lines: list[str], *arguments: str | Path, home: Path) -> Result:
+def typed(lines: list[str], *arguments: object, home: Path) -> Result:
     text = "\n".join([*lines, "exit()", ""]).encode()
     return opendump("shell", *arguments, stdin=text, HOME=str(home))
 

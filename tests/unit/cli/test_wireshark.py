@@ -126,6 +126,10 @@ def test_an_order_is_shown_and_filtered_by_name(home: dict[str, str], profile: l
     command = ["tshark", *profile, "-r", str(clear), "-Y", wanted, "-V"]
     run = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
     orders = [m for m in decoder.read(clear) if isinstance(m, Message) and m.proto == "Trd_PlaceOrder"]
-    normal = [m for m in orders if m.kind == "request" and m.to_dict("proto")["c2s"]["orderType"] == "OrderType_Normal"]
+    normal = [
+        m
+        for m in orders
+        if m.kind == "request" and (m.to_dict("proto") or {})["c2s"]["orderType"] == "OrderType_Normal"
+    ]
     assert run.stdout.count("orderType: OrderType_Normal (1)") == len(normal) > 0
     assert run.stdout.count("OpenD Trd_PlaceOrder request") == len(normal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -106,8 +107,8 @@ def test_a_login_in_clear_is_not_about_rsa_keys() -> None:
 def state_answer(status: int, logged_in: bool) -> bytes:
     numbers = ("marketHK", "marketUS", "marketSH", "marketSZ", "marketHKFuture", "serverVer", "serverBuildNo", "time")
     program = {"type": status, "strExtDesc": "code was sent"}
-    there = {"qotLogined": logged_in, "trdLogined": logged_in}
-    return response("GetGlobalState", **dict.fromkeys(numbers, 1), **there, programStatus=program)
+    fields: dict[str, Any] = {**dict.fromkeys(numbers, 1), "qotLogined": logged_in, "trdLogined": logged_in}
+    return response("GetGlobalState", **fields, programStatus=program)
 
 
 def test_the_state_that_was_asked_for_counts_like_the_one_told() -> None:

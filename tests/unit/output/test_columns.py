@@ -135,7 +135,7 @@ def test_a_leading_field_of_several_elements_is_left_empty() -> None:
 def test_gaps_are_rows() -> None:
     exchange = Exchange().c2s(frame(1004, keep_alive(), serial_no=1)).lose("c2s", 500)
     messages, gaps, _ = decode(exchange.c2s(frame(1004, keep_alive(), serial_no=2)).fin())
-    everything = [messages[0], *gaps, *messages[1:]]
+    everything: list[Message | Gap] = [messages[0], *gaps, *messages[1:]]
     text = CsvOutput().render(everything)
     found = list(csv.DictReader(io.StringIO(text)))
     assert [row["kind"] for row in found] == ["request", "gap", "request"]

@@ -58,8 +58,8 @@ def test_body_paths_give_what_was_logged() -> None:
 
 def test_lists_objects_and_notes() -> None:
     columns = ["body.s2c.basicQotList.security.code", "frames", "packet_id", "body"]
-    items = [item for item in decoder.read(PLAIN.path) if isinstance(item, Message)]
-    for row, item in zip(rows(CsvOutput(Columns(columns)), items), items, strict=True):
+    items = list(decoder.messages(PLAIN.path))
+    for row, item in zip(rows(CsvOutput(Columns(columns)), list(items)), items, strict=True):
         body: Any = item.to_dict(redact=True)
         quotes = body.get("s2c", {}).get("basicQotList", [])
         assert row[columns[0]] == ";".join(quote["security"]["code"] for quote in quotes)

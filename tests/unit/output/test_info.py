@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -337,7 +337,7 @@ TRADE_REQUESTS = [
     cls
     for _, _, cls in BODIES
     if (c2s := cls.DESCRIPTOR.fields_by_name.get("c2s")) is not None
-    and (header := c2s.message_type.fields_by_name.get("header")) is not None
+    and (header := cast(Any, c2s).message_type.fields_by_name.get("header")) is not None
     and header.message_type.full_name == "Trd_Common.TrdHeader"
 ]
 

@@ -18,7 +18,7 @@ def sent(connection: CleanConnection, from_gateway: bool, data: bytes, absent: i
 
 def conversation(client: str, gateway: str) -> list[Packet]:
     connection = CleanConnection(client, gateway)
-    packets = list(map(Ether, connection.opening()))
+    packets: list[Packet] = [Ether(frame) for frame in connection.opening()]
     packets += sent(connection, False, b"question")
     packets += sent(connection, True, b"a" * (MAX_PAYLOAD + 1))
     packets += sent(connection, False, b"odd")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ from tests.support.reports import collected, of_recording
 CBC = CAPTURES / "cbc.pcap"
 
 
-def session(count: int = 3, **options: int) -> Exchange:
+def session(count: int = 3, **options: Any) -> Exchange:
     exchange = Exchange(**options).c2s(frame(1001, init_request(packetEncAlgo=-1))).s2c(frame(1001, init_response()))
     for number in range(count):
         exchange.c2s(frame(1004, keep_alive(), serial_no=2 + number))
