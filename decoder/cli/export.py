@@ -48,7 +48,7 @@ Format = Literal["parquet", "csv", "jsonl"]
     help="Which bodies stand in messages as JSON: those without a table of their own, or all.",
 )
 @click.option("--force", is_flag=True, help="Write into a directory that is not empty, and replace files in it.")
-@common_options(without=("utc", "color"))
+@common_options(without=("color",))
 @click.pass_context
 def export(
     ctx: click.Context,
