@@ -11,18 +11,17 @@ from decoder.body.parse_cost import check_json, check_protobuf, too_deep
 from decoder.body.to_dict import to_dict
 from decoder.errors import BodyError
 from decoder.limits import Limits
+from decoder.schema.secrecy import may_hold_secrets
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
 
     from decoder.vocabulary import Direction, EnumStyle
 
-__all__ = ["Body", "Kind", "kind_of", "may_hold_secrets", "ret_type_of"]
+__all__ = ["Body", "Kind", "kind_of", "ret_type_of"]
 
 JSON = 1
 """Value of the header's format field for JSON bodies."""
-_CONNECTION_IDS = 1100
-"""Protocol ids below this belong to the connection and the gateway: login, keys, verification codes."""
 _LIMITS = Limits()
 
 
@@ -183,16 +182,3 @@ def kind_of(proto_id: int, direction: Direction) -> Kind:
     c2s = fields["c2s"].message_type if "c2s" in fields else None
     has_packet_id = c2s is not None and "packetID" in c2s.fields_by_name
     return Kind(name, cls, "retType" in fields, has_packet_id)
-
-
-def may_hold_secrets(proto_id: int) -> bool:
-    """Returns True if bodies of this protocol may hold keys or passwords.
-
-    Both directions count, since the direction may have been guessed wrongly.  Ids below 1100 that the schema does not
-    describe count too: InitConnect is in that range.
-    """
-    classes = [kind_of(proto_id, "c2s").cls, kind_of(proto_id, "s2c").cls]
-    described = [cls.DESCRIPTOR for cls in classes if cls is not None]
-    if not described:
-        return proto_id < _CONNECTION_IDS
-    return any(schema.has_secrets(descriptor) for descriptor in described)

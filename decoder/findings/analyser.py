@@ -251,7 +251,6 @@ class _Connection:
             lifetime.overdue(message)
         if self._first is None:
             self._first = message.number, message.header[1], kind, message.time_ns
-            self._shared.gateways.opened(context, message.time_ns)
         self._last = message.number, message.header[1], kind
         if message.plaintext is not None:
             self._exposure.message(message)
@@ -410,6 +409,8 @@ class _Connection:
                 report_login(context, info, self._first)
             self._exposure.end(info)
             self._shared.gateways.closed(context, info)
+        else:
+            self._shared.gateways.lasted(context, context.first_ns, context.last_ns)
         self._shared.orders.connection_ended(context.ordinal, context.last_ns)
         silent_ns = time_ns - self._lifetime.received_ns
         self._tracking.end(info, time_ns)

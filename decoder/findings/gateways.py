@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from decoder.bounded import BoundedDict
@@ -26,6 +27,7 @@ _SHORT_WINDOW_NS = 60 * SECOND
 _SHORT_MANY = 20
 """So many connections shorter than 5 s within a minute are one for each query, not reconnects (every 6 s at most)."""
 _MAX_GATEWAYS = 256
+_MAX_SPANS = 65_536  # connections of a gateway
 _MAX_CLIENTS = 4_096
 _MAX_RECENT = 64  # connections of a gateway whose push serials are remembered
 
@@ -43,9 +45,7 @@ class PushSerials:
 
 class _Gateway:
     def __init__(self) -> None:
-        self.open: dict[int, Context] = {}
-        self.peak = 0
-        self.near: tuple[int, int] | None = None  # connection and time at which the limit came near
+        self.spans: list[tuple[int, int, int]] = []  # of its connections: first packet, end, ordinal
         self.serials: BoundedDict[int, PushSerials] = BoundedDict(_MAX_RECENT)
 
 
@@ -70,25 +70,11 @@ class Gateways:
             gateway = self._gateways[context.gateway] = _Gateway()
         return gateway
 
-    def opened(self, context: Context, time_ns: int) -> None:
-        """Takes the first message of a connection."""
-        gateway = self._of(context)
-        gateway.open[context.ordinal] = context
-        count = len(gateway.open)
-        if count >= _NEAR_LIMIT and gateway.near is None:
-            for ordinal in [each for each, its in gateway.open.items() if time_ns - its.last_ns > _ALIVE_NS]:
-                del gateway.open[ordinal]
-            count = len(gateway.open)
-            if count >= _NEAR_LIMIT:
-                gateway.near = context.ordinal, time_ns
-        gateway.peak = max(gateway.peak, count)
-
     def closed(self, context: Context, info: ConnectionInfo) -> None:
         """Takes the end of a connection."""
-        gateway = self._gateways.get(context.gateway)
-        if gateway is not None:
-            gateway.open.pop(context.ordinal, None)
         first_ns = info.first_ns
+        end_ns = context.last_ns + _ALIVE_NS if info.closed_ns is None else info.closed_ns
+        self.lasted(context, first_ns, end_ns)
         if not context.handshake or info.closed_ns is None or info.closed_ns - first_ns > _SHORT_NS:
             return
         key = context.client_host, context.gateway
@@ -100,6 +86,12 @@ class Gateways:
         many = len(client.recent) == _SHORT_MANY and first_ns - client.recent[0] <= _SHORT_WINDOW_NS
         if many and client.report is None:
             client.report = context.ordinal, first_ns
+
+    def lasted(self, context: Context, first_ns: int, end_ns: int) -> None:
+        """Takes from when to when a connection was open."""
+        spans = self._of(context).spans
+        if len(spans) < _MAX_SPANS:
+            spans.append((first_ns, end_ns, context.ordinal))
 
     # The counter of pushes: one for each OpenD process, over all connections.
 
@@ -136,11 +128,12 @@ class Gateways:
     def finish(self) -> None:
         """Reports at the end of the capture."""
         for name, gateway in self._gateways.items():
-            if gateway.near is not None:
-                connection, time_ns = gateway.near
-                over = ": further ones are refused" if gateway.peak >= CONNECTION_LIMIT else ""
+            peak, near = _most_at_once(gateway.spans)
+            if near is not None:
+                time_ns, connection = near
+                over = ": further ones are refused" if peak >= CONNECTION_LIMIT else ""
                 text = (
-                    f"{gateway.peak} connections to {name} are open at once, OpenD takes {CONNECTION_LIMIT}{over}; "
+                    f"{peak} connections to {name} are open at once, OpenD takes {CONNECTION_LIMIT}{over}; "
                     "close "
                     "contexts that are not used any more, share one between queries"
                 )
@@ -156,3 +149,17 @@ class Gateways:
 
     def _add(self, severity: str, code: str, connection: int, time_ns: int, text: str) -> None:
         self._findings.add(Finding(severity, code, None, connection, time_ns, text))  # type: ignore[arg-type]
+
+
+def _most_at_once(spans: list[tuple[int, int, int]]) -> tuple[int, tuple[int, int] | None]:
+    """Returns how many spans overlap at most; and when, and with which connection, the limit came near."""
+    ends: list[int] = []
+    peak, near = 0, None
+    for first_ns, end_ns, ordinal in sorted(spans):
+        while ends and ends[0] <= first_ns:
+            heappop(ends)
+        heappush(ends, end_ns)
+        peak = max(peak, len(ends))
+        if near is None and len(ends) >= _NEAR_LIMIT:
+            near = first_ns, ordinal
+    return peak, near

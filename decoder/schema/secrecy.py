@@ -16,9 +16,13 @@ _SYSTEM_IDS = 1100
 
 @lru_cache(4096)
 def may_hold_secrets(proto_id: int) -> bool:
-    """True if a body of this protocol, of whatever direction, may hold a secret: the direction can be a guess."""
+    """Returns True if a body of this protocol may hold a key or password.
+
+    Both directions count, since the direction may have been guessed wrongly.  Ids below 1100 that the schema does not
+    describe count too: InitConnect is in that range.
+    """
     known = protocol(proto_id)
-    if known is None:
+    names = [] if known is None else [name for name in (known.request, known.response) if name]
+    if not names:
         return proto_id < _SYSTEM_IDS
-    names = (known.request, known.response)
-    return any(has_secrets(message_class(name).DESCRIPTOR) for name in names if name)
+    return any(has_secrets(message_class(name).DESCRIPTOR) for name in names)

@@ -32,6 +32,9 @@ pytestmark = needs_capture
 SETTLE_SECONDS = 0.7
 """dumpcap hands packets over within a quarter of a second."""
 
+_HEADER = b"FT\xec\x03"
+"""How the header of a KeepAlive begins."""
+
 SOURCES: list[tuple[ToolName, ...]] = [("dumpcap",), ("tcpdump",), ()]
 
 
@@ -52,16 +55,20 @@ def decode_lo(talk: Talk, *arguments: str | Path) -> AbstractContextManager[Comm
     return opendump("decode", "-i", "lo", "--port", str(talk.port), "--format", "jsonl", *arguments)
 
 
-def decode_live(capture: LiveCapture, port: int, talk: threading.Thread) -> list[decoder.Message]:
-    """Decodes what `talk` sends while it is captured; `talk` is started when packets can be seen."""
+def decode_live(capture: LiveCapture, port: int, talk: threading.Thread) -> tuple[list[decoder.Message], int]:
+    """Decodes what `talk` sends while it is captured; also returns how many headers the packets hold.
+
+    `talk` is started when packets can be seen.
+    """
     engine = decoder.Decoder(ports=[port])
-    messages = []
+    messages, headers = [], 0
     began = time.monotonic()
     for batch in capture.batches(lambda: talk.ident is not None and not talk.is_alive()):
         if talk.ident is None and time.monotonic() - began > 1.5:
             talk.start()
+        headers += sum(data.count(_HEADER) for _, _, data, _ in batch)
         messages += [item for item in engine.feed_batch(batch) if isinstance(item, decoder.Message)]
-    return messages + [item for item in engine.flush() if isinstance(item, decoder.Message)]
+    return messages + [item for item in engine.flush() if isinstance(item, decoder.Message)], headers
 
 
 def exhaust(batches: Iterator[list[RawPacket]]) -> None:
@@ -80,10 +87,11 @@ def test_every_source_sees_every_message_once(tools: tuple[ToolName, ...]) -> No
             talk.send(2000, rate=2000)
             time.sleep(SETTLE_SECONDS)
 
-        messages = decode_live(capture, talk.port, threading.Thread(target=speak))
+        messages, headers = decode_live(capture, talk.port, threading.Thread(target=speak))
     assert capture.tool == (tools[0] if tools else "packet socket")
     assert capture.warnings == []
     assert [message.serial_no for message in messages] == list(range(1, 2001))
+    assert headers == 2000  # loopback shows each packet twice, on its way out and in
     assert all(message.verdict == "verified" for message in messages)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.exchange import START_NS, Exchange, rsa_key
+from tests.support.exchange import CONN_ID, START_NS, Exchange, rsa_key
 from tests.support.session import Session, book, order, order_update, request, response, security
 
 Traffic = list[Session]
@@ -25,7 +25,8 @@ def pair(code: str, shows: Callable[[], Traffic], silent: Callable[[], Traffic])
 
 
 def hello(port: int = 50_112, **options: Any) -> Session:
-    return Session(KEY, client_port=port).hello(**options)
+    # A connID of its own: two conversations with the same bytes are taken for copies of one.
+    return Session(KEY, client_port=port).hello(conn_id=CONN_ID + port - 50_112, **options)
 
 
 def told(session: Session, *accounts: int) -> Session:
@@ -296,7 +297,7 @@ def many(count: int, length: float) -> Traffic:
         session._next["c2s"] += 1
         session._put("s2c", "SA")
         session._next["s2c"] += 1
-        sessions.append(session.hello().wait(length).keep_alive().close())
+        sessions.append(session.hello(conn_id=CONN_ID + number).wait(length).keep_alive().close())
     return sessions
 
 
@@ -401,7 +402,7 @@ def later_session(seconds: float, client_id: str) -> Session:
     session = Session(KEY, client_port=50_200)
     session.packets = [(data, time_ns + int(seconds * 1e9)) for data, time_ns in session.packets]
     session.wait(seconds)
-    return session.hello(clientID=client_id)
+    return session.hello(conn_id=CONN_ID + 1, clientID=client_id)
 
 
 pair(

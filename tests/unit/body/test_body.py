@@ -7,7 +7,8 @@ import json
 import pytest
 
 from decoder import Decoder, Message, schema
-from decoder.body.body import Body, may_hold_secrets
+from decoder.body.body import Body
+from decoder.schema.secrecy import may_hold_secrets
 from decoder.vocabulary import Direction
 from tests.support.exchange import IV, KEY, Exchange, frame, init_response, vendor
 

@@ -18,6 +18,7 @@ from decoder.conversation.summary import ConnectionInfo
 from tests.scenarios.test_recordings import decoded
 from tests.support.exchange import (
     CONN_ID,
+    KEY,
     STEP_NS,
     Exchange,
     cbc,
@@ -118,7 +119,7 @@ def test_secrets_are_not_in_a_record_unless_asked_for() -> None:
     messages, _, _ = decode(exchange)
     hidden, shown = messages[1].record(), messages[1].record(show_secrets=True)
     assert hidden["body"]["s2c"]["connAESKey"] == hidden["body"]["s2c"]["aesCBCiv"] == "[redacted]"
-    assert shown["body"]["s2c"]["connAESKey"] == "0123456789ABCDEF"
+    assert shown["body"]["s2c"]["connAESKey"] == KEY.decode()
     assert messages[1].body == hidden["body"]
     assert messages[1].to_dict() == shown["body"]
 
