@@ -23,6 +23,7 @@ from decoder.capture.capture_tools import ToolName, find_tool
 from decoder.capture.live import LiveCapture
 from decoder.capture.reader import RawPacket
 from decoder.errors import CaptureError
+from decoder.limits import Limits
 from tests.support.live import READY_SECONDS, ROOT, Command, Talk, captured_at, needs_capture, opendump, serials
 from tests.support.pages import DOCS, blocks
 from tests.support.recorded import DEMO_KEY
@@ -202,6 +203,21 @@ def test_scapy_reads_the_pipe_of_dumpcap() -> None:
             shell.terminate()
             shell.wait()
             speaker.join()
+
+
+def test_a_message_that_waits_for_its_key_comes_out_when_time_passes() -> None:
+    """Its InitConnect response may still come; no packet follows that would say that it will not."""
+    with Talk() as talk, decode_lo(talk) as command:
+        until = time.monotonic() + READY_SECONDS
+        while not command.children() and time.monotonic() < until:
+            time.sleep(0.1)
+        time.sleep(1.5)
+        talk.connect()
+        talk.send_sealed()
+        _, line = command.lines.get(timeout=READY_SECONDS + Limits().max_wait_ns / 10**9)
+        assert command.process.poll() is None
+    record = json.loads(line)
+    assert (record["serial_no"], record["verdict"]) == (1, "unverified")
 
 
 def test_a_file_grows_while_the_messages_pass(tmp_path: Path) -> None:
