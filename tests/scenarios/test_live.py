@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import statistics
@@ -65,7 +66,7 @@ def decode_live(capture: LiveCapture, port: int, talk: threading.Thread) -> tupl
     messages, headers = [], 0
     began = time.monotonic()
     for batch in capture.batches(lambda: talk.ident is not None and not talk.is_alive()):
-        if talk.ident is None and time.monotonic() - began > 1.5:
+        if talk.ident is None and time.monotonic() - began > 3:
             talk.start()
         headers += sum(data.count(_HEADER) for _, _, data, _ in batch)
         messages += [item for item in engine.feed_batch(batch) if isinstance(item, decoder.Message)]
@@ -196,13 +197,14 @@ def test_scapy_reads_the_pipe_of_dumpcap() -> None:
         try:
             assert shell.stdout is not None
             talk.connect()
-            speaker = threading.Thread(target=talk.send, args=(40, 4), daemon=True)
-            speaker.start()
+            until = time.monotonic() + READY_SECONDS
+            while not select.select([shell.stdout], [], [], 0.25)[0]:
+                assert time.monotonic() < until, "nothing was shown"
+                talk.send()
             assert "OpenD KeepAlive request #" in shell.stdout.readline()
         finally:
             shell.terminate()
             shell.wait()
-            speaker.join()
 
 
 def test_a_message_that_waits_for_its_key_comes_out_when_time_passes() -> None:
