@@ -99,7 +99,8 @@ def export(
         for records in run.records():
             collector.add(records)
         collector.finish(run.summary)
-    say(f"{len(tables)} {'table' if len(tables) == 1 else 'tables'} written to {output}")
+    target = "standard output" if output == "-" else output
+    say(f"{len(tables)} {'table' if len(tables) == 1 else 'tables'} written to {target}")
     ctx.exit(run.finish())
 
 
@@ -110,7 +111,7 @@ def _format(output: str, chosen: Format | None) -> tuple[Format, bool]:
     named = next((format for format in formats if extension == f".{format}"), None)
     if named is not None and chosen not in (None, named):
         raise click.UsageError(f"-o {escape(output)} does not go with --format {chosen}")
-    return named or chosen or "parquet", named is not None
+    return named or chosen or "parquet", named is not None or output == "-"
 
 
 def _chosen(names: tuple[str, ...], *, wide: bool) -> dict[str, Table]:
