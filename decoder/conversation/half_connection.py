@@ -10,6 +10,7 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import TYPE_CHECKING, NamedTuple
 
+from decoder.body.body import Body
 from decoder.conversation.direction import direction_of
 from decoder.conversation.hold_queue import PendingMessage
 from decoder.conversation.state import State
@@ -378,7 +379,7 @@ class HalfConnection:
     def handle_frame(self, header: Header, body: bytes, arrival: Arrival, offset: int) -> Verdict | None:
         shared = self.shared
         opened = shared.verifier.open(self.direction, header, body)
-        if not shared.direction_known and header[1] == INIT_CONNECT and self._turned(opened):
+        if not shared.direction_known and header[1] == INIT_CONNECT and self._turned(header, opened):
             opened = shared.verifier.open(self.direction, header, body)
         _, encryption, verdict, reason = opened
         if verdict != "verified" and reason != "sha1-of-ciphertext":
@@ -391,12 +392,14 @@ class HalfConnection:
             self._emit(header, opened, arrival, notes)
         return None
 
-    def _turned(self, opened: Verdict) -> bool:
+    def _turned(self, header: Header, opened: Verdict) -> bool:
         """Exchanges the directions if an InitConnect shows that they were guessed wrongly; returns True if so."""
         plaintext, _, verdict, _ = opened
         told = direction_of(plaintext) if plaintext is not None and verdict == "verified" else None
-        if told is None or told == self.direction:
+        if plaintext is None or told is None or told == self.direction:
             return False
+        if not Body(INIT_CONNECT, told, header[2], plaintext, self.shared.limits).complete:
+            return False  # ciphertext that its sender hashed: one of 256 begins like a request
         shared, info, peer = self.shared, self.shared.info, self.peer
         earlier_keys = shared.verifier.earlier_keys
         shared.verifier = BodyVerifier(shared.keyring, shared.limits)

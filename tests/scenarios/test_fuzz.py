@@ -55,7 +55,7 @@ FAULTS = {
     "packets": "import decoder.packet.dissector as m; m._EXTENSION = lambda data, at: (data[at], data[at + 1])",
     "bodies": "import decoder.body.wire as m; m._number = lambda value: 1 // (value % 251)",
     "frames": "import decoder.framing.header_chains as m; m.HeaderChains.give_up_first = lambda _: 1 // 0",
-    "streams": "import decoder.engine.decoder as m; m.Decoder._forget = lambda self, key, _: self._sides.pop(key)",
+    "streams": "import decoder.engine.connection_table as m; m.ConnectionTable._drop = lambda self, connection: None",
 }
 """A check that is missing, an index without one, a conversion that fails on one number, a branch that fails, a leak."""
 
