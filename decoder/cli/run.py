@@ -196,7 +196,9 @@ class Run:
             self._sum_up(sum(not_verified.values()))
         for reason, n in not_verified.items():
             verdict = "failed" if reason == "sha1-mismatch" else "unverified"
-            say(f"{n} {verdict} ({reason}): {HINTS[reason]}")
+            hints = summary.gap_hints if reason == "gap" and not self._stopped else {HINTS[reason]: n}
+            for hint, count in hints.items():
+                say(f"{count} {verdict} ({reason}): {hint}")
         _say_some(summary.not_opend)
         if self.interrupted:
             return EXIT_INTERRUPTED

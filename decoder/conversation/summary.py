@@ -134,6 +134,8 @@ class Results:
     """Messages so far: the number of the last one."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Messages that are not verified, by reason."""
+    gap_hints: Counter[str] = field(default_factory=Counter)
+    """Messages with missing bytes, by their line on the cause."""
     gaps: Counter[str] = field(default_factory=Counter)
     """Gaps, by reason."""
     on_retransmission: Callable[[int], None] | None = None
@@ -163,6 +165,8 @@ class Summary:
     """Connections that spoke the protocol."""
     verdicts: Counter[str] = field(default_factory=Counter)
     """Messages by reason, or ``verified``."""
+    gap_hints: Counter[str] = field(default_factory=Counter)
+    """Messages with missing bytes, by a line for people on the cause."""
     not_opend: list[str] = field(default_factory=list)
     """Connections on a gateway port that spoke something else, a line each."""
     no_message: Counter[str] = field(default_factory=Counter)
