@@ -407,7 +407,9 @@ class ConnectionTable:
         if info.confirmed:
             summary.connections += 1
         elif info.not_opend and len(summary.not_opend) < MAX_NOTED:
-            summary.not_opend.append(f"{info.client} > {info.server}")
+            summary.not_opend.append(f"{info.client} > {info.server}: {info.why_not_opend}")
+        elif info.silent:
+            summary.no_message[info.silence] += 1
         if info.sample_key:
             summary.report(
                 "the SDK's public sample key protects this traffic: anyone can read it; make a key of your own"

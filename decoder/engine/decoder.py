@@ -133,6 +133,7 @@ class Decoder:
         summary.segments = self._table.segments
         summary.messages = results.messages
         summary.gaps = results.gaps.total()
+        summary.gap_hints = results.gap_hints
         summary.verdicts = +Counter({**results.reasons, "verified": results.messages - results.reasons.total()})
         for line in self._remarks():
             summary.report(line)
