@@ -140,7 +140,8 @@ class Connection:
         self.shared.direction_known = (half.direction == "c2s") != bool(segment.flags & ACK)
         if segment.flags & ACK:
             info.syn_ack_seen = True
-            half.peer.handle_syn(segment.ack)
+            if half.begin is not None and half.stream.offset(segment.seq) == half.begin:
+                half.peer.handle_syn(segment.ack)
         else:
             info.syn_seen = True
 

@@ -116,14 +116,15 @@ class HalfConnection:
 
     def handle_syn(self, seq: int) -> None:
         """Takes note that, after a SYN, the very first byte of the stream has the sequence number `seq`."""
-        stream = self.stream
-        if not stream.started:
+        stream, peer = self.stream, self.peer
+        if not stream.started and not (peer.stream.started and peer.begin is None):
             stream.start(seq)
             self.begin = 0
         elif self.begin is None:
-            if not stream.settled:
-                self.begin = stream.offset(seq)
-                self._settle()
+            # One of the directions was entered in the middle: it may be forged.
+            if not (stream.started and stream.settled) and len(self._starts) < _MAX_STARTS:
+                self._starts.append(seq)
+                self._settle_at_start()
         elif self.untouched and stream.offset(seq) != self.begin and len(self._starts) < _MAX_STARTS:
             self._starts.append(seq)
 
@@ -146,12 +147,14 @@ class HalfConnection:
         seq, payload, missing, arrival = segment.seq, segment.payload, segment.missing, segment.arrival
         if not stream.started:
             self._enter(seq)
-        elif self._starts:
+        elif self._starts and stream.settled:
             self._choose_start(seq)
         start, position, waiting = stream.offset(seq), stream.position, stream.overhead
         if start < position and stream.settled:
             self._compare(start, payload, arrival)
         self._pass_on(stream.push(seq, payload, missing, arrival, shared.limits.max_pending))
+        if self._starts:
+            self._settle_at_start()
         return missing > 0 or stream.position > position or stream.overhead != waiting
 
     def _enter(self, seq: int) -> None:
@@ -186,8 +189,8 @@ class HalfConnection:
 
     @property
     def end_acknowledged(self) -> bool:
-        """True if the peer acknowledged the FIN, which takes a sequence number."""
-        return self.ending is not None and not self.ending.reset and self.acked > self.ending.offset
+        """True if the peer acknowledged the FIN, which takes a sequence number, and no data behind it."""
+        return self.ending is not None and not self.ending.reset and self.acked == self.ending.offset + 1
 
     def fits(self, segment: Segment) -> bool:
         """Returns True if a segment without SYN belongs to this stream, by its numbers."""
@@ -217,6 +220,15 @@ class HalfConnection:
     def continued_by(self, segment: Segment) -> bool:
         """Returns True if a segment brings the very next byte of the stream."""
         return segment.size > 0 and self.stream.started and segment.seq == self.stream.next_seq
+
+    def _settle_at_start(self) -> None:
+        """Settles a stream that was entered before its SYN once the very first byte is there: the SYN may be forged."""
+        stream = self.stream
+        for seq in self._starts:
+            if stream.waiting and stream.offset(seq) == stream.first_pending:
+                self.begin = stream.first_pending
+                self._settle()
+                return
 
     def _choose_start(self, seq: int) -> None:
         """Chooses, with the first data, the SYN that it follows."""
@@ -303,6 +315,7 @@ class HalfConnection:
         """Fixes the first byte of a stream entered in the middle, and begins to cut frames."""
         if self.direction == "s2c":
             self.shared.server_settled = True
+        self._starts = []
         blocks = self.stream.settle(self.begin)
         self.framer.release()
         self.framer = self._new_framer(self.stream.origin)
@@ -469,8 +482,8 @@ class HalfConnection:
     def begins_at_first_byte(self) -> bool:
         return self.begin is not None
 
-    def verifies(self, header: Header, body: bytes) -> bool:
-        return self.shared.verifier.verifies(self.direction, header, body)
+    def verifies(self, header: Header, body: bytes, *, by_hash: bool = False) -> bool:
+        return self.shared.verifier.verifies(self.direction, header, body, by_hash=by_hash)
 
     def in_clear(self, header: Header, body: bytes) -> bool:
         return sha1(body).digest() == header[6]

@@ -105,17 +105,19 @@ class BodyVerifier:
         _, _, format, _, _, _, _, _ = header
         return not has_message_shape(direction, format, body)
 
-    def verifies(self, direction: Direction, header: Header, body: bytes) -> bool:
+    def verifies(self, direction: Direction, header: Header, body: bytes, *, by_hash: bool = False) -> bool:
         """Returns True if these bytes are a message for certain; learns nothing from them.
 
-        Certain means by the SHA-1.  For InitConnect a complete body is enough: a client that hashes wrongly
-        sends it before anything else, and its connection must not count as foreign traffic.
+        Certain means by the SHA-1.  For InitConnect a complete body is enough unless `by_hash`: a client that hashes
+        wrongly sends it before anything else, and its connection must not count as foreign traffic.
         """
         _, proto_id, format, _, _, _, digest, _ = header
         if sha1(body).digest() == digest:
             return True
         if proto_id != INIT_CONNECT:
             return self._find_decryption(digest, body) is not None
+        if by_hash:
+            return any(found.verified for found in self._rsa.decrypt(body, digest))
         if body and Body(INIT_CONNECT, direction, format, body, self._limits).complete:
             return True
         return any(

@@ -60,8 +60,8 @@ class FrameHandler(Protocol):
     def keys_known(self) -> int:
         """Number of keys that may prove a message."""
 
-    def verifies(self, header: Header, body: bytes) -> bool:
-        """Returns True if the SHA-1 shows that this is a message."""
+    def verifies(self, header: Header, body: bytes, *, by_hash: bool = False) -> bool:
+        """Returns True if this is a message: the SHA-1 shows it, or unless `by_hash` it is a complete InitConnect."""
 
     def in_clear(self, header: Header, body: bytes) -> bool:
         """Returns True if the SHA-1 is that of the body as sent."""
