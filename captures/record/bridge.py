@@ -151,7 +151,9 @@ class Bridge:
             return
         answer = self._answers[cmd](peer, vendor.parse(body, 0, vendor.new(cmd, "Request")))  # type: ignore[arg-type]
         if answer is None:
-            peer.send("response", cmd, section, b"", OPEND_TIMEOUT, "opend timeout")  # the SDK counts characters, not bytes: other text than ASCII breaks it
+            peer.send(
+                "response", cmd, section, b"", OPEND_TIMEOUT, "opend timeout"
+            )  # the SDK counts characters, not bytes: other text than ASCII breaks it
         elif isinstance(answer, Refusal):
             peer.send("response", cmd, section, refusal(cmd, answer).SerializeToString())
         else:

@@ -36,8 +36,18 @@ def bundle_javascript() -> None:
     if not (directory / "node_modules" / "futu-api").exists():
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "package.json").write_text("{}")
-        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", *JAVASCRIPT], cwd=directory, check=True)
+        subprocess.run(
+            ["npm", "install", "--silent", "--no-audit", "--no-fund", *JAVASCRIPT], cwd=directory, check=True
+        )
     source = Path(__file__).with_name("client.mjs").read_text(encoding="utf-8")
     (directory / "client.mjs").write_text(source, encoding="utf-8")
-    command = ["npx", "esbuild", "client.mjs", "--bundle", "--platform=node", "--format=cjs", f"--outfile={JAVASCRIPT_CLIENT}"]
+    command = [
+        "npx",
+        "esbuild",
+        "client.mjs",
+        "--bundle",
+        "--platform=node",
+        "--format=cjs",
+        f"--outfile={JAVASCRIPT_CLIENT}",
+    ]
     subprocess.run([*command, "--log-level=error"], cwd=directory, check=True)

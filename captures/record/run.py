@@ -33,7 +33,15 @@ class Capture:
 
     def __init__(self, recording: Recording, path: Path) -> None:
         tool = recording.command[0]
-        self._command = [*recording.command, "-w", str(path), "-B", BUFFER[tool], *EXTRA[tool], f"tcp port {recording.port}"]
+        self._command = [
+            *recording.command,
+            "-w",
+            str(path),
+            "-B",
+            BUFFER[tool],
+            *EXTRA[tool],
+            f"tcp port {recording.port}",
+        ]
         self._ready = READY[tool]
         self._process: subprocess.Popen[str] | None = None
 
