@@ -1,0 +1,40 @@
+"""The headers inside WebSocket messages, big-endian (source: `base.js` of the official JavaScript SDK)."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+__all__ = ["REPLY_HEADER_LEN", "REQUEST_HEADER_LEN", "SIGN", "WebSocketHeader", "read_header"]
+
+SIGN = b"ft-v1.0\0"
+"""First bytes of every message of the official framing."""
+_REQUEST = struct.Struct(">8sIQ")
+_REPLY = struct.Struct(">8sIQi20s")
+REQUEST_HEADER_LEN = _REQUEST.size
+REPLY_HEADER_LEN = _REPLY.size
+
+
+class WebSocketHeader(NamedTuple):
+    """The header of a message of the official framing."""
+
+    cmd: int
+    """Protocol id; ids under 100 belong to the WebSocket layer."""
+    section: int
+    """Number of the request, which its reply repeats; 0 in a push."""
+    error: int
+    """Of a reply: 0, 1 no answer from OpenD, 2 OpenD's own time-out, 3 link to OpenD lost."""
+    text: bytes
+    """Of a reply: what `error` means, UTF-8."""
+
+
+def read_header(data: bytes, from_client: bool) -> WebSocketHeader | None:
+    """Parses the start of a WebSocket message; returns None if it is not one of the official framing."""
+    size = REQUEST_HEADER_LEN if from_client else REPLY_HEADER_LEN
+    if len(data) < size or not data.startswith(SIGN):
+        return None
+    if from_client:
+        _, cmd, section = _REQUEST.unpack_from(data)
+        return WebSocketHeader(cmd, section, 0, b"")
+    _, cmd, section, error, text = _REPLY.unpack_from(data)
+    return WebSocketHeader(cmd, section, error, text.rstrip(b"\0"))
