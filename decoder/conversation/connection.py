@@ -166,7 +166,8 @@ class Connection:
                 shared.handle(Event.RST_REACHED)
         self._emit_or_hold()
         waits = any(half.waits or half.stream.waiting for half in self.halves)
-        self.needs_slow_path = waits or self.over or len(self._hold) > 0
+        # (Without a message the framing may still be chosen, which the fast path does not do.)
+        self.needs_slow_path = waits or self.over or len(self._hold) > 0 or not shared.confirmed
 
     def fits(self, half: HalfConnection, segment: Segment) -> bool:
         """Returns True if a segment belongs to this connection, not to another one between the same ends."""

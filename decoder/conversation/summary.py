@@ -11,7 +11,9 @@ from decoder.conversation.twins import TwinFinder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from decoder.framing.websocket import Upgrade
     from decoder.message import Gap, Message
+    from decoder.vocabulary import Transport
 
 __all__ = ["MAX_NOTED", "ConnectionInfo", "Results", "Summary"]
 
@@ -60,12 +62,21 @@ class ConnectionInfo:
     """Messages of each direction."""
     first_bytes: dict[str, Octets] = field(default_factory=lambda: {"c2s": b"", "s2c": b""})
     """First bytes (64 at most) of a direction in which no message was found: they tell HTTP, TLS, WebSocket apart."""
+    websocket: Upgrade | None = None
+    """How its upgrade to WebSocket was answered, if there was one."""
+    library_missing: bool = False
+    """True if it is not decoded because the library `websockets` is not installed."""
     retransmissions: dict[str, int] = field(default_factory=lambda: {"c2s": 0, "s2c": 0})
     """Packets of each direction all of whose payload had been captured before."""
     out_of_window: int = 0
     """Packets with its addresses and ports that belong to no place of its streams: stray, forged or damaged."""
     copy_of: int | None = None
     """Ordinal of the connection that carries the same conversation (proxy, DNAT, two capture points), else None."""
+
+    @property
+    def transport(self) -> Transport:
+        """``websocket`` if its messages travel in WebSocket frames, else ``tcp``."""
+        return "websocket" if self.websocket is not None and self.websocket.accepted else "tcp"
 
     @property
     def refused(self) -> bool:

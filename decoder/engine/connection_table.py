@@ -412,6 +412,16 @@ class ConnectionTable:
             summary.report(
                 "the SDK's public sample key protects this traffic: anyone can read it; make a key of your own"
             )
+        if info.library_missing:
+            summary.report(
+                "a WebSocket connection was not decoded, for which a library is missing: "
+                "pip install 'scapy-opend[websocket]'"
+            )
+        if info.websocket is not None and info.websocket.texts:
+            summary.report(
+                "text messages of WebSocket connections (JSON of another endpoint) were not decoded; "
+                "record OpenD's API or WebSocket port"
+            )
         if self._on_connection is not None:
             self._on_connection(info)
 

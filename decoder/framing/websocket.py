@@ -1,6 +1,6 @@
 """Cuts the WebSocket messages (RFC 6455, RFC 7692) out of the ordered bytes of one direction.
 
-The library `websockets` parses and inflates frames.  Added here is what captures need: the packets that brought a
+The library `websockets` unmasks and inflates frames.  Added here is what captures need: the packets that brought a
 message, streams that begin later than the connection, and holes.  After these, `WebSocketReader` finds the next frame
 whose payload begins as a message of this protocol does.
 """
@@ -8,21 +8,21 @@ whose payload begins as a message of this protocol does.
 from __future__ import annotations
 
 import re
+import zlib
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from decoder.framing.header import HEADER_LEN, begins_with_header
-from decoder.framing.websocket_header import SIGN
+from decoder.framing.header import HEADER, HEADER_LEN, begins_with_header
+from decoder.framing.websocket_header import REPLY_HEADER_LEN, REQUEST_HEADER_LEN, SIGN
+from decoder.tcp.reassembly import BLOCK_COST
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from websockets.extensions import Extension
     from websockets.frames import Frame
 
     from decoder.vocabulary import Arrival, GapReason
 
-__all__ = ["Skipped", "Upgrade", "WebSocketMessage", "WebSocketReader", "begins_upgrade", "find_frame"]
+__all__ = ["Skipped", "Upgrade", "WebSocketMessage", "WebSocketReader", "begins_with_frame", "find_frame"]
 
 _MAX_HEAD = 16 * 1024
 """Bytes of an HTTP head that are kept while its end is looked for; the SDK's has 200."""
@@ -30,9 +30,14 @@ _MAX_FRAME_HEAD = 14
 """Bytes of the longest frame header: 2, a 64-bit length, a mask."""
 _MAX_WINDOW = 15
 """Window bits that inflate whatever the ends agreed on: a larger window reads what a smaller one wrote."""
+_WINDOW_COST = 48 * 1024
+"""Bytes of memory that the inflating of one direction takes: a window of 32 KiB and the state of zlib."""
+_SPAN_COST = 128
+"""Bytes of memory that a fragment takes beside its data: empty ones must count, too."""
 _FRAME_STARTS = re.compile(rb"[\x02\x42\x82\xc2]")
 """First byte of a binary message: opcode 2, last fragment or not, compressed or not."""
 _HEAD_END = b"\r\n\r\n"
+_MAX_BODY = 1 << 31  # bytes of a body that a header inside a frame may announce; the frame's own length is checked
 _PREFIX = HEADER_LEN  # bytes of a payload that show whether it is of this protocol
 
 
@@ -44,6 +49,12 @@ class WebSocketMessage(NamedTuple):
     packets: tuple[int, ...]
     time_ns: int
     """Capture time of the packet that completed it."""
+    size: int
+    """Bytes that its frames take in the stream."""
+    length: int
+    """Bytes of the whole message, as far as that is known."""
+    reason: str | None = None
+    """Reason why only the beginning of the message is in `data`: ``gap``, ``truncated``, ``unfinished``; else None."""
 
 
 class Skipped(NamedTuple):
@@ -54,26 +65,54 @@ class Skipped(NamedTuple):
     arrival: Arrival
 
 
+Found = list[WebSocketMessage | Skipped]
+
+
+class FrameHead(NamedTuple):
+    """The header of a frame."""
+
+    first: int
+    """Its first byte: flags and opcode."""
+    size: int
+    """Bytes of the header."""
+    length: int
+    """Bytes of the payload."""
+    mask: bytes
+
+    @property
+    def total(self) -> int:
+        """Bytes of the frame."""
+        return self.size + self.length
+
+
 class Upgrade:
     """Holds what both directions of a WebSocket connection share: how the gateway answered the upgrade."""
 
-    __slots__ = ("answered", "client_takeover", "deflate", "server_takeover")
+    __slots__ = ("accepted", "answered", "client_takeover", "deflate", "server_takeover", "texts")
 
     def __init__(self) -> None:
         self.answered = False
         """True once the answer was seen, or is known to be missing: from then on frames can be parsed."""
+        self.accepted = False
+        """True once the answer said yes, or frames of this protocol were found."""
         self.deflate: bool | None = None
         """True if permessage-deflate was agreed on; None if the answer is not in the capture."""
         self.client_takeover = self.server_takeover = True
         """False if that end resets its compression with each message."""
+        self.texts = 0
+        """Text messages: JSON of another endpoint, which is not decoded."""
 
     def read_answer(self, head: bytes) -> None:
         """Reads the HTTP head of the gateway's answer."""
         from websockets.exceptions import InvalidHeaderFormat
         from websockets.headers import parse_extension
 
-        self.answered, self.deflate = True, False
-        for line in head.split(b"\r\n")[1:]:
+        self.answered = True
+        status, *lines = head.split(b"\r\n")
+        if not status.startswith(b"HTTP/1.1 101"):
+            return
+        self.accepted, self.deflate = True, False
+        for line in lines:
             name, _, value = line.partition(b":")
             if name.strip().lower() != b"sec-websocket-extensions":
                 continue
@@ -88,18 +127,15 @@ class Upgrade:
                     self.client_takeover = "client_no_context_takeover" not in names
                     self.server_takeover = "server_no_context_takeover" not in names
 
-    def extensions(self, from_client: bool, *, fresh: bool) -> list[Extension]:
-        """Returns the extensions to read frames of one direction with.
-
-        `fresh` is true where the start of the stream is not known: then only messages that were compressed on their
-        own can be read.
-        """
+    def extensions(self, from_client: bool) -> list[Extension]:
+        """Returns the extensions to read frames of one direction with."""
         if self.deflate is False:
             return []
         from websockets.extensions.permessage_deflate import PerMessageDeflate
 
+        # Where nothing was said, the window is kept: a message that was compressed on its own does not look into it.
         takeover = self.client_takeover if from_client else self.server_takeover
-        return [PerMessageDeflate(not takeover or fresh, True, _MAX_WINDOW, _MAX_WINDOW)]
+        return [PerMessageDeflate(not takeover, True, _MAX_WINDOW, _MAX_WINDOW)]
 
 
 class WebSocketReader:
@@ -109,6 +145,7 @@ class WebSocketReader:
     :param upgrade: shared with the other direction
     :param max_message: bytes of the largest message; longer ones are skipped
     :param at_start: true if the first byte fed is the very first of the stream
+    :raises ImportError: the library `websockets` is not installed
     """
 
     def __init__(self, from_client: bool, upgrade: Upgrade, max_message: int, *, at_start: bool) -> None:
@@ -125,60 +162,101 @@ class WebSocketReader:
             upgrade.answered = True  # before the capture
         self._searching = not at_start
         self._first_search = not at_start
-        self._scanned = 0  # bytes of the buffer in which no frame begins
-        self._extensions: list[Extension] | None = None
-        self._parser: Generator[None, None, Frame] | None = None
-        self._at = 0  # offset of the frame that is being parsed
-        self._parts: list[bytes] = []
-        self._spans: list[tuple[int, int]] = []  # offsets of the frames of the message
-        self._size = 0
-        self._is_text = False
         self._skipped = 0
+        self._extensions: list[Extension] | None = None
+        self._broken: WebSocketMessage | None = None  # a message with a hole in it, until its last byte
+        self._broken_spans: list[tuple[int, int]] = []
+        self._pass_over = 0  # bytes until then, or until the end of a frame that is too long
+        self._forget()
 
     @property
     def buffered(self) -> int:
-        """Bytes held."""
-        return len(self._stream.buffer) + self._size
+        """Memory in use for what is held."""
+        held = len(self._stream.buffer) + self._size + _SPAN_COST * len(self._spans) + BLOCK_COST * len(self._origins)
+        return held + (_WINDOW_COST if self._extensions else 0)
 
-    def feed(self, data: bytes, arrival: Arrival) -> list[WebSocketMessage | Skipped]:
+    def feed(self, data: bytes, arrival: Arrival) -> Found:
         """Takes the next bytes of the stream and returns what they complete."""
         self._stream.feed_data(data)
         self._fed += len(data)
         self._origins.append((self._fed, arrival))
         return self.resume(arrival)
 
-    def resume(self, arrival: Arrival) -> list[WebSocketMessage | Skipped]:
+    def resume(self, arrival: Arrival) -> Found:
         """Goes on after the other direction has shown how the upgrade was answered."""
-        found: list[WebSocketMessage | Skipped] = []
+        found: Found = []
         if self._in_head and not self._read_head():
             return found
         if not self._upgrade.answered:
-            if not self._from_client or self.buffered < _MAX_HEAD:
+            if not self._from_client or len(self._stream.buffer) < _MAX_HEAD:
                 return found
             self._upgrade.answered = True  # the answer is not in the capture
         while self._step(found, arrival):
             pass
         return found
 
-    def hole(self, size: int, reason: GapReason, arrival: Arrival) -> list[WebSocketMessage | Skipped]:
-        """Notes that `size` bytes are missing here; the message around them is lost."""
-        found = self._drop(arrival)
-        found.append(Skipped(size, reason, arrival))
-        self._fed += size
-        self._at = self._fed
+    def hole(self, size: int, reason: GapReason, arrival: Arrival) -> Found:
+        """Notes that `size` bytes are missing here; the message around them cannot be whole."""
+        found: Found = []
+        buffer = self._stream.buffer
+        why = "truncated" if reason == "snaplen" else "gap"
+        beyond = size  # bytes of the hole behind the frame that it begins in
+        if self._pass_over:
+            beyond -= self._pass_over
+            if self._broken is not None and why == "gap":
+                self._broken = self._broken._replace(reason=why)
+        elif not (self._in_head or self._searching):
+            head = _frame_head(buffer, 0)
+            if head is not None:
+                beyond -= head.total - len(buffer)
+            self._break(head, why)
+        else:
+            self._skipped += len(buffer)
         self._in_head = False
         self._upgrade.answered = True
+        buffer.clear()
+        self._pass_over = max(0, -beyond)
+        self._extensions = None  # what follows may refer to bytes that are missing
+        self._searching = self._searching or beyond > 0
+        self._fed += size
+        found.append(Skipped(size, reason, arrival))
+        if not self._pass_over:
+            self._end_broken(found)
+            self._report_skipped(found, arrival)
         return found
 
-    def finish(self, arrival: Arrival) -> list[WebSocketMessage | Skipped]:
+    def finish(self, arrival: Arrival) -> Found:
         """Ends the stream: what is not a whole message is skipped."""
         self._upgrade.answered = True
         found = self.resume(arrival)
-        return found + self._drop(arrival)
+        if not (self._in_head or self._searching or self._pass_over):
+            self._break(_frame_head(self._stream.buffer, 0), "unfinished")
+            self._stream.buffer.clear()
+        return found + self.drop(arrival)
 
-    # Parsing
+    def drop(self, arrival: Arrival) -> Found:
+        """Frees what is buffered, and searches from here."""
+        found: Found = []
+        self._end_broken(found)
+        self._drop_message()
+        if not self._in_head:
+            self._skipped += len(self._stream.buffer)
+        self._stream.buffer.clear()
+        self._in_head, self._searching, self._pass_over, self._extensions = False, True, 0, None
+        self._upgrade.answered = True
+        self._origins.clear()
+        self._report_skipped(found, arrival)
+        return found
+
+    # The frames, one after another
+
+    @property
+    def _at(self) -> int:
+        """Offset of the first byte in the buffer."""
+        return self._fed - len(self._stream.buffer)
 
     def _read_head(self) -> bool:
+        """Reads the HTTP head at the start; returns False if that takes more bytes."""
         buffer = self._stream.buffer
         end = buffer.find(_HEAD_END)
         if end < 0:
@@ -188,75 +266,130 @@ class WebSocketReader:
             return False
         if not self._from_client:
             self._upgrade.read_answer(bytes(buffer[:end]))
+            self._searching = not self._upgrade.accepted
         del buffer[: end + len(_HEAD_END)]
-        self._at = self._fed - len(buffer)
+        self._forget_origins(self._at)
         self._in_head = False
         return True
 
-    def _step(self, found: list[WebSocketMessage | Skipped], arrival: Arrival) -> bool:
-        """Parses one frame, or looks for one; false if that takes more bytes."""
+    def _step(self, found: Found, arrival: Arrival) -> bool:
+        """Handles one frame, or looks for one; returns False if that takes more bytes."""
         from websockets.exceptions import PayloadTooBig, ProtocolError
 
+        buffer = self._stream.buffer
+        if self._pass_over:
+            passed = min(self._pass_over, len(buffer))
+            del buffer[:passed]
+            self._pass_over -= passed
+            self._skipped += 0 if self._broken is not None else passed
+            if self._pass_over:
+                return False
+            self._end_broken(found)
+            self._report_skipped(found, arrival)
         if self._searching and not self._search(found, arrival):
             return False
-        if self._parser is None:
-            self._parser = self._parse()
-        try:
-            next(self._parser)
+        head = _frame_head(buffer, 0)
+        if head is None:
             return False
-        except StopIteration as done:
-            self._parser = None
-            self._add(done.value, found)
+        if head.length > self._max_message:
+            self._drop_message()
+            self._pass_over = head.total
             return True
-        except (ProtocolError, PayloadTooBig, UnicodeDecodeError):
-            self._lose_framing()
+        if len(buffer) < head.total:
+            return False
+        if self._spans and 0 < head.first & 15 < 8:
+            self._extensions = None  # it knows that fragments are to come, which are not
+        start = self._at
+        try:
+            frame = self._parse()
+        except (ProtocolError, PayloadTooBig):
+            self._extensions = None  # it stands in the middle of something
+            self._drop_message()
+            self._skipped += self._at - start
+            self._searching = self._at - start < head.total  # else only the payload could not be inflated
+            if not self._searching:
+                self._report_skipped(found, arrival)
             return True
+        self._add(frame, start, found, arrival)
+        return True
 
-    def _parse(self) -> Generator[None, None, Frame]:
+    def _parse(self) -> Frame:
+        """Parses the frame at the start of the buffer, all of which is there."""
         from websockets.frames import Frame
 
         if self._extensions is None:
-            self._extensions = self._upgrade.extensions(self._from_client, fresh=self._first_search)
-        return Frame.parse(
+            self._extensions = self._upgrade.extensions(self._from_client)
+        parser = Frame.parse(
             self._stream.read_exact, mask=self._from_client, max_size=self._max_message, extensions=self._extensions
         )
+        try:
+            next(parser)
+        except StopIteration as done:
+            frame: Frame = done.value
+            return frame
+        raise AssertionError("the frame is whole")
 
-    def _add(self, frame: Frame, found: list[WebSocketMessage | Skipped]) -> None:
+    def _add(self, frame: Frame, start: int, found: Found, arrival: Arrival) -> None:
         from websockets.frames import CTRL_OPCODES, Opcode
 
-        start, self._at = self._at, self._fed - len(self._stream.buffer)
         if frame.opcode in CTRL_OPCODES:
             self._forget_origins(self._spans[0][0] if self._spans else self._at)
             return
         if frame.opcode is not Opcode.CONT:
-            self._start_message(found, is_text=frame.opcode is Opcode.TEXT)
+            self._drop_message()
+            self._is_text = frame.opcode is Opcode.TEXT
         elif not self._spans:  # the middle of a message whose start is missing
             self._skipped += self._at - start
+            self._report_skipped(found, arrival)
             return
-        self._spans.append((start, self._at))
+        self._cover(start, self._at)
         self._size += len(frame.data)
         if self._size > self._max_message:
-            self._skipped += sum(end - begin for begin, end in self._spans)
-            self._start_message(found, is_text=False)
+            self._drop_message()
+            self._report_skipped(found, arrival)
             return
-        self._parts.append(bytes(frame.data))
+        if frame.data:
+            self._parts.append(bytes(frame.data))
         if frame.fin:
-            packets, time_ns = self._origin()
-            found.append(WebSocketMessage(b"".join(self._parts), self._is_text, packets, time_ns))
-            self._spans.clear()
-            self._start_message(found, is_text=False)
+            self._report_skipped(found, arrival)
+            found.append(self._message(b"".join(self._parts), self._size, None))
+            self._forget()
             self._forget_origins(self._at)
 
-    def _start_message(self, found: list[WebSocketMessage | Skipped], *, is_text: bool) -> None:
+    # The message whose fragments are collected
+
+    def _forget(self) -> None:
+        self._parts: list[bytes] = []
+        self._spans: list[tuple[int, int]] = []  # offsets of its frames, neighbours as one
+        self._size = 0
+        self._is_text = False
+
+    def _cover(self, start: int, end: int) -> None:
+        if self._spans and self._spans[-1][1] == start:
+            start = self._spans.pop()[0]
+        self._spans.append((start, end))
+
+    def _drop_message(self) -> None:
+        """Skips the fragments of a message that will not be whole."""
         self._skipped += sum(end - begin for begin, end in self._spans)
-        self._parts, self._spans, self._size, self._is_text = [], [], 0, is_text
+        self._forget()
+
+    def _message(self, data: bytes, length: int, reason: str | None) -> WebSocketMessage:
+        packets, time_ns = self._origin()
+        size = sum(end - begin for begin, end in self._spans)
+        return WebSocketMessage(data, self._is_text, packets, time_ns, size, length, reason)
 
     def _origin(self) -> tuple[tuple[int, ...], int]:
-        """Returns the packets of the message that is complete, and the time of the last one."""
+        """Returns the packets of the message, and the time of the last one."""
         packets: dict[int, None] = {}
-        time_ns = begin = 0
+        time_ns = begin = index = 0
+        spans = self._spans
         for end, arrival in self._origins:
-            if any(begin < stop and start < end for start, stop in self._spans):
+            while index < len(spans) and spans[index][1] <= begin:
+                index += 1
+            if index == len(spans):
+                break
+            if spans[index][0] < end:
                 packets |= dict.fromkeys(arrival.packets)
                 time_ns = arrival.time_ns
             begin = end
@@ -266,97 +399,141 @@ class WebSocketReader:
         while len(self._origins) > 1 and self._origins[0][0] <= offset:
             self._origins.popleft()
 
+    # A message that is not whole
+
+    def _break(self, head: FrameHead | None, reason: str) -> None:
+        """Keeps the beginning of the message that the bytes in the buffer belong to, if that shows what it is."""
+        buffer = self._stream.buffer
+        is_data = head is not None and head.first & 15 < 8
+        if self._spans:
+            data, length = b"".join(self._parts), 0
+        elif head is not None and is_data:
+            is_plain = head.first & 0xC0 == 0x80  # neither fragmented nor compressed
+            data, length = _payload_start(buffer, 0, head) or b"", head.length if is_plain else 0
+        else:
+            data = b""
+        if not _begins_message(data, None):
+            self._drop_message()
+            self._skipped += len(buffer)
+            return
+        if is_data:
+            self._cover(self._at, self._fed)
+        spans = self._spans
+        self._broken = WebSocketMessage(data, False, (), 0, 0, length or len(data), reason)
+        self._forget()
+        self._broken_spans = spans
+
+    def _end_broken(self, found: Found) -> None:
+        """Emits the message with a hole; what came since belongs to it."""
+        broken, self._broken = self._broken, None
+        if broken is None:
+            return
+        self._spans, self._broken_spans = [*self._broken_spans[:-1], (self._broken_spans[-1][0], self._at)], []
+        packets, time_ns = self._origin()
+        found.append(broken._replace(packets=packets, time_ns=time_ns))
+        self._forget()
+        self._forget_origins(self._at)
+
     # Losing and finding the frames
 
-    def _lose_framing(self) -> None:
-        """Goes on by searching; what was consumed of the bad frame is skipped."""
-        consumed = self._fed - len(self._stream.buffer)
-        self._skipped += consumed - self._at + sum(end - begin for begin, end in self._spans)
-        self._parts, self._spans, self._size = [], [], 0
-        self._parser = None
-        self._searching, self._scanned = True, 0
-
-    def _drop(self, arrival: Arrival) -> list[WebSocketMessage | Skipped]:
-        """Skips what is buffered, and searches from here."""
-        self._lose_framing()
-        self._skipped += len(self._stream.buffer)
-        self._stream.buffer.clear()
-        self._at = self._fed
-        self._extensions = None if self._upgrade.deflate else self._extensions
-        self._origins.clear()
-        found: list[WebSocketMessage | Skipped] = []
-        self._report_skipped(found, arrival)
-        return found
-
-    def _report_skipped(self, found: list[WebSocketMessage | Skipped], arrival: Arrival) -> None:
+    def _report_skipped(self, found: Found, arrival: Arrival) -> None:
         if self._skipped:
             found.append(Skipped(self._skipped, "mid-stream" if self._first_search else "resync", arrival))
             self._skipped = 0
 
-    def _search(self, found: list[WebSocketMessage | Skipped], arrival: Arrival) -> bool:
-        """Skips to the next frame of this protocol; false if there is none in the buffer."""
+    def _search(self, found: Found, arrival: Arrival) -> bool:
+        """Skips to the next frame of this protocol; returns False if there is none in the buffer."""
         buffer = self._stream.buffer
-        at, certain = find_frame(buffer, self._scanned, masked=self._from_client)
+        at, certain = find_frame(buffer, masked=self._from_client)
         if at > 0:
             del buffer[:at]
             self._skipped += at
-            self._at += at
             self._forget_origins(self._at)
-        self._scanned = 0
         if not certain:
             return False
         self._report_skipped(found, arrival)
         self._searching = self._first_search = False
-        self._at = self._fed - len(buffer)
+        self._upgrade.accepted = True
         return True
 
 
-def begins_upgrade(data: bytes) -> bool:
-    """Returns true if `data` is the start of an HTTP upgrade, request or answer."""
-    return data.startswith((b"GET ", b"HTTP/1.1 101"))
+def begins_with_frame(data: bytes) -> bool | None:
+    """Returns, if `data` begins with a frame that begins a message of this protocol, True if a client sent it.
+
+    None if there is no such frame.
+    """
+    if data[:1] and _FRAME_STARTS.match(data) and len(data) > 1:
+        masked = data[1] >= 0x80
+        if _is_ours(data, 0, masked):
+            return masked
+    return None
 
 
-def find_frame(buffer: bytes | bytearray, start: int, *, masked: bool) -> tuple[int, bool]:
-    """Finds the first frame at or after `start` whose payload begins a message of this protocol.
+def find_frame(buffer: bytes | bytearray, *, masked: bool) -> tuple[int, bool]:
+    """Finds the first frame whose payload begins a message of this protocol.
 
     Returns its offset and true; or, if there is none, the offset from which on more bytes may make one, and false.
     """
-    end = len(buffer)
-    for match in _FRAME_STARTS.finditer(buffer, start):
+    for match in _FRAME_STARTS.finditer(buffer):
         at = match.start()
-        prefix = _payload_start(buffer, at, masked)
-        if prefix is None:
-            if end - at < _MAX_FRAME_HEAD + _PREFIX:
-                return at, False
-            continue
-        if prefix.startswith(SIGN) or (len(prefix) >= _PREFIX and begins_with_header(prefix, 1 << 31)):
-            return at, True
-        if len(prefix) < _PREFIX and (SIGN.startswith(prefix) or prefix.startswith(b"FT")):
-            return at, False
-    return end, False
+        ours = _is_ours(buffer, at, masked)
+        if ours or ours is None:
+            return at, bool(ours)
+    return len(buffer), False
 
 
-def _payload_start(buffer: bytes | bytearray, at: int, masked: bool) -> bytes | None:
-    """Returns the first bytes of the payload of a frame at `at`, unmasked and inflated; None if there is no frame."""
-    if at + 2 > len(buffer) or bool(buffer[at + 1] & 0x80) != masked:
+def _is_ours(buffer: bytes | bytearray, at: int, masked: bool) -> bool | None:
+    """Returns True if a frame of this protocol begins at `at`, None if more bytes must tell."""
+    if at + 1 < len(buffer) and (buffer[at + 1] >= 0x80) != masked:
+        return False
+    head = _frame_head(buffer, at)
+    if head is None:
         return None
-    length = buffer[at + 1] & 0x7F
-    head = at + (2 if length < 126 else 4 if length == 126 else 10)
-    if length == 127 and int.from_bytes(buffer[at + 2 : at + 10], "big") >> 40:
-        return None  # longer than any message
-    mask = bytes(buffer[head : head + 4]) if masked else b""
-    head += len(mask)
-    data = bytes(buffer[head : head + _PREFIX])
-    if not data or (masked and len(mask) < 4):
+    compressed, fin = bool(head.first & 0x40), head.first >= 0x80
+    if head.length >> 40 or (not compressed and fin and head.length < REQUEST_HEADER_LEN):
+        return False  # longer than any message, or shorter
+    data = _payload_start(buffer, at, head)
+    if data is None:
+        return False
+    if _begins_message(data, head.length if fin and not compressed else None):
+        return True
+    needed = head.size + min(head.length, _PREFIX)
+    may_become = compressed or SIGN.startswith(data[: len(SIGN)]) or data[:2] in (b"", b"F", b"FT")
+    return None if len(buffer) - at < needed and may_become else False
+
+
+def _begins_message(data: bytes, length: int | None) -> bool:
+    """Returns True if a payload begins a message of this protocol; `length` is that of the whole, if it is known."""
+    if data.startswith(SIGN):
+        return len(data) >= REQUEST_HEADER_LEN
+    if not begins_with_header(data, _MAX_BODY):
+        return False
+    return length is None or length == HEADER_LEN + HEADER.unpack_from(data)[5]
+
+
+def _frame_head(buffer: bytes | bytearray, at: int) -> FrameHead | None:
+    """Parses the header of the frame at `at`; returns None if that takes more bytes."""
+    if at + 2 > len(buffer):
         return None
-    if masked:
-        data = bytes(byte ^ mask[index & 3] for index, byte in enumerate(data))
-    return _inflated(data) if buffer[at] & 0x40 else data
+    first, second = buffer[at], buffer[at + 1]
+    length = second & 0x7F
+    end = at + (2 if length < 126 else 4 if length == 126 else 10)
+    size = end - at + (4 if second & 0x80 else 0)
+    if at + size > len(buffer):
+        return None
+    if length >= 126:
+        length = int.from_bytes(buffer[at + 2 : end], "big")
+    return FrameHead(first, size, length, bytes(buffer[end : at + size]))
 
 
-def _inflated(data: bytes) -> bytes | None:
-    import zlib
-
+def _payload_start(buffer: bytes | bytearray, at: int, head: FrameHead) -> bytes | None:
+    """Returns the first bytes of the payload of the frame at `at`, unmasked and inflated; None if they do not."""
+    begin = at + head.size
+    data = bytes(buffer[begin : begin + min(head.length, max(_PREFIX, REPLY_HEADER_LEN))])
+    if head.mask:
+        data = bytes(byte ^ head.mask[index & 3] for index, byte in enumerate(data))
+    if not head.first & 0x40:
+        return data
     try:
         return zlib.decompressobj(wbits=-_MAX_WINDOW).decompress(data, _PREFIX)
     except zlib.error:

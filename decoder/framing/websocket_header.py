@@ -18,6 +18,8 @@ REPLY_HEADER_LEN = _REPLY.size
 class WebSocketHeader(NamedTuple):
     """The header of a message of the official framing."""
 
+    size: int
+    """Its bytes: 20 from the client, 44 from the gateway."""
     cmd: int
     """Protocol id; ids under 100 belong to the WebSocket layer."""
     section: int
@@ -27,6 +29,14 @@ class WebSocketHeader(NamedTuple):
     text: bytes
     """Of a reply: what `error` means, UTF-8."""
 
+    @property
+    def told_error(self) -> dict[str, int | str] | None:
+        """The error for the record, ``{"code": …, "message": …}``; None if there is none."""
+        if not self.error:
+            return None
+        # The field has 20 bytes, so a longer text may end inside a character.
+        return {"code": self.error, "message": self.text.decode("utf-8", "replace").rstrip("\ufffd")}
+
 
 def read_header(data: bytes, from_client: bool) -> WebSocketHeader | None:
     """Parses the start of a WebSocket message; returns None if it is not one of the official framing."""
@@ -35,6 +45,6 @@ def read_header(data: bytes, from_client: bool) -> WebSocketHeader | None:
         return None
     if from_client:
         _, cmd, section = _REQUEST.unpack_from(data)
-        return WebSocketHeader(cmd, section, 0, b"")
+        return WebSocketHeader(size, cmd, section, 0, b"")
     _, cmd, section, error, text = _REPLY.unpack_from(data)
-    return WebSocketHeader(cmd, section, error, text.rstrip(b"\0"))
+    return WebSocketHeader(size, cmd, section, error, text.rstrip(b"\0"))
