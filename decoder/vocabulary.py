@@ -18,6 +18,7 @@ __all__ = [
     "KEEP_ALIVE",
     "LOGIN_IDS",
     "NOTIFY",
+    "OPEND_DISCONNECT",
     "QOT_SUB",
     "QOT_UPDATE_BASIC_QOT",
     "QOT_UPDATE_BROKER",
@@ -93,6 +94,7 @@ GAP_REASONS: Final = {
 
 # Protocol ids that the code refers to; the schema has the others (source: `schema/protocols.tsv`).
 INIT_WEB_SOCKET: Final = 1
+OPEND_DISCONNECT: Final = 2
 INIT_CONNECT: Final = 1001
 LOGIN_IDS: Final = frozenset((INIT_CONNECT, INIT_WEB_SOCKET))
 """Protocols one of which opens a session: the first over TCP, the second on OpenD's WebSocket port."""

@@ -1,4 +1,4 @@
-"""A mock of OpenD's WebSocket port: the 20-byte request and 44-byte reply headers of the JavaScript SDK, and `FT` frames."""
+"""A mock of OpenD's WebSocket port: the headers of the JavaScript SDK (20 and 44 bytes), or `FT` frames."""
 
 from __future__ import annotations
 

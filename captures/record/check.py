@@ -156,8 +156,6 @@ if __name__ == "__main__":
     for recording in RECORDINGS:
         capture = Path(__file__).parent.parent / recording.file
         if recording.file in sys.argv[1:] or not sys.argv[1:]:
-            if recording.environment == "websocket":
-                count = check_websocket(capture, recording.port)
-            else:
-                count = check(capture)
+            is_websocket = recording.environment == "websocket"
+            count = check_websocket(capture, recording.port) if is_websocket else check(capture)
             print(f"{recording.file}: {count} messages", flush=True)

@@ -105,7 +105,8 @@ class BodyVerifier:
             if message is not None and message.HasField("s2c"):
                 self.conn_id = str(message.s2c.connID)  # type: ignore[attr-defined]
         self.clear_seen = True
-        return Verdict(body, "None", "unverified", "no-digest")
+        # No message is empty: a reply that reports an error has no body.
+        return Verdict(body or None, "None", "unverified", "no-digest")
 
     def may_be_ciphertext(self, direction: Direction, header: Header, body: bytes) -> bool:
         """Returns True if `body`, sent with its own SHA-1, may be ciphertext all the same: some clients hash that."""

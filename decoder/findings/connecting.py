@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from decoder.findings.finding import Finding, Findings
-from decoder.vocabulary import INIT_CONNECT
+from decoder.vocabulary import LOGIN_IDS
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo
@@ -18,6 +18,11 @@ First = tuple[int, int, str, int]
 """The first message of a connection: its number, protocol id, kind and time."""
 
 _HTTP = (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"DELE", b"HTTP", b"PATC", b"CONN")
+_ADVICE = {
+    "TLS": "; a WebSocket in TLS (wss) can be read with tshark where the client writes its keys (SSLKEYLOGFILE)",
+    "WebSocket": "; no message of OpenD was found on it, JSON text is that of another endpoint",
+}
+"""How to go on, by protocol."""
 _TLS_RECORDS = frozenset((b"\x14\x03", b"\x15\x03", b"\x16\x03", b"\x17\x03"))
 
 
@@ -50,7 +55,10 @@ def report_connection(findings: Findings, info: ConnectionInfo) -> None:
         what = other_protocol(info)
         text = "no message header was found, so this is not a gateway's traffic"
         if what is not None:
-            text = f"this is {what}, not the protocol of a gateway's API port: compare the port with OpenD's settings"
+            text = (
+                f"this is {what}, not the protocol of a gateway's API port: compare the port with OpenD's settings"
+                + _ADVICE.get(what, "")
+            )
         found = ("note", "not-opend", text)
     if found is not None:
         severity, code, text = found
@@ -60,7 +68,7 @@ def report_connection(findings: Findings, info: ConnectionInfo) -> None:
 def report_login(context: Context, info: ConnectionInfo, first: First) -> None:
     """Reports a connection whose beginning was seen and whose first message is not InitConnect."""
     number, proto_id, kind, time_ns = first
-    if not info.syn_seen or proto_id == INIT_CONNECT or kind != "request" or context.client_gaps:
+    if not info.syn_seen or proto_id in LOGIN_IDS or kind != "request" or context.client_gaps:
         return
     context.no_login = True
     context.report_at(
@@ -76,6 +84,8 @@ def report_login(context: Context, info: ConnectionInfo, first: First) -> None:
 
 def other_protocol(info: ConnectionInfo) -> str | None:
     """Returns the protocol that the first bytes of a connection look like; None if they look like nothing known."""
+    if info.transport == "websocket":
+        return "WebSocket"
     for data in info.first_bytes.values():
         if data[:4] in _HTTP:
             if b"upgrade: websocket" in data.lower() or b"sec-websocket" in data.lower():

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
     from decoder.vocabulary import Arrival, GapReason
 
-__all__ = ["Skipped", "Upgrade", "WebSocketMessage", "WebSocketReader", "begins_with_frame", "find_frame"]
+__all__ = [
+    "Skipped",
+    "Upgrade",
+    "WebSocketMessage",
+    "WebSocketReader",
+    "begins_upgrade",
+    "begins_with_frame",
+    "find_frame",
+]
 
 _MAX_HEAD = 16 * 1024
 """Bytes of an HTTP head that are kept while its end is looked for; the SDK's has 200."""
@@ -88,7 +96,7 @@ class FrameHead(NamedTuple):
 class Upgrade:
     """Holds what both directions of a WebSocket connection share: how the gateway answered the upgrade."""
 
-    __slots__ = ("accepted", "answered", "client_takeover", "deflate", "server_takeover", "texts")
+    __slots__ = ("accepted", "answered", "client_takeover", "closed_by", "deflate", "server_takeover", "texts")
 
     def __init__(self) -> None:
         self.answered = False
@@ -99,6 +107,8 @@ class Upgrade:
         """True if permessage-deflate was agreed on; None if the answer is not in the capture."""
         self.client_takeover = self.server_takeover = True
         """False if that end resets its compression with each message."""
+        self.closed_by: str | None = None
+        """``client`` or ``server``, whose Close frame came first: the server then closes the TCP connection."""
         self.texts = 0
         """Text messages: JSON of another endpoint, which is not decoded."""
 
@@ -333,6 +343,8 @@ class WebSocketReader:
         from websockets.frames import CTRL_OPCODES, Opcode
 
         if frame.opcode in CTRL_OPCODES:
+            if frame.opcode is Opcode.CLOSE and self._upgrade.closed_by is None:
+                self._upgrade.closed_by = "client" if self._from_client else "server"
             self._forget_origins(self._spans[0][0] if self._spans else self._at)
             return
         if frame.opcode is not Opcode.CONT:
@@ -467,6 +479,11 @@ def begins_with_frame(data: bytes) -> bool | None:
         if _is_ours(data, 0, masked):
             return masked
     return None
+
+
+def begins_upgrade(data: bytes) -> bool:
+    """Returns True if `data` is the start of a client's request to go on in WebSocket frames."""
+    return data.startswith(b"GET ") and b"upgrade: websocket" in data[:_MAX_HEAD].lower()
 
 
 def find_frame(buffer: bytes | bytearray, *, masked: bool) -> tuple[int, bool]:

@@ -170,6 +170,8 @@ class TextOutput:
             text = size if body is None else self._info.of(body)
         if item.verdict != "verified":
             parts.append(("bad" if item.verdict == "failed" else "odd", f" [{item.verdict}: {item.reason}]"))
+        if item.error is not None:
+            parts.append(("bad", f" [error {item.error['code']}: {escape(item.error['message'])}]"))
         notes = [*(item.own_notes or ()), *([problem] if problem else ())]
         if notes:
             parts.append(("odd", f" [{escape('; '.join(notes), _MAX_NOTES)}]"))

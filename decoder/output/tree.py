@@ -68,9 +68,11 @@ class TreeOutput:
         yield f"{_INDENT}connection  {message.connection}, {message.src} > {message.dst}{conn_id}"
         yield (
             f"{_INDENT}header      serial {message.serial_no}, {message.format} ({format_number}), version"
-            f" {message.version}, body {message.body_len:,} bytes, SHA-1 {message.sha1}"
+            f" {message.version}, body {message.body_len:,} bytes, SHA-1 {message.sha1 or 'none'}"
             + (f", reserved {reserved.hex()}" if any(reserved) else "")
         )
+        if message.error is not None:
+            yield f"{_INDENT}error       {message.error['code']} {escape(message.error['message'])}"
         yield f"{_INDENT}encryption  {message.encryption}"
         verdict = f"{message.verdict} ({message.reason})" if message.reason else message.verdict
         yield f"{_INDENT}verdict     {self._painted(_VERDICT_COLORS[message.verdict], verdict)}"

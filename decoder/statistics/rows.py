@@ -43,6 +43,9 @@ CONNECTION_KEYS = {
     "client_version": "clientVer",
     "language": "programmingLanguage",
     "gateway_version": "serverVer",
+    "transport": "tcp or websocket",
+    "deflate": "whether WebSocket messages may be compressed (permessage-deflate); null over TCP, or if not known",
+    "key_given": "whether InitWebSocket has a websocketKey; null over TCP, or if not known",
     "encryption": "list: how bodies were encrypted, in the order of appearance",
     "format": "list: Protobuf, Json",
     "keep_alive_s": "keepAliveInterval, in seconds",
@@ -99,6 +102,9 @@ class ConnectionFigures:
     client_version: int | None
     language: str | None
     gateway_version: int | None
+    transport: str
+    deflate: bool | None
+    key_given: bool | None
     encryption: list[str]
     format: list[str]
     keep_alive_s: int | None
@@ -185,6 +191,7 @@ class ConnectionRow(_Counts):
         "gateway",
         "info",
         "last_ns",
+        "transport",
     )
 
     def __init__(self, item: Message | Gap) -> None:
@@ -192,6 +199,7 @@ class ConnectionRow(_Counts):
         flow = item.flow
         self.client, self.gateway = (flow.src, flow.dst) if flow.direction == "c2s" else (flow.dst, flow.src)
         self.first_ns = self.last_ns = item.time_ns
+        self.transport = flow.transport
         self.conn_id: str | None = None
         self.encryption: dict[str, None] = {}
         self.format: dict[int, str] = {}
@@ -212,6 +220,9 @@ class ConnectionRow(_Counts):
             client_version=hello.get("client_version"),
             language=hello.get("language"),
             gateway_version=hello.get("gateway_version"),
+            transport=self.transport,
+            deflate=None if info is None or info.websocket is None else info.websocket.deflate,
+            key_given=hello.get("key_given"),
             encryption=list(self.encryption),
             format=list(self.format.values()),
             keep_alive_s=hello.get("keep_alive_s"),
