@@ -317,8 +317,6 @@ class WebSocketReader:
             self._drop_message()
             self._skipped += self._at - start
             self._searching = self._at - start < head.total  # else only the payload could not be inflated
-            if not self._searching:
-                self._report_skipped(found, arrival)
             return True
         self._add(frame, start, found, arrival)
         return True
