@@ -394,6 +394,8 @@ class HalfConnection:
         header = self.framer.unfinished_header
         if header is not None and (header[1], header[4]) == (proto_id, serial_no):
             return True
+        if serial_no >> 32:  # a section of the WebSocket port has 64 bits
+            return False
         start = HEADER.pack(MAGIC, proto_id, 0, 0, serial_no, 0, b"", b"")
         # Format and version (bytes 6 and 7) may differ.
         return any(

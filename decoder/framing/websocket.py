@@ -58,7 +58,7 @@ class WebSocketMessage(NamedTuple):
     time_ns: int
     """Capture time of the packet that completed it."""
     size: int
-    """Bytes that its frames take in the stream."""
+    """Bytes of its frames that were captured."""
     length: int
     """Bytes of the whole message, as far as that is known."""
     reason: str | None = None
@@ -291,7 +291,10 @@ class WebSocketReader:
             passed = min(self._pass_over, len(buffer))
             del buffer[:passed]
             self._pass_over -= passed
-            self._skipped += 0 if self._broken is not None else passed
+            if self._broken is None:
+                self._skipped += passed
+            else:
+                self._broken = self._broken._replace(size=self._broken.size + passed)
             if self._pass_over:
                 return False
             self._end_broken(found)
@@ -429,7 +432,8 @@ class WebSocketReader:
         if is_data:
             self._cover(self._at, self._fed)
         spans = self._spans
-        self._broken = WebSocketMessage(data, False, (), 0, 0, length or len(data), reason)
+        size = sum(end - begin for begin, end in spans)
+        self._broken = WebSocketMessage(data, False, (), 0, size, length or len(data), reason)
         self._forget()
         self._broken_spans = spans
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header, begins_with_header
+from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, RESERVED, Header, begins_with_header
 from decoder.framing.resync import FIRST_BYTES
 from decoder.framing.websocket import Skipped, WebSocketMessage, WebSocketReader, begins_with_frame
 from decoder.framing.websocket_header import SIGN, read_header
@@ -163,7 +163,7 @@ class WebSocketFramer:
         self._found_message()
         body = message.data[found.size :]
         length = max(0, message.length - found.size)
-        header = MAGIC, found.cmd, 0, 0, found.section, length, _NO_DIGEST, b""
+        header = MAGIC, found.cmd, 0, 0, found.section, length, _NO_DIGEST, RESERVED
         if message.reason is not None:
             self._handler.handle_incomplete(header, arrival, message.reason)
         else:

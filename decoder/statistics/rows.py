@@ -43,9 +43,6 @@ CONNECTION_KEYS = {
     "client_version": "clientVer",
     "language": "programmingLanguage",
     "gateway_version": "serverVer",
-    "transport": "tcp or websocket",
-    "deflate": "whether WebSocket messages may be compressed (permessage-deflate); null over TCP, or if not known",
-    "key_given": "whether InitWebSocket has a websocketKey; null over TCP, or if not known",
     "encryption": "list: how bodies were encrypted, in the order of appearance",
     "format": "list: Protobuf, Json",
     "keep_alive_s": "keepAliveInterval, in seconds",
@@ -60,6 +57,9 @@ CONNECTION_KEYS = {
     "bytes_c2s": "bytes of the client's messages, headers included",
     "bytes_s2c": "bytes of the gateway's messages, headers included",
     "retransmissions": "packets that brought nothing new",
+    "transport": "tcp or websocket",
+    "deflate": "whether WebSocket messages may be compressed (permessage-deflate); null over TCP, or if not known",
+    "key_given": "whether InitWebSocket has a websocketKey; null over TCP, or if not known",
 }
 """Keys of a connection, and what they say.  What is not known is null."""
 
@@ -102,9 +102,6 @@ class ConnectionFigures:
     client_version: int | None
     language: str | None
     gateway_version: int | None
-    transport: str
-    deflate: bool | None
-    key_given: bool | None
     encryption: list[str]
     format: list[str]
     keep_alive_s: int | None
@@ -124,6 +121,9 @@ class ConnectionFigures:
     bytes_c2s: int
     bytes_s2c: int
     retransmissions: int
+    transport: str
+    deflate: bool | None
+    key_given: bool | None
 
     def record(self) -> dict[str, Any]:
         """Returns the figures as an object of ``stats --format json``."""
