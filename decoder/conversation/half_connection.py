@@ -16,8 +16,8 @@ from decoder.conversation.state import State
 from decoder.crypto.verifier import BodyVerifier
 from decoder.framing.framer import Framer
 from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header
-from decoder.framing.websocket import Upgrade
 from decoder.framing.websocket_framer import WebSocketFramer, begins_websocket
+from decoder.framing.websocket_upgrade import Upgrade
 from decoder.message import Gap, Message
 from decoder.schema import PUSH_IDS
 from decoder.tcp.reassembly import WINDOW, Block, Hole, StreamReassembler

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from decoder.conversation.hold_queue import Item
     from decoder.conversation.summary import ConnectionInfo
     from decoder.crypto.keyring import KeyRing
-    from decoder.framing.websocket import Upgrade
+    from decoder.framing.websocket_upgrade import Upgrade
     from decoder.limits import Limits
 
 __all__ = ["TRANSITIONS", "Event", "SharedState", "State"]

@@ -11,7 +11,7 @@ from decoder.conversation.twins import TwinFinder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from decoder.framing.websocket import Upgrade
+    from decoder.framing.websocket_upgrade import Upgrade
     from decoder.message import Gap, Message
     from decoder.vocabulary import Transport
 

@@ -17,7 +17,8 @@ from decoder.conversation.state import State
 from decoder.conversation.summary import MAX_NOTED, ConnectionInfo, Results, Summary
 from decoder.engine.half_open import HALF_OPEN_COST, HalfOpen
 from decoder.framing.header import HEADER_LEN, begins_with_header, may_begin_header
-from decoder.framing.websocket import begins_upgrade, begins_with_frame
+from decoder.framing.websocket_frames import begins_with_frame
+from decoder.framing.websocket_upgrade import begins_upgrade
 from decoder.packet import flow_key
 from decoder.tcp.segment import ACK, SYN, Segment
 

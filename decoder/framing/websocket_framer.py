@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, RESERVED, Header, begins_with_header
 from decoder.framing.resync import FIRST_BYTES
-from decoder.framing.websocket import Skipped, WebSocketMessage, WebSocketReader, begins_with_frame
+from decoder.framing.websocket_frames import begins_with_frame
 from decoder.framing.websocket_header import SIGN, read_header
+from decoder.framing.websocket_reader import Skipped, WebSocketMessage, WebSocketReader
 from decoder.vocabulary import Arrival
 
 if TYPE_CHECKING:
     from decoder.framing.handler import FrameHandler
-    from decoder.framing.websocket import Found, Upgrade
+    from decoder.framing.websocket_reader import Found
+    from decoder.framing.websocket_upgrade import Upgrade
     from decoder.vocabulary import GapReason
 
 __all__ = ["WebSocketFramer", "begins_websocket"]

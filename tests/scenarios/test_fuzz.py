@@ -56,7 +56,7 @@ FAULTS = {
     "bodies": "import decoder.body.wire as m; m._number = lambda value: 1 // (value % 251)",
     "frames": "import decoder.framing.header_chains as m; m.HeaderChains.give_up_first = lambda _: 1 // 0",
     "streams": "import decoder.engine.decoder as m; m.Decoder._forget = lambda self, key, _: self._sides.pop(key)",
-    "websockets": "import decoder.framing.websocket as m; m.WebSocketReader._break = lambda *_: 1 // 0",
+    "websockets": "import decoder.framing.websocket_reader as m; m.WebSocketReader._break = lambda *_: 1 // 0",
 }
 """A check that is missing, an index without one, a conversion that fails on one number, a branch that fails, a leak."""
 

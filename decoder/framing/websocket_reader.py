@@ -7,13 +7,11 @@ whose payload begins as a message of this protocol does.
 
 from __future__ import annotations
 
-import re
-import zlib
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from decoder.framing.header import HEADER, HEADER_LEN, begins_with_header
-from decoder.framing.websocket_header import REPLY_HEADER_LEN, REQUEST_HEADER_LEN, SIGN
+from decoder.framing.websocket_frames import ABSURD, FrameHead, begins_message, find_frame, frame_head, payload_start
+from decoder.framing.websocket_upgrade import MAX_HEAD, Upgrade
 from decoder.tcp.reassembly import BLOCK_COST
 
 if TYPE_CHECKING:
@@ -22,31 +20,13 @@ if TYPE_CHECKING:
 
     from decoder.vocabulary import Arrival, GapReason
 
-__all__ = [
-    "Skipped",
-    "Upgrade",
-    "WebSocketMessage",
-    "WebSocketReader",
-    "begins_upgrade",
-    "begins_with_frame",
-    "find_frame",
-]
+__all__ = ["Found", "Skipped", "WebSocketMessage", "WebSocketReader"]
 
-_MAX_HEAD = 16 * 1024
-"""Bytes of an HTTP head that are kept while its end is looked for; the SDK's has 200."""
-_MAX_FRAME_HEAD = 14
-"""Bytes of the longest frame header: 2, a 64-bit length, a mask."""
-_MAX_WINDOW = 15
-"""Window bits that inflate whatever the ends agreed on: a larger window reads what a smaller one wrote."""
+_HEAD_END = b"\r\n\r\n"
 _WINDOW_COST = 48 * 1024
 """Bytes of memory that the inflating of one direction takes: a window of 32 KiB and the state of zlib."""
 _SPAN_COST = 128
 """Bytes of memory that a fragment takes beside its data: empty ones must count, too."""
-_FRAME_STARTS = re.compile(rb"[\x02\x42\x82\xc2]")
-"""First byte of a binary message: opcode 2, last fragment or not, compressed or not."""
-_HEAD_END = b"\r\n\r\n"
-_MAX_BODY = 1 << 31  # bytes of a body that a header inside a frame may announce; the frame's own length is checked
-_PREFIX = HEADER_LEN  # bytes of a payload that show whether it is of this protocol
 
 
 class WebSocketMessage(NamedTuple):
@@ -74,78 +54,6 @@ class Skipped(NamedTuple):
 
 
 Found = list[WebSocketMessage | Skipped]
-
-
-class FrameHead(NamedTuple):
-    """The header of a frame."""
-
-    first: int
-    """Its first byte: flags and opcode."""
-    size: int
-    """Bytes of the header."""
-    length: int
-    """Bytes of the payload."""
-    mask: bytes
-
-    @property
-    def total(self) -> int:
-        """Bytes of the frame."""
-        return self.size + self.length
-
-
-class Upgrade:
-    """Holds what both directions of a WebSocket connection share: how the gateway answered the upgrade."""
-
-    __slots__ = ("accepted", "answered", "client_takeover", "closed_by", "deflate", "server_takeover", "texts")
-
-    def __init__(self) -> None:
-        self.answered = False
-        """True once the answer was seen, or is known to be missing: from then on frames can be parsed."""
-        self.accepted = False
-        """True once the answer said yes, or frames of this protocol were found."""
-        self.deflate: bool | None = None
-        """True if permessage-deflate was agreed on; None if the answer is not in the capture."""
-        self.client_takeover = self.server_takeover = True
-        """False if that end resets its compression with each message."""
-        self.closed_by: str | None = None
-        """``client`` or ``server``, whose Close frame came first: the server then closes the TCP connection."""
-        self.texts = 0
-        """Text messages: JSON of another endpoint, which is not decoded."""
-
-    def read_answer(self, head: bytes) -> None:
-        """Reads the HTTP head of the gateway's answer."""
-        from websockets.exceptions import InvalidHeaderFormat
-        from websockets.headers import parse_extension
-
-        self.answered = True
-        status, *lines = head.split(b"\r\n")
-        if not status.startswith(b"HTTP/1.1 101"):
-            return
-        self.accepted, self.deflate = True, False
-        for line in lines:
-            name, _, value = line.partition(b":")
-            if name.strip().lower() != b"sec-websocket-extensions":
-                continue
-            try:
-                agreed = parse_extension(value.decode("latin-1").strip())
-            except InvalidHeaderFormat:
-                continue
-            for extension, parameters in agreed:
-                if extension == "permessage-deflate":
-                    names = {parameter for parameter, _ in parameters}
-                    self.deflate = True
-                    self.client_takeover = "client_no_context_takeover" not in names
-                    self.server_takeover = "server_no_context_takeover" not in names
-
-    def extensions(self, from_client: bool) -> list[Extension]:
-        """Returns the extensions to read frames of one direction with."""
-        if self.deflate is False:
-            return []
-        from websockets.extensions.permessage_deflate import PerMessageDeflate
-
-        # Where nothing was said, the window is kept: a message that was compressed on its own does not look into it.
-        takeover = self.client_takeover if from_client else self.server_takeover
-        return [PerMessageDeflate(not takeover, True, _MAX_WINDOW, _MAX_WINDOW)]
 
 
 class WebSocketReader:
@@ -198,7 +106,7 @@ class WebSocketReader:
         if self._in_head and not self._read_head():
             return found
         if not self._upgrade.answered:
-            if not self._from_client or len(self._stream.buffer) < _MAX_HEAD:
+            if not self._from_client or len(self._stream.buffer) < MAX_HEAD:
                 return found
             self._upgrade.answered = True  # the answer is not in the capture
         while self._step(found, arrival):
@@ -216,7 +124,7 @@ class WebSocketReader:
             if self._broken is not None and why == "gap":
                 self._broken = self._broken._replace(reason=why)
         elif not (self._in_head or self._searching):
-            head = _frame_head(buffer, 0)
+            head = frame_head(buffer, 0)
             if head is not None:
                 beyond -= head.total - len(buffer)
             self._break(head, why)
@@ -240,7 +148,7 @@ class WebSocketReader:
         self._upgrade.answered = True
         found = self.resume(arrival)
         if not (self._in_head or self._searching or self._pass_over):
-            self._break(_frame_head(self._stream.buffer, 0), "unfinished")
+            self._break(frame_head(self._stream.buffer, 0), "unfinished")
             self._stream.buffer.clear()
         return found + self.drop(arrival)
 
@@ -270,7 +178,7 @@ class WebSocketReader:
         buffer = self._stream.buffer
         end = buffer.find(_HEAD_END)
         if end < 0:
-            if len(buffer) > _MAX_HEAD:
+            if len(buffer) > MAX_HEAD:
                 self._in_head, self._searching = False, True
                 return True
             return False
@@ -301,9 +209,15 @@ class WebSocketReader:
             self._report_skipped(found, arrival)
         if self._searching and not self._search(found, arrival):
             return False
-        head = _frame_head(buffer, 0)
+        head = frame_head(buffer, 0)
         if head is None:
             return False
+        if head.length >= ABSURD:
+            self._drop_message()
+            self._skipped += head.size
+            del buffer[: head.size]
+            self._searching = True
+            return True
         if head.length > self._max_message:
             self._drop_message()
             self._pass_over = head.total
@@ -422,10 +336,10 @@ class WebSocketReader:
             data, length = b"".join(self._parts), 0
         elif head is not None and is_data:
             is_plain = head.first & 0xC0 == 0x80  # neither fragmented nor compressed
-            data, length = _payload_start(buffer, 0, head) or b"", head.length if is_plain else 0
+            data, length = payload_start(buffer, 0, head) or b"", head.length if is_plain else 0
         else:
             data = b""
-        if not _begins_message(data, None):
+        if not begins_message(data, None):
             self._drop_message()
             self._skipped += len(buffer)
             return
@@ -469,91 +383,3 @@ class WebSocketReader:
         self._searching = self._first_search = False
         self._upgrade.accepted = True
         return True
-
-
-def begins_with_frame(data: bytes) -> bool | None:
-    """Returns, if `data` begins with a frame that begins a message of this protocol, True if a client sent it.
-
-    None if there is no such frame.
-    """
-    if data[:1] and _FRAME_STARTS.match(data) and len(data) > 1:
-        masked = data[1] >= 0x80
-        if _is_ours(data, 0, masked):
-            return masked
-    return None
-
-
-def begins_upgrade(data: bytes) -> bool:
-    """Returns True if `data` is the start of a client's request to go on in WebSocket frames."""
-    return data.startswith(b"GET ") and b"upgrade: websocket" in data[:_MAX_HEAD].lower()
-
-
-def find_frame(buffer: bytes | bytearray, *, masked: bool) -> tuple[int, bool]:
-    """Finds the first frame whose payload begins a message of this protocol.
-
-    Returns its offset and true; or, if there is none, the offset from which on more bytes may make one, and false.
-    """
-    for match in _FRAME_STARTS.finditer(buffer):
-        at = match.start()
-        ours = _is_ours(buffer, at, masked)
-        if ours or ours is None:
-            return at, bool(ours)
-    return len(buffer), False
-
-
-def _is_ours(buffer: bytes | bytearray, at: int, masked: bool) -> bool | None:
-    """Returns True if a frame of this protocol begins at `at`, None if more bytes must tell."""
-    if at + 1 < len(buffer) and (buffer[at + 1] >= 0x80) != masked:
-        return False
-    head = _frame_head(buffer, at)
-    if head is None:
-        return None
-    compressed, fin = bool(head.first & 0x40), head.first >= 0x80
-    if head.length >> 40 or (not compressed and fin and head.length < REQUEST_HEADER_LEN):
-        return False  # longer than any message, or shorter
-    data = _payload_start(buffer, at, head)
-    if data is None:
-        return False
-    if _begins_message(data, head.length if fin and not compressed else None):
-        return True
-    needed = head.size + min(head.length, _PREFIX)
-    may_become = compressed or SIGN.startswith(data[: len(SIGN)]) or data[:2] in (b"", b"F", b"FT")
-    return None if len(buffer) - at < needed and may_become else False
-
-
-def _begins_message(data: bytes, length: int | None) -> bool:
-    """Returns True if a payload begins a message of this protocol; `length` is that of the whole, if it is known."""
-    if data.startswith(SIGN):
-        return len(data) >= REQUEST_HEADER_LEN
-    if not begins_with_header(data, _MAX_BODY):
-        return False
-    return length is None or length == HEADER_LEN + HEADER.unpack_from(data)[5]
-
-
-def _frame_head(buffer: bytes | bytearray, at: int) -> FrameHead | None:
-    """Parses the header of the frame at `at`; returns None if that takes more bytes."""
-    if at + 2 > len(buffer):
-        return None
-    first, second = buffer[at], buffer[at + 1]
-    length = second & 0x7F
-    end = at + (2 if length < 126 else 4 if length == 126 else 10)
-    size = end - at + (4 if second & 0x80 else 0)
-    if at + size > len(buffer):
-        return None
-    if length >= 126:
-        length = int.from_bytes(buffer[at + 2 : end], "big")
-    return FrameHead(first, size, length, bytes(buffer[end : at + size]))
-
-
-def _payload_start(buffer: bytes | bytearray, at: int, head: FrameHead) -> bytes | None:
-    """Returns the first bytes of the payload of the frame at `at`, unmasked and inflated; None if they do not."""
-    begin = at + head.size
-    data = bytes(buffer[begin : begin + min(head.length, max(_PREFIX, REPLY_HEADER_LEN))])
-    if head.mask:
-        data = bytes(byte ^ head.mask[index & 3] for index, byte in enumerate(data))
-    if not head.first & 0x40:
-        return data
-    try:
-        return zlib.decompressobj(wbits=-_MAX_WINDOW).decompress(data, _PREFIX)
-    except zlib.error:
-        return None
