@@ -100,7 +100,7 @@ class WebSocketFramer:
 
     def drop_buffered(self) -> None:
         """Frees the buffer, at the cost of the message in it."""
-        self._handle(self._reader.drop(self._handler.now))
+        self._handle(self._reader.drop(self._handler.now, "limit"))
 
     def report_silent(self) -> None:
         """Reports, after the end, a stream in which no message was found."""

@@ -152,8 +152,8 @@ class WebSocketReader:
             self._stream.buffer.clear()
         return found + self.drop(arrival)
 
-    def drop(self, arrival: Arrival) -> Found:
-        """Frees what is buffered, and searches from here."""
+    def drop(self, arrival: Arrival, reason: GapReason | None = None) -> Found:
+        """Frees what is buffered, and searches from here; `reason` says why, unless the stream ends."""
         found: Found = []
         self._end_broken(found)
         self._drop_message()
@@ -163,7 +163,7 @@ class WebSocketReader:
         self._in_head, self._searching, self._pass_over, self._extensions = False, True, 0, None
         self._upgrade.answered = True
         self._origins.clear()
-        self._report_skipped(found, arrival)
+        self._report_skipped(found, arrival, reason)
         return found
 
     # The frames, one after another
@@ -364,9 +364,10 @@ class WebSocketReader:
 
     # Losing and finding the frames
 
-    def _report_skipped(self, found: Found, arrival: Arrival) -> None:
+    def _report_skipped(self, found: Found, arrival: Arrival, reason: GapReason | None = None) -> None:
         if self._skipped:
-            found.append(Skipped(self._skipped, "mid-stream" if self._first_search else "resync", arrival))
+            reason = reason or ("mid-stream" if self._first_search else "resync")
+            found.append(Skipped(self._skipped, reason, arrival))
             self._skipped = 0
 
     def _search(self, found: Found, arrival: Arrival) -> bool:
