@@ -48,7 +48,7 @@ Format = Literal["parquet", "csv", "jsonl"]
     help="Which bodies stand in messages as JSON: those without a table of their own, or all.",
 )
 @click.option("--force", is_flag=True, help="Write into a directory that is not empty, and replace files in it.")
-@common_options(without=("utc", "color"))
+@common_options(without=("color",))
 @click.pass_context
 def export(
     ctx: click.Context,
@@ -99,7 +99,8 @@ def export(
         for records in run.records():
             collector.add(records)
         collector.finish(run.summary)
-    say(f"{len(tables)} {'table' if len(tables) == 1 else 'tables'} written to {output}")
+    target = "standard output" if output == "-" else output
+    say(f"{len(tables)} {'table' if len(tables) == 1 else 'tables'} written to {target}")
     ctx.exit(run.finish())
 
 
@@ -110,7 +111,7 @@ def _format(output: str, chosen: Format | None) -> tuple[Format, bool]:
     named = next((format for format in formats if extension == f".{format}"), None)
     if named is not None and chosen not in (None, named):
         raise click.UsageError(f"-o {escape(output)} does not go with --format {chosen}")
-    return named or chosen or "parquet", named is not None
+    return named or chosen or "parquet", named is not None or output == "-"
 
 
 def _chosen(names: tuple[str, ...], *, wide: bool) -> dict[str, Table]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from decoder.cli.options import Color, color_option, output_options, version_option
+from decoder.cli.options import Color, color_option, output_option, version_option
 
 __all__ = ["interfaces"]
 
 
 @click.command()
-@output_options
+@output_option
 @color_option
 @version_option
-def interfaces(output: str | None, force: bool, color: Color) -> None:
+def interfaces(output: str | None, color: Color) -> None:
     """Examples:
 
     \b
@@ -33,5 +33,5 @@ def interfaces(output: str | None, force: bool, color: Color) -> None:
     for interface in list_interfaces():
         local = "yes" if interface.name == default_interface() else ""
         table.rows.append([escape(interface.name), local, escape(interface.about)])
-    with OutputFile(output, force=force) as file:
+    with OutputFile(output) as file:
         file.write_tables([table], color, indent="")

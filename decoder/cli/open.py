@@ -36,7 +36,7 @@ _MAX_MESSAGES = 200_000
     type=click.Path(dir_okay=False, readable=False),
     help="Write the packets to OUT.pcapng instead of a temporary file; - for standard output, without Wireshark.",
 )
-@common_options(without=("color", "utc", "show_secrets"))
+@common_options(without=("color", "show_secrets"))
 @click.pass_context
 def open(ctx: click.Context, captures: tuple[str, ...], options: Options, output: str | None) -> None:
     """Examples:
@@ -62,7 +62,7 @@ def open(ctx: click.Context, captures: tuple[str, ...], options: Options, output
         if capture == "-" or (os.path.exists(capture) and not CaptureReader(capture).reopens):
             raise click.UsageError("open reads the capture twice: give a file, not standard input or a pipe", ctx)
     where = (lambda item: True) if options.where is None else options.where.match
-    annotator = Annotator(where)
+    annotator = Annotator(where, utc=options.utc)
     selection = _Selection(where)
     run = Run(captures, dataclasses.replace(options, where=None))
     for records in run.records():

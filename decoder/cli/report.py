@@ -7,7 +7,7 @@ import dataclasses
 import click
 
 from decoder.cli.live_options import LiveOptions, source_options
-from decoder.cli.options import Options, common_options, output_options
+from decoder.cli.options import Options, common_options, output_option
 
 __all__ = ["report"]
 
@@ -19,7 +19,7 @@ __all__ = ["report"]
     is_flag=True,
     help="Replace account, user, order and fill ids, card numbers, names, addresses and remarks by stand-ins.",
 )
-@output_options
+@output_option
 @common_options(without=("show_secrets", "color"))
 @click.pass_context
 def report(
@@ -29,7 +29,6 @@ def report(
     options: Options,
     pseudonyms: bool,
     output: str | None,
-    force: bool,
 ) -> None:
     """Examples:
 
@@ -53,7 +52,7 @@ def report(
     where = None if options.where is None else options.where.match
     replacer = Replacer(pseudonyms=Pseudonyms()) if pseudonyms else None
     collector = Collector(where, utc=options.utc, replacer=replacer)
-    with OutputFile(output, options.inputs(captures), force=force) as file:
+    with OutputFile(output, options.inputs(captures)) as file:
         if file.terminal:
             raise click.UsageError("a report is a file for a browser: give -o report.html")
         run = Run(

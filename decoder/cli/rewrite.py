@@ -40,7 +40,7 @@ __all__ = ["rewrite"]
     help="Write the stand-ins of --pseudonyms and what they stand for to FILE, which only its owner can read.",
 )
 @click.option("--force", is_flag=True, help="Replace FILE, and OUT.pcapng even where it is to hold secrets.")
-@common_options(without=("color", "utc"))
+@common_options(without=("color",))
 @click.pass_context
 def rewrite(
     ctx: click.Context,

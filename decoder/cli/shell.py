@@ -24,7 +24,7 @@ _MAX_PACKETS = 1_000_000
 
 @click.command()
 @captures_argument
-@common_options(without=("color", "utc", "strict"))
+@common_options(without=("color", "strict"))
 @click.pass_context
 def shell(ctx: click.Context, captures: tuple[str, ...], options: Options) -> None:
     """Examples:
@@ -55,7 +55,7 @@ def shell(ctx: click.Context, captures: tuple[str, ...], options: Options) -> No
     readers = [CaptureReader(capture) for capture in captures]
     batches = merged(readers, lambda _, error: failed.append(str(error)))
     session = OpenDSession()
-    session.decoder = Decoder(keys=options.key_ring(), ports=options.ports, limits=options.limits)
+    session.decoder = Decoder(keys=options.key_ring(), ports=options.ports, limits=options.limits, dedup=options.dedup)
     conf.contribs["OpenD"]["show_secrets"] = options.show_secrets
     packets = []
     for packet in _packets(session, batches):

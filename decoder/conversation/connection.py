@@ -27,6 +27,9 @@ _MAX_DEFERRED = 16
 """Messages for which a repeated InitConnect request waits, to be recognized as a copy by its response."""
 _MAX_OUT_OF_WINDOW = 8
 """Segments kept that may be the first of a later connection; the oldest is dropped for a new one."""
+_OVERTAKING_NS = 200_000_000
+"""Nanoseconds for which a live source waits for packets that others overtook where a capture begins; they come within
+microseconds, and a line is to be shown within 0.3 s."""
 
 
 class Connection:
@@ -311,9 +314,11 @@ class Connection:
 
     # The end
 
-    def tick(self, before_ns: int) -> None:
-        """Waits no longer for what it began to wait for before `before_ns`."""
+    def tick(self, now_ns: int) -> None:
+        """Waits no longer for what it began to wait for long enough before `now_ns`, in nanoseconds since 1970."""
+        before_ns = now_ns - self.shared.limits.max_wait_ns
         for half in (self.server, self.client):
+            half.give_up_overtaken(now_ns - _OVERTAKING_NS)
             half.give_up_waiting(before_ns)
         if len(self._hold) and self.last_ns < before_ns:
             self.release_held()

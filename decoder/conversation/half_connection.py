@@ -340,9 +340,14 @@ class HalfConnection:
         self.framer = self._new_framer(self.stream.origin)
         self._pass_on(blocks)
 
+    def give_up_overtaken(self, before_ns: int) -> None:
+        """Begins the stream where it is known to begin, if its first packet came before `before_ns`."""
+        if not self.stream.settled and self._entered_ns < before_ns:
+            self._settle()
+
     def give_up_waiting(self, before_ns: int | None = None) -> None:
         """Waits no longer for what it began to wait for before `before_ns` (None: for nothing but holes)."""
-        if not self.stream.settled and (before_ns is None or self._entered_ns < before_ns):
+        if not self.stream.settled and before_ns is None:
             self._settle()
         if before_ns is not None:
             while self.stream.waiting and self.stream.hole is not None and self._hole_ns < before_ns:

@@ -362,7 +362,7 @@ class ConnectionTable:
         before_ns = now_ns - self._limits.max_wait_ns
         for connection in dict.fromkeys(connection for connection, _ in self.entries.values()):
             if connection.needs_slow_path:
-                connection.tick(before_ns)
+                connection.tick(now_ns)
                 self._recount(connection)
         while self._closed and self._closed[0][1].last_ns < before_ns:
             _, connection = self._closed.popleft()

@@ -91,6 +91,14 @@ class Decoder:
         self._number = read_packets(self._table, self._packets, batch, self._number)
         return self._take_results()
 
+    def is_settling(self, key: bytes) -> bool:
+        """Returns True while messages wait because the connection began before the capture.
+
+        Packets may have overtaken each other there.  `key` is that of a segment (`decoder.packet.flow_key`).
+        """
+        entry = self._table.entries.get(key)
+        return entry is not None and any(half.stream.started and not half.stream.settled for half in entry[0].halves)
+
     def tick(self, now_ns: int) -> list[Message | Gap]:
         """Lets time pass without a packet, and returns what was waited for long enough (`Limits.max_wait_ns`).
 

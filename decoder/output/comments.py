@@ -16,6 +16,7 @@ from decoder.findings.context import duration_text
 from decoder.formatting.escape import escape, quote
 from decoder.message import Gap, Message
 from decoder.output.info import InfoColumn
+from decoder.output.text import error_text
 from decoder.vocabulary import GAP_REASONS
 
 if TYPE_CHECKING:
@@ -137,6 +138,8 @@ class Annotator:
         line += f", {message.verdict} ({message.reason or message.encryption})"
         if message.hint is not None:
             line += f": {message.hint}"
+        if message.error is not None:
+            line += f", {error_text(message.error)}"
         if content.problem is not None:
             line += f", {escape(content.problem, _MAX_TEXT)}"
         if body is not None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from decoder.message import Flow
     from decoder.vocabulary import Direction, EnumStyle
 
-__all__ = ["TextOutput"]
+__all__ = ["TextOutput", "error_text"]
 
 Parts = list[tuple[str, str]]
 """The parts of a line, each as (name of its style, text)."""
@@ -93,7 +93,12 @@ class TextOutput:
         flows, stamps, zone = self._flows, self._stamps, self._zone
         for item in records:
             # The fast path, header fields by index: a verified message without notes.  `_parts` writes the same line.
-            if item.__class__ is Message and item.verdict == "verified" and item.own_notes is None:
+            if (
+                item.__class__ is Message
+                and item.verdict == "verified"
+                and item.own_notes is None
+                and item.error is None
+            ):
                 header = item.header
                 place, protocols, safe_size = flows.get(item.flow) or self._flow(item.flow)
                 name, read = protocols.get(header[1]) or self._protocol(item)
@@ -171,7 +176,7 @@ class TextOutput:
         if item.verdict != "verified":
             parts.append(("bad" if item.verdict == "failed" else "odd", f" [{item.verdict}: {item.reason}]"))
         if item.error is not None:
-            parts.append(("bad", f" [error {item.error['code']}: {escape(item.error['message'])}]"))
+            parts.append(("bad", f" [{error_text(item.error)}]"))
         notes = [*(item.own_notes or ()), *([problem] if problem else ())]
         if notes:
             parts.append(("odd", f" [{escape('; '.join(notes), _MAX_NOTES)}]"))
@@ -215,6 +220,11 @@ class TextOutput:
     def _colored(self, style: str, text: str) -> str:
         color = _COLORS.get(style) if self._color and text else None
         return f"{color}{text}{_RESET}" if color else text
+
+
+def error_text(error: dict[str, Any]) -> str:
+    """Returns the error that the header of a WebSocket reply reports: ``error -1: text``."""
+    return f"error {error['code']}: {quote(error['message'] or '', _MAX_RET_MSG)}"
 
 
 def _unreadable(plaintext: bytes) -> None:

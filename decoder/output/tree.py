@@ -13,6 +13,7 @@ from decoder.formatting.escape import escape
 from decoder.limits import Limits
 from decoder.message import Gap, Message
 from decoder.output.info import REDACTED
+from decoder.output.text import error_text
 from decoder.schema.annotations import annotation
 from decoder.schema.fields import Field, fields_by_name, split_bits
 from decoder.vocabulary import GAP_REASONS
@@ -71,8 +72,6 @@ class TreeOutput:
             f" {message.version}, body {message.body_len:,} bytes, SHA-1 {message.sha1 or 'none'}"
             + (f", reserved {reserved.hex()}" if any(reserved) else "")
         )
-        if message.error is not None:
-            yield f"{_INDENT}error       {message.error['code']} {escape(message.error['message'])}"
         yield f"{_INDENT}encryption  {message.encryption}"
         verdict = f"{message.verdict} ({message.reason})" if message.reason else message.verdict
         yield f"{_INDENT}verdict     {self._painted(_VERDICT_COLORS[message.verdict], verdict)}"
@@ -82,6 +81,8 @@ class TreeOutput:
         if message.request is not None:
             latency = "" if message.latency_ns is None else f", {latency_text(message.latency_ns)} later"
             yield f"{_INDENT}answers     message {message.request}{latency}"
+        if message.error is not None:
+            yield f"{_INDENT}error       {self._painted(_RED, error_text(message.error).removeprefix('error '))}"
         for note in dict.fromkeys((*(message.own_notes or ()), *content.remarks)):
             yield f"{_INDENT}note        {self._painted(_YELLOW, escape(note))}"
         if content.message is not None:

@@ -8,6 +8,7 @@ Both hand the packets to `decoder.Decoder`; Scapy's own reassembly takes no part
 from __future__ import annotations
 
 import os
+import stat
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from typing import Any, Literal
 from scapy.layers.inet import TCP
 from scapy.packet import Packet
 from scapy.sessions import DefaultSession
-from scapy.utils import PcapNgReader, PcapReader
+from scapy.utils import PcapNgReader, PcapReader, RawPcapReader
 
 from decoder.crypto.keyring import KeyRing
 from decoder.engine.decoder import Decoder
@@ -45,6 +46,8 @@ Ports = int | Sequence[int] | Literal["auto"]
 
 _HEADERS = 512
 """Bytes of a packet that hold its headers, those of tunnels too."""
+_MAX_BARE = 512
+"""Packets without payload that wait for messages before them: a connection begins to emit after 128 packets."""
 _RECENT = 1 << 14
 """Packets whose headers are remembered: a message may come out long after the packet that completed it."""
 _SEARCHED = 8
@@ -103,6 +106,8 @@ class OpenDSession(DefaultSession):
         self._packets = PacketReader(max_fragments=0)  # fragments pass; the decoder puts them together
         self._open: set[Any] = set()
         self._number = 0
+        self._is_live = False
+        self._bare: list[tuple[bytes, Packet]] = []  # ACK and FIN packets that wait for messages before them
         self._recent: list[tuple[int, CapturedPacket] | None] = [None] * _RECENT
         self._numbers = ClearNumbers()
         self._ready: deque[Packet] = deque()
@@ -117,6 +122,7 @@ class OpenDSession(DefaultSession):
             self._open.discard(sock)
             if not self._open:
                 self._emit(self.decoder.flush())
+                self._release_bare(all_of_them=True)
             yield from self._drain()
             raise
         yield from self._drain()
@@ -136,6 +142,7 @@ class OpenDSession(DefaultSession):
     def flush(self) -> list[Packet]:
         """Return everything that is still held, as packets; to be called after a sniff that was stopped."""
         self._emit(self.decoder.flush())
+        self._release_bare(all_of_them=True)
         return list(self._drain())
 
     def _drain(self) -> Iterator[Packet]:
@@ -143,6 +150,7 @@ class OpenDSession(DefaultSession):
             yield self._ready.popleft()
 
     def _receive(self, sock: Any) -> None:
+        self._is_live = not _reads_file(sock)
         if self.supersession is None:
             # The readers themselves, no subclass: those may read another format.
             if type(sock) is PcapReader:
@@ -162,7 +170,10 @@ class OpenDSession(DefaultSession):
         self._number += 1
         number = self._number
         _, data, linktype, ticks, per_second, wire_len, _ = captured
-        found = self.decoder.feed(data, ticks * SECOND // per_second, linktype, wire_len, number)
+        time_ns = ticks * SECOND // per_second
+        if self._is_live:
+            self._emit(self.decoder.tick(time_ns))
+        found = self.decoder.feed(data, time_ns, linktype, wire_len, number)
         segment = self._packets.read(data, linktype, wire_len, number)
         payload = b"" if segment is None else segment[4]
         end = len(data) - len(payload) if payload and data.endswith(payload) else _HEADERS
@@ -173,13 +184,28 @@ class OpenDSession(DefaultSession):
             if self._keep_segments:
                 self._ready.append(captured.dissected(stop_dissection_after=TCP))
             self._emit(found)
+            self._release_bare()
             return
         self._emit(found)
         if packet is None:
             packet = captured.dissected()
-        if segment is not None and not payload:
-            self._numbers.renumber(packet, endpoints(segment[0]))
-        self._ready.append(packet)
+        if segment is None or payload:
+            self._ready.append(packet)
+            return
+        self._bare.append((segment[0], packet))
+        self._release_bare()
+
+    def _release_bare(self, *, all_of_them: bool = False) -> None:
+        """Hands on ACK and FIN packets, whose numbers depend on the messages before them, once those are out."""
+        if not self._bare:
+            return
+        waiting, self._bare = self._bare, []
+        for key, packet in waiting:
+            if not all_of_them and len(waiting) < _MAX_BARE and self.decoder.is_settling(key):
+                self._bare.append((key, packet))
+                continue
+            self._numbers.renumber(packet, endpoints(key))
+            self._ready.append(packet)
 
     def _is_gateway_data(self, segment: Segment) -> bool:
         key, _, _, _, payload, missing, _ = segment
@@ -233,6 +259,14 @@ def decode(
     :raises KeyFileError: a key or a key log cannot be used
     """
     return _decoded(_decoder(rsa_keys, keylog, ports, limits or Limits()), packets)
+
+
+def _reads_file(sock: Any) -> bool:
+    """Returns True for a reader of a capture file: what comes from anywhere else comes while time passes."""
+    try:
+        return stat.S_ISREG(os.fstat(sock.f.fileno()).st_mode)
+    except (AttributeError, OSError, ValueError):  # no file, closed, or gzip without a descriptor
+        return isinstance(sock, RawPcapReader)
 
 
 def _decoded(decoder: Decoder, packets: Iterable[Packet]) -> Iterator[Message | Gap]:

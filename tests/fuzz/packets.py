@@ -5,9 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from decoder import Decoder, Limits
+from decoder import KeyRing, Limits
+from decoder.conversation.summary import Results, Summary
+from decoder.engine.connection_table import ConnectionTable
+from decoder.engine.hot_path import read_packets
 from decoder.packet.dissector import PacketReader, Segment
 from decoder.packet.flow_key import endpoints, ports, reverse_key
+from decoder.tcp.segment import Segment as TcpSegment
 
 from . import recordings
 
@@ -21,15 +25,25 @@ _ETHERNET, _RAW_IP, _COOKED = 1, 101, 113
 Packet = tuple[int, int, bytes, int]
 
 
-class _Seen(Decoder):
-    """A decoder that only notes the segments that it reads."""
+class _Table(ConnectionTable):
+    """A connection table that only notes the segments that are handed to it."""
 
     def __init__(self) -> None:
-        super().__init__(limits=_LIMITS)
-        self.segments: list[tuple[bytes, int, int, bytes]] = []
+        results, summary = Results(), Summary()
+        super().__init__(
+            keys=KeyRing(),
+            ports={11111},
+            auto=False,
+            limits=_LIMITS,
+            results=results,
+            summary=summary,
+            on_connection=None,
+        )
+        self.seen: list[tuple[bytes, int, int, bytes]] = []
 
-    def _admit(self, key: bytes, seq: int, flags: int, payload: bytes, time_ns: int, number: int) -> None:
-        self.segments.append((key, seq, flags & 0x1FF, payload))
+    def handle(self, key: bytes, segment: TcpSegment) -> bool:
+        self.seen.append((key, segment.seq, segment.flags & 0x1FF, segment.payload))
+        return False
 
 
 def check(data: bytes) -> None:
@@ -46,9 +60,9 @@ def check(data: bytes) -> None:
             _check_other_links(packet, wire_len)
     assert 0 <= reader._fragments._bytes <= _MAX_FRAGMENT_BYTES
     assert len(reader._fragments._partials) <= _MAX_DATAGRAMS
-    decoder = _Seen()
-    decoder.feed_batch(batch)
-    assert decoder.segments == segments, "the decoder reads other segments than the reader"
+    table = _Table()
+    read_packets(table, PacketReader(_MAX_DATAGRAMS, _MAX_FRAGMENT_BYTES), batch, 0)
+    assert table.seen == segments, "the hot loop reads other segments than the reader"
 
 
 def _packets(data: bytes) -> Iterator[Packet]:

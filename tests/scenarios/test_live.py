@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import statistics
@@ -23,6 +24,7 @@ from decoder.capture.capture_tools import ToolName, find_tool
 from decoder.capture.live import LiveCapture
 from decoder.capture.reader import RawPacket
 from decoder.errors import CaptureError
+from decoder.limits import Limits
 from tests.support.live import READY_SECONDS, ROOT, Command, Talk, captured_at, needs_capture, opendump, serials
 from tests.support.pages import DOCS, blocks
 from tests.support.recorded import DEMO_KEY
@@ -64,7 +66,7 @@ def decode_live(capture: LiveCapture, port: int, talk: threading.Thread) -> tupl
     messages, headers = [], 0
     began = time.monotonic()
     for batch in capture.batches(lambda: talk.ident is not None and not talk.is_alive()):
-        if talk.ident is None and time.monotonic() - began > 1.5:
+        if talk.ident is None and time.monotonic() - began > 3:
             talk.start()
         headers += sum(data.count(_HEADER) for _, _, data, _ in batch)
         messages += [item for item in engine.feed_batch(batch) if isinstance(item, decoder.Message)]
@@ -195,13 +197,29 @@ def test_scapy_reads_the_pipe_of_dumpcap() -> None:
         try:
             assert shell.stdout is not None
             talk.connect()
-            speaker = threading.Thread(target=talk.send, args=(40, 4), daemon=True)
-            speaker.start()
+            until = time.monotonic() + READY_SECONDS
+            while not select.select([shell.stdout], [], [], 0.25)[0]:
+                assert time.monotonic() < until, "nothing was shown"
+                talk.send()
             assert "OpenD KeepAlive request #" in shell.stdout.readline()
         finally:
             shell.terminate()
             shell.wait()
-            speaker.join()
+
+
+def test_a_message_that_waits_for_its_key_comes_out_when_time_passes() -> None:
+    """Its InitConnect response may still come; no packet follows that would say that it will not."""
+    with Talk() as talk, decode_lo(talk) as command:
+        until = time.monotonic() + READY_SECONDS
+        while not command.children() and time.monotonic() < until:
+            time.sleep(0.1)
+        time.sleep(1.5)
+        talk.connect()
+        talk.send_sealed()
+        _, line = command.lines.get(timeout=READY_SECONDS + Limits().max_wait_ns / 10**9)
+        assert command.process.poll() is None
+    record = json.loads(line)
+    assert (record["serial_no"], record["verdict"]) == (1, "unverified")
 
 
 def test_a_file_grows_while_the_messages_pass(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.exchange import frame, keep_alive
+from tests.support.exchange import cbc, frame, keep_alive
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 30.0
@@ -68,6 +68,13 @@ class Talk:
             self.sent += 1
             if rate and (ahead := began + n / rate - time.monotonic()) > 0:
                 time.sleep(ahead)
+
+    def send_sealed(self) -> None:
+        """Sends two messages whose key nobody knows: one alone could be anything."""
+        assert self._client is not None
+        for _ in range(2):
+            self.sent += 1
+            self._client.sendall(frame(1004, keep_alive(), cbc(keep_alive()), serial_no=self.sent))
 
     def close(self) -> None:
         if self._client is not None:

@@ -13,43 +13,49 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import Result
 
 from decoder.cli.main import cli
-from tests.support.command import in_clear, pcap, runner, write
+from tests.support.command import PCAP_HEADER, in_clear, other_port, pcap, record, runner, write
 from tests.support.exchange import Exchange, frame, keep_alive
 from tests.support.recorded import CAPTURES, DEMO_KEY
 
 FTAES, PLAIN, LATE = (str(CAPTURES / name) for name in ("ftaes.pcap", "plain.pcap", "late-start.pcap"))
 KEY, LATE_KEYS = str(DEMO_KEY), str(CAPTURES / "late-start.keylog")
 QUOTES = "body.s2c.basicQotList.security.code"
+OPEN = ["--rsa-key", KEY]
 
-# What stands before the options, and after them, of a run on a capture.
-OUT = {"annotate": ["-o", "OUT"], "keys": ["-o", "-"]}
+ALWAYS = {
+    "annotate": ["-o", "-"],
+    "export": ["-o", "OUT", "--format", "csv"],
+    "keys": ["-o", "-"],
+    "open": ["-o", "-"],
+    "rewrite": ["-o", "-"],
+}
+"""What a command needs; its -o, if another one is given, is left out."""
+TYPED = "print(len(packets), *[p.show(dump=True) for p in packets if OpenD in p])\n"
+"""What is typed into `opendump shell`."""
 
-COMMON = {
-    # option: (capture, options without it, the option)
+Case = tuple[str, list[str], list[str]]
+"""The capture, the options without the one that is tried, and that one."""
+
+COMMON: dict[str, Case] = {
     "--port": (PLAIN, [], ["--port", "1"]),
-    "--rsa-key": (FTAES, [], ["--rsa-key", KEY]),
+    "--rsa-key": (FTAES, [], OPEN),
     "--keylog": (LATE, [], ["--keylog", LATE_KEYS]),
-    "--show-secrets": (FTAES, ["--rsa-key", KEY, "-V"], ["--show-secrets"]),
-    "--where": (FTAES, ["--rsa-key", KEY], ["--where", "connection=1"]),
-    "--from": (FTAES, ["--rsa-key", KEY], ["--from", "2100"]),
-    "--to": (FTAES, ["--rsa-key", KEY], ["--to", "2000"]),
-    "--utc": (FTAES, ["--rsa-key", KEY, "--from", "2026-11-22 12:00", "--to", "2026-11-22 20:00"], ["--utc"]),
+    "--show-secrets": (FTAES, OPEN, ["--show-secrets"]),
+    "--where": (FTAES, OPEN, ["--where", "connection=0"]),
+    "--from": (FTAES, OPEN, ["--from", "2100"]),
+    "--to": (FTAES, OPEN, ["--to", "2000"]),
+    "--utc": (FTAES, [*OPEN, "--from", "2026-11-22 12:00", "--to", "2026-11-22 20:00"], ["--utc"]),
     "--strict": (FTAES, [], ["--strict"]),
     "--max-memory": ("BIG", [], ["--max-memory", "1M"]),
+    "--dedup": ("TWICE", [], ["--dedup"]),
     "--color": (PLAIN, [], ["--color", "always"]),
-    "--force": (FTAES, ["--rsa-key", KEY, "--show-secrets", "-o", "EXISTS"], ["--force"]),
-    "--output": (PLAIN, [], ["-o", "OUT"]),
+    "--force": (FTAES, [*OPEN, "--show-secrets", "-o", "EXISTS"], ["--force"]),
+    "--output": (PLAIN, [], ["-o", "OTHER"]),
 }
-OWN = {
-    ("annotate", "--show-secrets"): (FTAES, ["--rsa-key", KEY], ["--show-secrets"]),
-    ("annotate", "--output"): (PLAIN, ["-o", "-"], ["-o", "OUT"]),
-    ("keys", "--port"): (FTAES, ["--rsa-key", KEY], ["--port", "1"]),
-    ("keys", "--keylog"): (FTAES, ["--rsa-key", KEY], ["--keylog", "missing"]),
-    ("keys", "--strict"): ("MIXED", ["--rsa-key", KEY], ["--strict"]),
-    ("keys", "--output"): (FTAES, ["--rsa-key", KEY, "-o", "-"], ["-o", "OUT"]),
-    ("keys", "--force"): (FTAES, ["--rsa-key", KEY, "-o", "EXISTS"], ["--force"]),
+OWN: dict[tuple[str, str], Case] = {
     ("decode", "--verbose"): (PLAIN, [], ["-V"]),
     ("decode", "--format"): (PLAIN, [], ["--format", "jsonl"]),
     ("decode", "--field"): (PLAIN, ["--format", "csv"], ["-e", "time"]),
@@ -61,14 +67,46 @@ OWN = {
     ("decode", "--context"): (PLAIN, ["--where", "number=9"], ["-C", "1"]),
     ("decode", "--pair"): (PLAIN, ["--where", "proto=Trd_PlaceOrder and kind=request"], ["--pair"]),
     ("decode", "--before-close"): (PLAIN, [], ["--before-close", "1ms"]),
+    ("export", "--bodies"): (PLAIN, [], ["--bodies", "all"]),
+    ("export", "--force"): (PLAIN, ["-o", "FULL", "--format", "csv"], ["--force"]),
+    ("export", "--format"): (PLAIN, [], ["--format", "jsonl"]),
+    ("export", "--output"): (PLAIN, [], ["-o", "OTHER", "--format", "csv"]),
+    ("export", "--show-secrets"): (FTAES, [*OPEN, "--bodies", "all"], ["--show-secrets"]),
+    ("export", "--table"): (PLAIN, [], ["--table", "rt_ticker"]),
+    ("export", "--wide"): (PLAIN, [], ["--wide"]),
+    ("interfaces", "--color"): ("", [], ["--color", "always"]),
+    ("interfaces", "--output"): ("", [], ["-o", "OTHER"]),
+    ("keys", "--force"): (FTAES, [*OPEN, "-o", "EXISTS"], ["--force"]),
+    ("keys", "--keylog"): (FTAES, OPEN, ["--keylog", "missing"]),
+    ("keys", "--output"): (FTAES, OPEN, ["-o", "OTHER"]),
+    ("keys", "--port"): (FTAES, OPEN, ["--port", "1"]),
+    ("keys", "--strict"): ("MIXED", OPEN, ["--strict"]),
+    ("orders", "--format"): (PLAIN, [], ["--format", "jsonl"]),
+    ("orders", "--order"): (PLAIN, [], ["--order", "5000000000000000001"]),
+    ("orders", "--show-secrets"): (FTAES, [*OPEN, "-o", "EXISTS"], ["--show-secrets"]),
+    ("report", "--pseudonyms"): (PLAIN, [], ["--pseudonyms"]),
+    ("rewrite", "--all"): ("MIXED", OPEN, ["--all"]),
+    ("rewrite", "--map"): (PLAIN, ["--pseudonyms"], ["--map", "OTHER"]),
+    ("rewrite", "--pseudonyms"): (PLAIN, [], ["--pseudonyms"]),
+    ("schema", "--coverage"): ("", [], ["--coverage"]),
+    ("schema", "--color"): ("", [], ["--color", "always"]),
+    ("schema", "--output"): ("", [], ["-o", "OTHER"]),
+    ("stats", "--all"): (PLAIN, [], ["--all"]),
+    ("stats", "--by"): (PLAIN, ["--table", "lateness"], ["--by", "symbol"]),
     ("stats", "--format"): (PLAIN, [], ["--format", "json"]),
     ("stats", "--table"): (PLAIN, ["--format", "csv"], ["--table", "findings"]),
-    ("schema", "--coverage"): ("", [], ["--coverage"]),
-    ("schema", "--output"): ("", [], ["-o", "OUT"]),
-    ("schema", "--color"): ("", [], ["--color", "always"]),
+    ("wireshark", "--install"): ("", [], ["--install"]),
+    ("wireshark", "--output"): ("", [], ["-o", "OTHER"]),
+    ("wireshark", "--uninstall"): ("", [], ["--uninstall"]),
 }
-# Tested elsewhere: on a terminal (test_live), and on what is too long for here (test_main: the same with any number).
-ELSEWHERE = {("decode", "--no-cut"), ("decode", "--jobs")}
+ELSEWHERE = {
+    ("decode", "--no-cut"): "on a terminal: test_live",
+    ("decode", "--jobs"): "the same output with any number: test_main",
+}
+SCREEN = "top"
+"""The command that needs a terminal for all that it does: tests/scenarios/test_top.py."""
+LIVE = ("--interface", "--duration", "--save", "--ring")
+"""The options of a live capture: test_live_options and tests/scenarios/test_live_capture.py."""
 
 
 def options() -> Iterator[tuple[str, str]]:
@@ -89,7 +127,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("captures")
     big = frame(1004, keep_alive() + b"\x9a\x06\x80\x80\x40" + bytes(1024 * 1024), serial_no=9)
     exchange = in_clear().lose("c2s", 100).c2s(*[big] * 3, mss=60_000).fin()
-    return {"BIG": str(write(folder / "big.pcap", pcap(exchange))), "MIXED": str(mixed(folder / "mixed.pcap"))}
+    return {
+        "BIG": str(write(folder / "big.pcap", pcap(exchange))),
+        "MIXED": str(mixed(folder / "mixed.pcap")),
+        "TWICE": str(write(folder / "twice.pcap", PCAP_HEADER + twice(in_clear(10)))),
+    }
+
+
+def twice(exchange: Exchange) -> bytes:
+    """The conversation from client to proxy and from proxy to gateway: requests pass the first way first."""
+    records = []
+    for (data, time_ns), (again, _) in zip(exchange.packets, other_port(exchange, 50113), strict=True):
+        from_gateway = data[34:36] == struct.pack(">H", 11111)
+        records += [record(each, time_ns) for each in ((again, data) if from_gateway else (data, again))]
+    return b"".join(records)
 
 
 def mixed(path: Path) -> Path:
@@ -108,19 +159,35 @@ def _record(data: bytes, time_ns: int) -> bytes:
     return struct.pack("<IIII", time_ns // 10**9, time_ns % 10**9 // 1000, len(data), len(data)) + data
 
 
-def outcome(command: str, capture: str, arguments: list[str], folder: Path) -> tuple[int, bytes, str, dict[str, bytes]]:
+Outcome = tuple[int, bytes, str, dict[str, bytes]]
+
+
+def outcome(command: str, capture: str, arguments: list[str], folder: Path) -> Outcome:
     """Everything that a run leaves behind."""
-    folder.mkdir()
-    exists = folder / "EXISTS"
-    exists.write_bytes(b"old")
-    names = {"OUT": str(folder / "OUT"), "EXISTS": str(exists)}
-    words = [command, *([capture] if capture else []), *(names.get(word, word) for word in arguments)]
-    if "-o" not in arguments:
-        words += [names.get(word, word) for word in OUT.get(command, [])]
-    result = runner().invoke(cli, words, env={"TZ": "Asia/Hong_Kong", "NO_COLOR": None, "FORCE_COLOR": None})
+    for part in ("FULL", "home"):
+        (folder / part).mkdir(parents=True)
+    (folder / "FULL" / "file").write_bytes(b"old")
+    (folder / "EXISTS").write_bytes(b"old")
+    given = [*ALWAYS.get(command, []), *arguments] if "-o" not in arguments else arguments
+    names = {name: str(folder / name) for name in ("OUT", "OTHER", "EXISTS", "FULL")}
+    words = [command, *([capture] if capture else []), *(names.get(word, word) for word in given)]
+    home = str(folder / "home")
+    clean = {"TZ": "Asia/Hong_Kong", "NO_COLOR": None, "FORCE_COLOR": None, "HOME": home, "XDG_CONFIG_HOME": home}
+    result = runner().invoke(cli, words, env=clean, input=TYPED if command == "shell" else None)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    written = {path.name: path.read_bytes() for path in folder.iterdir()}
-    return result.exit_code, result.stdout_bytes, result.stderr.replace(str(folder), ""), written
+    written = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return (
+        result.exit_code,
+        result.stdout_bytes.replace(str(folder).encode(), b""),
+        _told(command, result).replace(str(folder), ""),
+        written,
+    )
+
+
+def _told(command: str, result: Result) -> str:
+    """What was said on standard error; of the shell not what Scapy says: it greets with another verse each time."""
+    lines = result.stderr.splitlines()
+    return "\n".join(line for line in lines if command != "shell" or line.startswith("opendump:"))
 
 
 @pytest.fixture
@@ -134,20 +201,34 @@ def hong_kong(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         time.tzset()
 
 
+@pytest.fixture(autouse=True)
+def no_wireshark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("decoder.cli.wireshark.wireshark_program", lambda: None)
+
+
 @pytest.mark.usefixtures("hong_kong")
 @pytest.mark.parametrize(("command", "option"), EVERY, ids=[" ".join(each) for each in EVERY])
 def test_every_option_does_something(command: str, option: str, files: dict[str, str], tmp_path: Path) -> None:
-    if (command, option) in ELSEWHERE:
-        pytest.skip("see above")
+    if command == SCREEN or option in LIVE or (command, option) in ELSEWHERE:
+        pytest.skip("tested elsewhere: see above")
     if option == "--utc" and os.name == "nt":
         pytest.skip("Windows has no TZ")
     case = OWN.get((command, option)) or COMMON.get(option)
     assert case is not None, f"{command} {option}: add a command line on which it changes something"
     capture, base, more = case
-    if command != "decode":
-        base = [word for word in base if word != "-V"]
+    if (command, option) == ("decode", "--show-secrets"):
+        base = [*base, "-V"]
     capture = files.get(capture, capture)
     without = outcome(command, capture, base, tmp_path / "without")
-    with_it = outcome(command, capture, [*base, *more] if "-o" not in more else more, tmp_path / "with")
+    with_it = outcome(command, capture, [*base, *more], tmp_path / "with")
     assert with_it[0] != 2, with_it[2]
     assert without != with_it
+
+
+@pytest.mark.usefixtures("hong_kong")
+@pytest.mark.parametrize("command", sorted({command for command, _ in EVERY} - {SCREEN}))
+def test_without_another_option_two_runs_are_alike(command: str, tmp_path: Path) -> None:
+    """Else the test above would hold for any option."""
+    capture = "" if (command, "--output") in OWN and not OWN[command, "--output"][0] else PLAIN
+    first, second = (outcome(command, capture, [], tmp_path / name) for name in ("first", "second"))
+    assert first == second

@@ -190,6 +190,15 @@ def test_lines_are_cut_to_a_terminal(width: int) -> None:
     assert any(cell_len(line) != len(line) for line in full), "no wide characters to measure"
 
 
+def test_the_error_of_a_websocket_reply() -> None:
+    for verdict, reason in (("verified", None), ("unverified", "no-digest")):
+        item = message(kind="response", plaintext=keep_alive_answer(), verdict=verdict, reason=reason)
+        item.error = {"code": -3, "message": "not \x1b[31m logged in"}
+        (line,) = lines([item])
+        assert r' [error -3: "not \x1b[31m logged in"]' in line
+        assert "\x1b" not in line
+
+
 def test_every_line_begins_with_the_number_of_its_message() -> None:
     """That findings and the key ``request`` refer to; longer numbers only shift their line."""
     numbered = [message(), message(notes=["odd"]), message()]

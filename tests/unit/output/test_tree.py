@@ -204,6 +204,12 @@ def test_json_text_is_escaped() -> None:
     assert shown[-2:] == [r'        {"a": "\x1b[2J",', r'         "b": "\u202e"}']
 
 
+def test_the_error_of_a_websocket_reply() -> None:
+    item = message(1004, b"\x08\x00", kind="response")
+    item.error = {"code": -3, "message": "not logged in"}
+    assert '    error       -3: "not logged in"' in tree(item)
+
+
 def test_gaps() -> None:
     gap = Gap(Flow(4, "s2c", "192.0.2.2:11111", "192.0.2.1:50112"), 1_700_000_000_000_000_000, 1448, "snaplen")
     assert tree(gap) == [
