@@ -17,6 +17,8 @@ from decoder.conversation.state import State
 from decoder.crypto.verifier import BodyVerifier
 from decoder.framing.framer import Framer
 from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header
+from decoder.framing.websocket_framer import WebSocketFramer, begins_websocket
+from decoder.framing.websocket_upgrade import Upgrade
 from decoder.message import Gap, Message
 from decoder.schema import PUSH_IDS
 from decoder.tcp.reassembly import WINDOW, Block, Hole, StreamReassembler
@@ -84,7 +86,7 @@ class HalfConnection:
         self.shared = shared
         self.flow = flow
         self.stream = StreamReassembler()
-        self.framer = self._new_framer(0)
+        self.framer: Framer | WebSocketFramer = self._new_framer(0)
         self.conflicts: OverlapConflicts = self.stream.conflicts
         self.peer: HalfConnection = self
         self.begin: int | None = None
@@ -249,14 +251,45 @@ class HalfConnection:
         """Hands to the framer what the reassembler gave out."""
         for block in blocks:
             if isinstance(block, Block):
+                if not self.shared.confirmed:
+                    self._choose_framing(block)
                 self.framer.feed(block.data, block.arrival, block.offset)
             else:
                 self.lost += block.size
                 self.framer.handle_hole(block.offset, block.size, block.reason, block.arrival)
 
-    def _new_framer(self, begin: int) -> Framer:
-        limits = self.shared.limits
-        return Framer(self, limits.max_body, limits.max_resync_scan, begin)
+    def _new_framer(self, begin: int) -> Framer | WebSocketFramer:
+        """Returns what cuts the frames of the stream from the offset `begin` on."""
+        limits, upgrade = self.shared.limits, self.shared.upgrade
+        if upgrade is None:
+            return Framer(self, limits.max_body, limits.max_resync_scan, begin)
+        from_client = self.direction == "c2s"
+        return WebSocketFramer(self, upgrade, limits.max_body, from_client=from_client, at_start=begin == self.begin)
+
+    def _choose_framing(self, block: Block) -> None:
+        """Looks, while no message was found, whether the messages of the connection travel in WebSocket frames."""
+        shared, at_start = self.shared, block.offset == self.begin
+        if isinstance(self.framer, WebSocketFramer) or not begins_websocket(block.data, at_start=at_start):
+            return
+        shared.upgrade = shared.upgrade or Upgrade()
+        try:
+            self._change_framing(block.offset)
+        except ImportError:
+            shared.upgrade = None
+            shared.info.library_missing |= not at_start or b"websocket" in block.data.lower()
+            return
+        shared.info.websocket = shared.upgrade
+        peer = self.peer
+        if not at_start or (peer.begin is not None and peer.untouched):
+            peer._change_framing(peer.stream.position)
+
+    def _change_framing(self, begin: int) -> None:
+        """Cuts the stream by the framing of the connection from the offset `begin` on."""
+        before, self.framer = self.framer, self._new_framer(begin)
+        self.flow.transport = "websocket"
+        before.finish()
+        before.report_silent()
+        before.release()
 
     # Waiting
 
@@ -380,6 +413,8 @@ class HalfConnection:
         header = self.framer.unfinished_header
         if header is not None and (header[1], header[4]) == (proto_id, serial_no):
             return True
+        if serial_no >> 32:  # a section of the WebSocket port has 64 bits
+            return False
         start = HEADER.pack(MAGIC, proto_id, 0, 0, serial_no, 0, b"", b"")
         # Format and version (bytes 6 and 7) may differ.
         return any(
@@ -443,14 +478,33 @@ class HalfConnection:
             reason, notes = "gap", ["connection-ends" if self.ending is not None else "capture-ends"]
         self._emit(header, Verdict(None, "unknown", "unverified", reason), arrival, notes)
 
+    def handle_undigested(
+        self, header: Header, body: bytes, arrival: Arrival, error: dict[str, int | str] | None
+    ) -> None:
+        opened = self.shared.verifier.open_undigested(self.direction, header, body)
+        self._emit(header, opened, arrival, None, error)
+
+    def handle_upgraded(self) -> None:
+        self.peer.framer.resume(give_up=False)
+
     def handle_gap(self, size: int, reason: GapReason, arrival: Arrival) -> None:
         self.shared.items.append(Gap(self.flow, arrival.time_ns, size, reason, arrival.packets[-1]))
 
-    def _emit(self, header: Header, opened: Verdict, arrival: Arrival, notes: list[str] | None) -> None:
+    def _emit(
+        self,
+        header: Header,
+        opened: Verdict,
+        arrival: Arrival,
+        notes: list[str] | None,
+        error: dict[str, int | str] | None = None,
+    ) -> None:
         shared = self.shared
         shared.confirmed = shared.direction_known = True
         shared.answered = shared.answered or self.direction == "s2c"
-        shared.items.append(new_message(self.flow, header, opened, arrival, shared.verifier.conn_id, notes))
+        message = new_message(self.flow, header, opened, arrival, shared.verifier.conn_id, notes)
+        if error is not None:
+            message.error = error
+        shared.items.append(message)
 
     def _hold(self, header: Header, body: bytes, arrival: Arrival, notes: list[str] | None) -> None:
         self.shared.confirmed = True

@@ -12,7 +12,9 @@ from decoder.framing.header_faults import header_fault
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from decoder.framing.websocket_upgrade import Upgrade
     from decoder.message import Gap, Message
+    from decoder.vocabulary import Transport
 
 __all__ = ["MAX_NOTED", "ConnectionInfo", "Results", "Summary"]
 
@@ -20,6 +22,11 @@ Octets = bytes  # `ConnectionInfo` has a field named `bytes`
 MAX_NOTED = 64
 """Lines of one kind in a summary."""
 _HTTP = (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"DELE", b"HTTP", b"PATC", b"CONN")
+_ADVICE = {
+    "TLS": "; a WebSocket in TLS (wss) can be read with tshark where the client writes its keys (SSLKEYLOGFILE)",
+    "WebSocket": "; no message of OpenD was found on it, JSON text is that of another endpoint",
+}
+"""How to go on, by protocol."""
 _TLS_RECORDS = frozenset((b"\x14\x03", b"\x15\x03", b"\x16\x03", b"\x17\x03"))
 
 
@@ -63,12 +70,21 @@ class ConnectionInfo:
     """Messages of each direction."""
     first_bytes: dict[str, Octets] = field(default_factory=lambda: {"c2s": b"", "s2c": b""})
     """First bytes (64 at most) of a direction in which no message was found: they tell HTTP, TLS, WebSocket apart."""
+    websocket: Upgrade | None = None
+    """How its upgrade to WebSocket was answered, if there was one."""
+    library_missing: bool = False
+    """True if it is not decoded because the library `websockets` is not installed."""
     retransmissions: dict[str, int] = field(default_factory=lambda: {"c2s": 0, "s2c": 0})
     """Packets of each direction all of whose payload had been captured before."""
     out_of_window: int = 0
     """Packets with its addresses and ports that belong to no place of its streams: stray, forged or damaged."""
     copy_of: int | None = None
     """Ordinal of the connection that carries the same conversation (proxy, DNAT, two capture points), else None."""
+
+    @property
+    def transport(self) -> Transport:
+        """``websocket`` if its messages travel in WebSocket frames, else ``tcp``."""
+        return "websocket" if self.websocket is not None and self.websocket.accepted else "tcp"
 
     @property
     def refused(self) -> bool:
@@ -97,6 +113,8 @@ class ConnectionInfo:
     @property
     def other_protocol(self) -> str | None:
         """Returns the protocol that its first bytes look like; None if they look like nothing known."""
+        if self.transport == "websocket":
+            return "WebSocket"
         for data in self.first_bytes.values():
             if data[:4] in _HTTP:
                 return (
@@ -114,10 +132,11 @@ class ConnectionInfo:
     @property
     def why_not_opend(self) -> str:
         """Returns a line for people on what was sent instead of the protocol."""
-        if self.other_protocol is not None:
+        what = self.other_protocol
+        if what is not None:
             return (
-                f"this is {self.other_protocol}, not the protocol of a gateway's API port: "
-                "compare the port with OpenD's settings"
+                f"this is {what}, not the protocol of a gateway's API port: compare the port with OpenD's settings"
+                + _ADVICE.get(what, "")
             )
         if self.wrong_header is not None:
             return f"the message header is wrong: {self.wrong_header}"

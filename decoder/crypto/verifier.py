@@ -15,7 +15,7 @@ from decoder.body.body import Body
 from decoder.crypto.ciphers import MODES, SessionKey
 from decoder.crypto.rsa_trials import RsaTrials
 from decoder.crypto.shape import has_message_shape, looks_like_damaged_plaintext
-from decoder.vocabulary import INIT_CONNECT, Verdict
+from decoder.vocabulary import INIT_CONNECT, INIT_WEB_SOCKET, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,6 +96,17 @@ class BodyVerifier:
             if plain is not None and sha1(plain).digest() == digest:
                 return Verdict(plain, self.encryption, "verified", None)
         return self._search(direction, header, body)
+
+    def open_undigested(self, direction: Direction, header: Header, body: bytes) -> Verdict:
+        """Returns the verdict on a message whose header has no SHA-1, which is never encrypted; learns its connID."""
+        _, proto_id, format, _, _, _, _, _ = header
+        if proto_id == INIT_WEB_SOCKET and direction == "s2c":
+            message = Body(INIT_WEB_SOCKET, direction, format, body, self._limits).message
+            if message is not None and message.HasField("s2c"):
+                self.conn_id = str(message.s2c.connID)  # type: ignore[attr-defined]
+        self.clear_seen = True
+        # No message is empty: a reply that reports an error has no body.
+        return Verdict(body or None, "None", "unverified", "no-digest")
 
     def may_be_ciphertext(self, direction: Direction, header: Header, body: bytes) -> bool:
         """Returns True if `body`, sent with its own SHA-1, may be ciphertext all the same: some clients hash that."""

@@ -17,6 +17,8 @@ from decoder.conversation.state import State
 from decoder.conversation.summary import MAX_NOTED, ConnectionInfo, Results, Summary
 from decoder.engine.half_open import HALF_OPEN_COST, HalfOpen
 from decoder.framing.header import HEADER_LEN, begins_with_header, may_begin_header
+from decoder.framing.websocket_frames import begins_with_frame
+from decoder.framing.websocket_upgrade import begins_upgrade
 from decoder.packet import flow_key
 from decoder.tcp.segment import ACK, SYN, Segment
 
@@ -228,7 +230,8 @@ class ConnectionTable:
         to_gateway = self._guess_direction(key, segment.payload)
         port = destination if to_gateway else source
         if self._auto:
-            self.ports.add(port)
+            if not begins_upgrade(segment.payload):  # which begins connections with other servers, too
+                self.ports.add(port)
             return to_gateway
         header_ports = self._summary.header_ports
         if len(header_ports) < _MAX_PORTS or port in header_ports:
@@ -239,8 +242,12 @@ class ConnectionTable:
         """Returns True if a segment on an unknown port begins with a header, or with a part of one at a known start."""
         if begins_with_header(segment.payload, self._limits.max_body):
             return True
+        if begins_with_frame(segment.payload) is not None:
+            return True
         if not self._auto:
             return False
+        if begins_upgrade(segment.payload):
+            return True
         if segment.flags & SYN:
             self._syns[key] = segment.flags, segment
             if len(self._syns) > _MAX_PORTS:
@@ -255,6 +262,11 @@ class ConnectionTable:
         for end, sent_by_client in ((key, True), (flow_key.reverse_key(key), False)):
             if end in self._syns:
                 return sent_by_client != bool(self._syns[end][0] & ACK)
+        if begins_upgrade(payload):
+            return True
+        masked = begins_with_frame(payload)
+        if masked is not None:
+            return masked
         told = told_by_content(payload[:HEADER_LEN], payload[HEADER_LEN:])
         if told is not None:
             return told == "c2s"
@@ -403,6 +415,8 @@ class ConnectionTable:
         self._report(connection.info)
 
     def _report(self, info: ConnectionInfo) -> None:
+        if self._auto and not info.confirmed and int(info.server.rpartition(":")[2]) not in self.ports:
+            return  # a WebSocket connection with some other server
         summary = self._summary
         if info.confirmed:
             summary.connections += 1
@@ -413,6 +427,16 @@ class ConnectionTable:
         if info.sample_key:
             summary.report(
                 "the SDK's public sample key protects this traffic: anyone can read it; make a key of your own"
+            )
+        if info.library_missing:
+            summary.report(
+                "a WebSocket connection was not decoded, for which a library is missing: "
+                "pip install 'scapy-opend[websocket]'"
+            )
+        if info.websocket is not None and info.websocket.texts:
+            summary.report(
+                "text messages of WebSocket connections (JSON of another endpoint) were not decoded; "
+                "record OpenD's API or WebSocket port"
             )
         if self._on_connection is not None:
             self._on_connection(info)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from decoder.findings.finding import Finding, Findings
-from decoder.vocabulary import INIT_CONNECT
+from decoder.vocabulary import LOGIN_IDS
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo
@@ -56,7 +56,7 @@ def report_connection(findings: Findings, info: ConnectionInfo) -> None:
 def report_login(context: Context, info: ConnectionInfo, first: First) -> None:
     """Reports a connection whose beginning was seen and whose first message is not InitConnect."""
     number, proto_id, kind, time_ns = first
-    if not info.syn_seen or proto_id == INIT_CONNECT or kind != "request" or context.client_gaps:
+    if not info.syn_seen or proto_id in LOGIN_IDS or kind != "request" or context.client_gaps:
         return
     context.no_login = True
     context.report_at(

@@ -199,7 +199,7 @@ class Tables:
             ret_type, notes = read.ret_type, read.notes
         row = (
             *(flow.direction, message.kind, proto_id, None if message.conn_id is None else int(message.conn_id)),
-            *(flow.src, flow.dst, FORMATS.get(format) or str(format), version, serial_no, body_len, sha1),
+            *(flow.src, flow.dst, FORMATS.get(format) or str(format), version, serial_no, body_len, sha1 or None),
             *(message.encryption, message.reason),
             *((int(packet_id["connID"]), packet_id["serialNo"]) if packet_id else (None, None)),
             *(request, None if latency is None else latency / 1_000_000, ret_type),

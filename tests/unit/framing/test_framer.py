@@ -103,6 +103,12 @@ class Play:
     now = Arrival((0,), 0)
     keys_known = 0
 
+    def handle_undigested(self, *_: object) -> None:
+        raise AssertionError("not called by this framer")
+
+    def handle_upgraded(self) -> None:
+        raise AssertionError("not called by this framer")
+
     def handle_gap(self, size: int, reason: str, arrival: Arrival) -> None:
         self.told.append(f"gap {size} {reason}")
 
