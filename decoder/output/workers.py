@@ -87,7 +87,7 @@ def _on_cluster(function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]
                 yield client.submit(function, *task, pure=False, retries=_RETRIES)
                 return
 
-        running = distributed.as_completed([future for _ in range(count) for future in submit()])
+        running = distributed.as_completed([future for _ in range(count) for future in submit()], loop=client.loop)
         for future in running:
             try:
                 result: Result = future.result()

@@ -156,12 +156,14 @@ def test_a_cluster_of_two_of_which_one_worker_is_killed(folders: dict[str, list[
         exporting = subprocess.Popen(arguments, stderr=subprocess.PIPE, env=environment())
         killed = None
         while exporting.poll() is None and killed is None:
-            if list((output / "_opendump").glob("*.part")):  # a partition is being written
+            if (output / "_opendump" / "plan.json").exists():  # the partitions are handed out
+                time.sleep(0.2)
                 killed = next(nanny.pid for nanny in cluster.workers.values())
                 os.kill(killed, signal.SIGKILL)
+                assert len(list((output / "_opendump").glob("*.json"))) < 1 + len(list(folders)), "too late"
             time.sleep(0.01)
         _, said = exporting.communicate(timeout=100)
-    assert killed is not None
+    assert killed is not None, said.decode()
     assert exporting.returncode == 0, said.decode()
     assert content(output) == content(tmp_path / "local")
     assert not list(output.rglob("*.part"))
