@@ -132,8 +132,10 @@ def index_files(captures: Sequence[str], cluster: Cluster, ports: tuple[int, ...
     return indexes
 
 
-def export_dataset(captures: Sequence[str], cluster: Cluster, settings: Settings, *, resume: bool, strict: bool) -> int:
-    """Writes a dataset and returns the exit code; its manifest is written last."""
+def export_dataset(
+    captures: Sequence[str], cluster: Cluster, settings: Settings, *, resume: bool, strict: bool, name: str
+) -> int:
+    """Writes a dataset and returns the exit code; its manifest is written last.  `name` is its name in messages."""
     from decoder.output.dataset import STATE, completed, export_partition, settings_record, write_whole
 
     indexes = index_files(captures, cluster, settings.ports)
@@ -156,7 +158,7 @@ def export_dataset(captures: Sequence[str], cluster: Cluster, settings: Settings
     results = [result for _, result in sorted(done.items()) if result is not None]
     rows = {name: sum(result["rows"].get(name, 0) for result in results) for name in settings.tables}
     write_whole(str(Path(settings.directory, "manifest.json")), {**plan, "partitions": results, "rows": rows})
-    return _finish(indexes, results, settings.directory, strict=strict)
+    return _finish(indexes, results, name, strict=strict)
 
 
 def _input(index: FileIndex) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def _dataset(
         options.show_secrets,
         options.limits,
     )
-    return export_dataset(captures, cluster, settings, resume=resume, strict=options.strict)
+    return export_dataset(captures, cluster, settings, resume=resume, strict=options.strict, name=output)
 
 
 def _format(output: str, chosen: Format | None) -> tuple[Format, bool]:

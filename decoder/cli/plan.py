@@ -60,8 +60,7 @@ def _lines(indexes: Sequence[FileIndex], partitions: Sequence[Partition]) -> Ite
             f"host {escape(host)}: files {len(files):,}, bytes {sum(index.size for index in files):,}, packets"
             f" {sum(index.packets for index in files):,}, flows {flows:,}"
         )
-        for partition in partitions:
-            if partition.host == host:
-                yield f"  partition {partition.id}: flows {partition.flow_count:,}, weight {partition.weight:,}"
+        for number, partition in enumerate((each for each in partitions if each.host == host), 1):
+            yield f"  partition {number}: flows {partition.flow_count:,}, weight {partition.weight:,}"
     if partitions:
         yield f"partitions {len(partitions):,}, heaviest over mean {skew(partitions):.2f}"
