@@ -23,7 +23,7 @@ from decoder.packet import flow_key
 from decoder.tcp.segment import ACK, SYN, Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from decoder.conversation.half_connection import HalfConnection
     from decoder.crypto.keyring import KeyRing
@@ -58,9 +58,12 @@ class ConnectionTable:
         results: Results,
         summary: Summary,
         on_connection: Callable[[ConnectionInfo], None] | None,
+        flows: Container[bytes] | None = None,
     ) -> None:
         self.entries: dict[bytes, Entry] = {}
         """By address and port of both ends, source first: the connection and the direction."""
+        self.flows = flows
+        """Flow keys of both directions of the connections to decode; None for all."""
         self.ports = ports
         """The gateway's ports."""
         self.buffered = 0
