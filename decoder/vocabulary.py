@@ -78,6 +78,8 @@ HINTS: Final = {
 ENDS: Final = {
     "capture-ends": "the capture ends before the message does: it was still being sent, or the file is still growing",
     "connection-ends": "the connection ends before the message does: the sender closed it, or the length is wrong",
+    "length-counts-header": "the length in its header counts the header's own 44 bytes, so OpenD waits for more: send "
+    "the length of the body alone",
 }
 """Notes on a message of which no packet is lost and yet bytes are missing, each with a line that says so."""
 

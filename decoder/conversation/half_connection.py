@@ -476,6 +476,8 @@ class HalfConnection:
         notes = None
         if reason == "unfinished":
             reason, notes = "gap", ["connection-ends" if self.ending is not None else "capture-ends"]
+        elif reason == "length-counts-header":
+            reason, notes = "gap", ["length-counts-header"]
         self._emit(header, Verdict(None, "unknown", "unverified", reason), arrival, notes)
 
     def handle_undigested(

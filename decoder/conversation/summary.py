@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from decoder.message import Gap, Message
     from decoder.vocabulary import Transport
 
-__all__ = ["MAX_NOTED", "ConnectionInfo", "Results", "Summary"]
+__all__ = ["MAX_NOTED", "ConnectionInfo", "Results", "Summary", "protocol_of"]
 
 Octets = bytes  # `ConnectionInfo` has a field named `bytes`
 MAX_NOTED = 64
@@ -28,6 +28,13 @@ _ADVICE = {
 }
 """How to go on, by protocol."""
 _TLS_RECORDS = frozenset((b"\x14\x03", b"\x15\x03", b"\x16\x03", b"\x17\x03"))
+
+
+def protocol_of(data: bytes) -> str | None:
+    """Returns the protocol that the first bytes of a direction look like; None if they look like nothing known."""
+    if data[:4] in _HTTP:
+        return "WebSocket" if b"upgrade: websocket" in data.lower() or b"sec-websocket" in data.lower() else "HTTP"
+    return "TLS" if data[:2] in _TLS_RECORDS else None
 
 
 @dataclass(slots=True)
@@ -115,14 +122,7 @@ class ConnectionInfo:
         """Returns the protocol that its first bytes look like; None if they look like nothing known."""
         if self.transport == "websocket":
             return "WebSocket"
-        for data in self.first_bytes.values():
-            if data[:4] in _HTTP:
-                return (
-                    "WebSocket" if b"upgrade: websocket" in data.lower() or b"sec-websocket" in data.lower() else "HTTP"
-                )
-            if data[:2] in _TLS_RECORDS:
-                return "TLS"
-        return None
+        return next(filter(None, map(protocol_of, self.first_bytes.values())), None)
 
     @property
     def wrong_header(self) -> str | None:

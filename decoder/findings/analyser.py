@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from decoder.bounded import BoundedDict
 from decoder.findings.accounts import AccountChecks
-from decoder.findings.connecting import First, report_connection, report_login
+from decoder.findings.connecting import First, report_connection, report_login, report_silent_gateway
 from decoder.findings.context import SECOND, Context, duration_text, name_of
 from decoder.findings.exposure import Exposure
 from decoder.findings.finding import Finding, Findings
@@ -411,6 +411,7 @@ class _Connection:
         if info is not None:
             if self._first is not None:
                 report_login(context, info, self._first)
+                report_silent_gateway(context, info)
             self._exposure.end(info)
             self._shared.gateways.closed(context, info)
         else:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from decoder.conversation.summary import protocol_of
 from decoder.findings.finding import Finding, Findings
+from decoder.formatting.escape import quote
 from decoder.vocabulary import LOGIN_IDS
 
 if TYPE_CHECKING:
@@ -12,7 +14,9 @@ if TYPE_CHECKING:
     from decoder.findings.context import Context
     from decoder.findings.finding import Severity
 
-__all__ = ["First", "report_connection", "report_login"]
+__all__ = ["First", "report_connection", "report_login", "report_silent_gateway"]
+
+_MAX_LINE = 80  # bytes of an HTTP status line that are quoted
 
 First = tuple[int, int, str, int]
 """The first message of a connection: its number, protocol id, kind and time."""
@@ -51,6 +55,24 @@ def report_connection(findings: Findings, info: ConnectionInfo) -> None:
     if found is not None:
         severity, code, text = found
         findings.add(Finding(severity, code, None, info.ordinal, info.first_ns, f"{ends}: {text}"))
+
+
+def report_silent_gateway(context: Context, info: ConnectionInfo) -> None:
+    """Reports what the gateway's side sent where it never sent a message."""
+    data = info.first_bytes.get("s2c", b"")
+    if not data or info.not_opend:
+        return
+    what = protocol_of(data)
+    line = data.split(b"\r\n", 1)[0][:_MAX_LINE].decode("latin-1")
+    said = f"{what}: {quote(line)}" if what == "HTTP" else what or f"they begin with {data[:8].hex(' ')}"
+    context.report_at(
+        "error",
+        "not-opend",
+        None,
+        info.last_ns,
+        f"{info.bytes['s2c']:,} bytes came from the gateway's port and no message ({said}): "
+        "something else answers there",
+    )
 
 
 def report_login(context: Context, info: ConnectionInfo, first: First) -> None:

@@ -33,7 +33,10 @@ _GAPS: dict[str, tuple[Severity, str]] = {
     "snaplen": ("warning", "were cut off: record with a larger snap length (tcpdump -s 0)"),
     "limit": ("warning", "were dropped because a memory limit was hit: raise --max-memory"),
     "resync": ("warning", "were passed over to reach the next header: damaged, or not of this protocol"),
-    "mid-stream": ("note", "stand before the first header: the capture begins in the middle of the connection"),
+    "mid-stream": (
+        "note",
+        "stand before the first header: the capture begins in the middle, or they are not of this protocol",
+    ),
 }
 
 
@@ -44,8 +47,11 @@ def report_unverified(context: Context, message: Message) -> None:
         return  # a WebSocket of OpenD sends none
     severity, code, scope = _REASONS.get(reason, ("error", "sha1-mismatch", _MESSAGE))
     key = ((), (reason, message.direction), (reason,))[scope]
-    if message.own_notes is not None and "capture-ends" in message.own_notes:
+    notes = message.own_notes or ()
+    if "capture-ends" in notes:
         severity, key = "note", ()  # nothing is lost: the file ends, or still grows
+    elif "length-counts-header" in notes:
+        severity, code = "error", "wrong-header"
     context.report(severity, code, message, f"{name_of(message)} is {message.verdict}: {message.hint}", *key)
 
 

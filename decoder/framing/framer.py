@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from decoder.framing.buffer import Buffer
 from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header, begins_with_header, plausible
 from decoder.framing.header_chains import HeaderChains, resembles
+from decoder.framing.header_faults import length_counts_header
 from decoder.framing.repair import repair
 from decoder.framing.resync import Resynchronizer
 from decoder.framing.trial import END, HOLE, MORE, PendingFrame, Trial
@@ -164,7 +165,9 @@ class Framer:
         if frame is not None and not frame.emitted:
             frame.keep_origin(self._buffer)
             if frame.certain:
-                self._emit_incomplete(frame, "unfinished")
+                following = self._buffer.read(frame.start + HEADER_LEN, self._buffer.end)
+                counts_header = length_counts_header(frame.header, following)
+                self._emit_incomplete(frame, "length-counts-header" if counts_header else "unfinished")
         if frame is not None and not frame.certain:
             resync.count(frame.captured)
         if resync.active:

@@ -33,7 +33,8 @@ class FrameHandler(Protocol):
         """Emits a frame whose header has a wrong length; `body` is what stands before the next header."""
 
     def handle_incomplete(self, header: Header, arrival: Arrival, reason: str) -> None:
-        """Emits a message whose bytes are not all there; `reason` ``unfinished``: nothing is lost, the stream ends."""
+        """Emits a message whose bytes are not all there; `reason` ``unfinished`` or
+        ``length-counts-header``: nothing is lost, the stream ends."""
 
     def handle_undigested(
         self, header: Header, body: bytes, arrival: Arrival, error: dict[str, int | str] | None
