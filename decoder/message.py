@@ -228,10 +228,10 @@ class Message:
         return FORMATS.get(body_format) or str(body_format)
 
     @property
-    def sha1(self) -> str:
-        """The SHA-1 that the header carries, hex."""
+    def sha1(self) -> str | None:
+        """The SHA-1 that the header carries, hex; None if it carries none."""
         _, _, _, _, _, _, digest, _ = self.header
-        return digest.hex()
+        return digest.hex() or None
 
     @property
     def latency_ms(self) -> float | None:
@@ -349,7 +349,7 @@ class Message:
             "version": version,
             "serial_no": serial_no,
             "body_len": body_len,
-            "sha1": sha1.hex(),
+            "sha1": sha1.hex() or None,
             "encryption": self.encryption,
             "verdict": self.verdict,
             "reason": self.reason,

@@ -14,8 +14,11 @@ __all__ = [
     "GET_GLOBAL_STATE",
     "HINTS",
     "INIT_CONNECT",
+    "INIT_WEB_SOCKET",
     "KEEP_ALIVE",
+    "LOGIN_IDS",
     "NOTIFY",
+    "OPEND_DISCONNECT",
     "QOT_SUB",
     "QOT_UPDATE_BASIC_QOT",
     "QOT_UPDATE_BROKER",
@@ -33,6 +36,7 @@ __all__ = [
     "TRD_UNLOCK_TRADE",
     "TRD_UPDATE_ORDER",
     "TRD_UPDATE_ORDER_FILL",
+    "WEBSOCKET_LAYER_IDS",
     "Arrival",
     "Direction",
     "EnumStyle",
@@ -66,6 +70,7 @@ HINTS: Final = {
     "no-key": "the connection is encrypted; give OpenD's RSA private key (its rsa_private_key setting) with --rsa-key",
     "wrong-key": "no given RSA key opens InitConnect; give the key file that OpenD's rsa_private_key setting names",
     "handshake-missing": "InitConnect, which has the keys, is missing: give a key log with --keylog, or record it",
+    "no-digest": "nothing to do: OpenD's WebSocket port sends no SHA-1, so nothing can prove its messages",
     "sha1-mismatch": "the body does not have the SHA-1 in its header: damaged in transit, or hashed wrongly",
 }
 """Reasons why a message is not verified, each with a line on its cause and the next step."""
@@ -89,7 +94,13 @@ GAP_REASONS: Final = {
 """All values of `GapReason`, each with a phrase that follows a number of bytes."""
 
 # Protocol ids that the code refers to; the schema has the others (source: `schema/protocols.tsv`).
+INIT_WEB_SOCKET: Final = 1
+OPEND_DISCONNECT: Final = 2
+WEBSOCKET_LAYER_IDS: Final = range(100)
+"""Ids that belong to OpenD's WebSocket port itself; over TCP there is no such message."""
 INIT_CONNECT: Final = 1001
+LOGIN_IDS: Final = frozenset((INIT_CONNECT, INIT_WEB_SOCKET))
+"""Protocols one of which opens a session: the first over TCP, the second on OpenD's WebSocket port."""
 GET_GLOBAL_STATE: Final = 1002
 NOTIFY: Final = 1003
 KEEP_ALIVE: Final = 1004

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from .catalogue import RECORDINGS, Recording
-from .environment import python_of
+from .environment import bundle_javascript, python_of
 from .merge import write_expected
 
 CAPTURES = Path(__file__).parent.parent
@@ -24,6 +24,8 @@ ROOT = CAPTURES.parent
 def make(recording: Recording) -> None:
     """Record, merge what the ends wrote down, put the files in place, check them."""
     python = python_of(recording.environment)
+    if recording.environment == "websocket":
+        bundle_javascript()
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
         # The SDK writes its log below HOME.

@@ -17,6 +17,7 @@ class Recording:
     host: str = "127.0.0.1"
     environment: str = "latest"
     key_log: bool = False
+    port: int = 11111
 
     @property
     def name(self) -> str:
@@ -39,4 +40,7 @@ RECORDINGS = (
     Recording("late-start.pcap", "late_start", key_log=True),
     Recording("sample-key.pcap", "sample_key"),
     Recording("quirk.pcap", "quirk"),
+    Recording("websocket.pcap", "javascript", port=33333, environment="websocket"),
+    Recording("websocket-deflate.pcap", "javascript_deflate", port=33333, environment="websocket"),
+    Recording("websocket-framed.pcap", "framed", port=44444, environment="websocket"),
 )

@@ -32,6 +32,7 @@ class Entry:
     body: dict[str, Any] | None
     time_ns: int
     error: str | None = None
+    header_error: list[Any] | None = None  # code and text in the header of a WebSocket reply
 
 
 class Journal:

@@ -16,11 +16,11 @@ from pathlib import Path
 from futu.common import ft_logger, utils
 from futu.common.sys_config import SysConfig
 
-from . import quotes, sessions, system, trading
+from . import quotes, sessions, system, trading, web
 from .catalogue import RECORDINGS, Recording
 from .gateway import Gateway
 from .sdk import SdkJournal
-from .sessions import PORT, Stage
+from .sessions import Stage
 
 READY = {"tcpdump": "listening on", "dumpcap": "File:"}
 BUFFER = {"tcpdump": "32768", "dumpcap": "32"}  # 32 MiB: the default loses packets of a burst
@@ -33,7 +33,15 @@ class Capture:
 
     def __init__(self, recording: Recording, path: Path) -> None:
         tool = recording.command[0]
-        self._command = [*recording.command, "-w", str(path), "-B", BUFFER[tool], *EXTRA[tool], f"tcp port {PORT}"]
+        self._command = [
+            *recording.command,
+            "-w",
+            str(path),
+            "-B",
+            BUFFER[tool],
+            *EXTRA[tool],
+            f"tcp port {recording.port}",
+        ]
         self._ready = READY[tool]
         self._process: subprocess.Popen[str] | None = None
 
@@ -68,7 +76,7 @@ def record(recording: Recording, work: Path) -> None:
     SysConfig.set_all_thread_daemon(True)
     prepare_loopback()
     desk = trading.Desk(utils.md5_transform(trading.PASSWORD))
-    gateway = Gateway(recording.host, PORT, system.answers() | quotes.answers() | desk.answers())
+    gateway = Gateway(recording.host, recording.port, system.answers() | quotes.answers() | desk.answers())
     client = SdkJournal()
     client.attach()
     path = work / recording.file.removesuffix(".gz")
@@ -93,11 +101,27 @@ def record(recording: Recording, work: Path) -> None:
             shutil.copyfileobj(plain, packed)
 
 
+def record_websocket(recording: Recording, work: Path) -> None:
+    """As `record`, for a client of the WebSocket port."""
+    prepare_loopback()
+    desk = trading.Desk(utils.md5_transform(trading.PASSWORD))
+    answers = system.answers() | quotes.answers() | desk.answers()
+    capture = Capture(recording, work / recording.file)
+    started = time.time_ns()
+    capture.start()
+    try:
+        getattr(web, recording.session)(answers, recording.port, work)
+    finally:
+        capture.stop()
+    (work / "started").write_text(str(started))
+
+
 if __name__ == "__main__":
     wanted, directory = sys.argv[1:]
     status = 1
     try:
-        record(next(r for r in RECORDINGS if r.file == wanted), Path(directory))
+        chosen = next(r for r in RECORDINGS if r.file == wanted)
+        (record_websocket if chosen.environment == "websocket" else record)(chosen, Path(directory))
         status = 0
     except Exception:
         traceback.print_exc()

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from decoder.cli.dataset import Cluster, cluster_options
 from decoder.cli.live_options import LiveOptions, source_options
 from decoder.cli.options import Options, common_options
 from decoder.errors import OpenDError
 from decoder.formatting.escape import escape
 
 if TYPE_CHECKING:
+    import re
+
     from decoder.output.table_blocks import Block, Write
     from decoder.output.table_columns import Table
 
@@ -48,6 +51,8 @@ Format = Literal["parquet", "csv", "jsonl"]
     help="Which bodies stand in messages as JSON: those without a table of their own, or all.",
 )
 @click.option("--force", is_flag=True, help="Write into a directory that is not empty, and replace files in it.")
+@cluster_options
+@click.option("--resume", is_flag=True, help="Complete what an earlier run with --workers left undone in DIR.")
 @common_options(without=("color",))
 @click.pass_context
 def export(
@@ -61,6 +66,10 @@ def export(
     wide: bool,
     bodies: str,
     force: bool,
+    workers: int | None,
+    scheduler: str | None,
+    host_of: re.Pattern[str] | None,
+    resume: bool,
 ) -> None:
     """Examples:
 
@@ -68,6 +77,7 @@ def export(
       opendump export day.pcapng -o day                        every table as Parquet
       opendump export day.pcapng -o ticks.csv --table rt_ticker
       opendump export day.pcapng -o day --table orders,deals --where 'symbol=HK.00700'
+      opendump export */*.pcap.gz -o month --workers 8         many hosts, one directory each: a dataset
       opendump export -i lo --duration 8h -o day               of a trading day
       duckdb -c "select code, sum(turnover) from 'day/rt_ticker.parquet' group by code"
 
@@ -80,6 +90,15 @@ def export(
     from decoder.output.tables import Tables
 
     output_format, is_file = _format(output, output_format)
+    cluster = Cluster(workers, scheduler, host_of)
+    if cluster.given:
+        if live is not None or is_file or output_format != "parquet" or force:
+            raise click.UsageError(
+                "--workers, --scheduler and --host-of write a new Parquet dataset of files: without -i, --force, FILE"
+            )
+        ctx.exit(_dataset(ctx, captures, options, cluster, output, names, wide=wide, bodies=bodies, resume=resume))
+    if resume:
+        raise click.UsageError("--resume goes with --workers or --scheduler")
     tables = _chosen(names, wide=wide)
     if is_file and len(tables) != 1:
         raise click.UsageError(f"-o {escape(output)} is one file: choose its table with --table, or give a directory")
@@ -102,6 +121,49 @@ def export(
     target = "standard output" if output == "-" else output
     say(f"{len(tables)} {'table' if len(tables) == 1 else 'tables'} written to {target}")
     ctx.exit(run.finish())
+
+
+def _dataset(
+    ctx: click.Context,
+    captures: tuple[str, ...],
+    options: Options,
+    cluster: Cluster,
+    output: str,
+    names: tuple[str, ...],
+    *,
+    wide: bool,
+    bodies: str,
+    resume: bool,
+) -> int:
+    from decoder.cli.dataset import export_dataset, planned_ports
+    from decoder.output.parquet import import_pyarrow
+
+    import_pyarrow()
+    from decoder.output.dataset import ACROSS, Settings
+
+    if options.dedup or ctx.params["start"] is not None or ctx.params["end"] is not None:
+        raise click.UsageError("--dedup, --from and --to do not go with --workers, --scheduler and --host-of")
+    tables = _chosen(names, wide=wide)
+    if names and not tables.keys().isdisjoint(ACROSS):
+        raise click.UsageError(
+            f"{', '.join(name for name in ACROSS if name in tables)}: looks across connections, which a dataset of"
+            " several workers does not have; export it without --workers"
+        )
+    if cluster.scheduler is None:
+        options.key_ring()  # so that a wrong key is told of before the work begins
+    settings = Settings(
+        os.path.abspath(output),
+        tuple(name for name in tables if name not in ACROSS),
+        wide,
+        bodies == "all",
+        ctx.params["where"],
+        planned_ports(options),
+        tuple(map(os.path.abspath, options.rsa_keys)),
+        tuple(map(os.path.abspath, options.keylogs)),
+        options.show_secrets,
+        options.limits,
+    )
+    return export_dataset(captures, cluster, settings, resume=resume, strict=options.strict, name=output)
 
 
 def _format(output: str, chosen: Format | None) -> tuple[Format, bool]:

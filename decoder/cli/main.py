@@ -23,6 +23,7 @@ _COMMANDS = {
     "interfaces": "List the network interfaces that can be captured on.",
     "report": "Write one HTML file that shows a session.",
     "export": "Write a capture as tables: Parquet, CSV or JSON Lines.",
+    "plan": "Show how an export of many captures would be divided.",
     "annotate": "Copy a capture with the messages as packet comments.",
     "rewrite": "Write the conversation again, in clear and without secrets.",
     "wireshark": "Give Wireshark what it needs to show messages by name.",

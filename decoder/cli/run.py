@@ -196,14 +196,15 @@ class Run:
             self._sum_up(sum(not_verified.values()))
         for reason, n in not_verified.items():
             verdict = "failed" if reason == "sha1-mismatch" else "unverified"
-            say(f"{n} {verdict} ({reason}): {HINTS[reason]}")
-        _say_some(
-            [f"{pair}: no message header found, so this is not a gateway's traffic" for pair in summary.not_opend]
-        )
+            hints = summary.gap_hints if reason == "gap" and not self._stopped else {HINTS[reason]: n}
+            for hint, count in hints.items():
+                say(f"{count} {verdict} ({reason}): {hint}")
+        _say_some(summary.not_opend)
         if self.interrupted:
             return EXIT_INTERRUPTED
         if self._unreadable or empty:
             return EXIT_FAILED
+        not_verified.pop("no-digest", None)  # these cannot be proven, whoever sent them
         return EXIT_NOT_VERIFIED if self._options.strict and not_verified else 0
 
     def _sum_up(self, not_verified: int) -> None:
@@ -227,6 +228,13 @@ class Run:
             return
         ports = self._options.ports
         place = "" if "auto" in ports else f" on port {', '.join(map(str, ports))}"
+        silent = self.summary.no_message
+        if silent and "auto" not in ports:
+            how = ", ".join(f"{n:,} {word}" for word, n in silent.most_common())
+            seen = f"{counted(sum(silent.values()), 'connection')} to{place.removeprefix(' on')}"
+            say(f"{seen}, none carried a message: {how}; see opendump stats")
+            self._name_ports()
+            return
         say(f"no gateway traffic{place} in {counted(self.summary.packets, 'packet')}")
         self._name_ports()
         if not self.summary.header_ports and "auto" not in ports and not self.summary.not_opend:

@@ -140,7 +140,8 @@ class Connection:
         self.shared.direction_known = (half.direction == "c2s") != bool(segment.flags & ACK)
         if segment.flags & ACK:
             info.syn_ack_seen = True
-            half.peer.handle_syn(segment.ack)
+            if half.begin is not None and half.stream.offset(segment.seq) == half.begin:
+                half.peer.handle_syn(segment.ack)
         else:
             info.syn_seen = True
 
@@ -169,7 +170,8 @@ class Connection:
                 shared.handle(Event.RST_REACHED)
         self._emit_or_hold()
         waits = any(half.waits or half.stream.waiting for half in self.halves)
-        self.needs_slow_path = waits or self.over or len(self._hold) > 0
+        # (Without a message the framing may still be chosen, which the fast path does not do.)
+        self.needs_slow_path = waits or self.over or len(self._hold) > 0 or not shared.confirmed
 
     def fits(self, half: HalfConnection, segment: Segment) -> bool:
         """Returns True if a segment belongs to this connection, not to another one between the same ends."""
@@ -371,6 +373,8 @@ class Connection:
         ]
         for packet, name, ending in sorted(endings)[:1]:
             info.closed_by, info.closed_ns, info.closed_frame = name, ending.arrival.time_ns, packet
+        if info.closed_by is not None and info.websocket is not None:
+            info.closed_by = info.websocket.closed_by or info.closed_by
         info.reset = any(ending.reset for _, _, ending in endings)
 
     def _is_last(self, arrival: Arrival) -> bool:

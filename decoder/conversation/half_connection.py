@@ -10,12 +10,15 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import TYPE_CHECKING, NamedTuple
 
+from decoder.body.body import Body
 from decoder.conversation.direction import direction_of
 from decoder.conversation.hold_queue import PendingMessage
 from decoder.conversation.state import State
 from decoder.crypto.verifier import BodyVerifier
 from decoder.framing.framer import Framer
 from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header
+from decoder.framing.websocket_framer import WebSocketFramer, begins_websocket
+from decoder.framing.websocket_upgrade import Upgrade
 from decoder.message import Gap, Message
 from decoder.schema import PUSH_IDS
 from decoder.tcp.reassembly import WINDOW, Block, Hole, StreamReassembler
@@ -83,7 +86,7 @@ class HalfConnection:
         self.shared = shared
         self.flow = flow
         self.stream = StreamReassembler()
-        self.framer = self._new_framer(0)
+        self.framer: Framer | WebSocketFramer = self._new_framer(0)
         self.conflicts: OverlapConflicts = self.stream.conflicts
         self.peer: HalfConnection = self
         self.begin: int | None = None
@@ -115,14 +118,15 @@ class HalfConnection:
 
     def handle_syn(self, seq: int) -> None:
         """Takes note that, after a SYN, the very first byte of the stream has the sequence number `seq`."""
-        stream = self.stream
-        if not stream.started:
+        stream, peer = self.stream, self.peer
+        if not stream.started and not (peer.stream.started and peer.begin is None):
             stream.start(seq)
             self.begin = 0
         elif self.begin is None:
-            if not stream.settled:
-                self.begin = stream.offset(seq)
-                self._settle()
+            # One of the directions was entered in the middle: it may be forged.
+            if not (stream.started and stream.settled) and len(self._starts) < _MAX_STARTS:
+                self._starts.append(seq)
+                self._settle_at_start()
         elif self.untouched and stream.offset(seq) != self.begin and len(self._starts) < _MAX_STARTS:
             self._starts.append(seq)
 
@@ -145,12 +149,14 @@ class HalfConnection:
         seq, payload, missing, arrival = segment.seq, segment.payload, segment.missing, segment.arrival
         if not stream.started:
             self._enter(seq)
-        elif self._starts:
+        elif self._starts and stream.settled:
             self._choose_start(seq)
         start, position, waiting = stream.offset(seq), stream.position, stream.overhead
         if start < position and stream.settled:
             self._compare(start, payload, arrival)
         self._pass_on(stream.push(seq, payload, missing, arrival, shared.limits.max_pending))
+        if self._starts:
+            self._settle_at_start()
         return missing > 0 or stream.position > position or stream.overhead != waiting
 
     def _enter(self, seq: int) -> None:
@@ -185,8 +191,8 @@ class HalfConnection:
 
     @property
     def end_acknowledged(self) -> bool:
-        """True if the peer acknowledged the FIN, which takes a sequence number."""
-        return self.ending is not None and not self.ending.reset and self.acked > self.ending.offset
+        """True if the peer acknowledged the FIN, which takes a sequence number, and no data behind it."""
+        return self.ending is not None and not self.ending.reset and self.acked == self.ending.offset + 1
 
     def fits(self, segment: Segment) -> bool:
         """Returns True if a segment without SYN belongs to this stream, by its numbers."""
@@ -217,6 +223,15 @@ class HalfConnection:
         """Returns True if a segment brings the very next byte of the stream."""
         return segment.size > 0 and self.stream.started and segment.seq == self.stream.next_seq
 
+    def _settle_at_start(self) -> None:
+        """Settles a stream that was entered before its SYN once the very first byte is there: the SYN may be forged."""
+        stream = self.stream
+        for seq in self._starts:
+            if stream.waiting and stream.offset(seq) == stream.first_pending:
+                self.begin = stream.first_pending
+                self._settle()
+                return
+
     def _choose_start(self, seq: int) -> None:
         """Chooses, with the first data, the SYN that it follows."""
         starts, self._starts = self._starts, []
@@ -236,14 +251,45 @@ class HalfConnection:
         """Hands to the framer what the reassembler gave out."""
         for block in blocks:
             if isinstance(block, Block):
+                if not self.shared.confirmed:
+                    self._choose_framing(block)
                 self.framer.feed(block.data, block.arrival, block.offset)
             else:
                 self.lost += block.size
                 self.framer.handle_hole(block.offset, block.size, block.reason, block.arrival)
 
-    def _new_framer(self, begin: int) -> Framer:
-        limits = self.shared.limits
-        return Framer(self, limits.max_body, limits.max_resync_scan, begin)
+    def _new_framer(self, begin: int) -> Framer | WebSocketFramer:
+        """Returns what cuts the frames of the stream from the offset `begin` on."""
+        limits, upgrade = self.shared.limits, self.shared.upgrade
+        if upgrade is None:
+            return Framer(self, limits.max_body, limits.max_resync_scan, begin)
+        from_client = self.direction == "c2s"
+        return WebSocketFramer(self, upgrade, limits.max_body, from_client=from_client, at_start=begin == self.begin)
+
+    def _choose_framing(self, block: Block) -> None:
+        """Looks, while no message was found, whether the messages of the connection travel in WebSocket frames."""
+        shared, at_start = self.shared, block.offset == self.begin
+        if isinstance(self.framer, WebSocketFramer) or not begins_websocket(block.data, at_start=at_start):
+            return
+        shared.upgrade = shared.upgrade or Upgrade()
+        try:
+            self._change_framing(block.offset)
+        except ImportError:
+            shared.upgrade = None
+            shared.info.library_missing |= not at_start or b"websocket" in block.data.lower()
+            return
+        shared.info.websocket = shared.upgrade
+        peer = self.peer
+        if not at_start or (peer.begin is not None and peer.untouched):
+            peer._change_framing(peer.stream.position)
+
+    def _change_framing(self, begin: int) -> None:
+        """Cuts the stream by the framing of the connection from the offset `begin` on."""
+        before, self.framer = self.framer, self._new_framer(begin)
+        self.flow.transport = "websocket"
+        before.finish()
+        before.report_silent()
+        before.release()
 
     # Waiting
 
@@ -302,6 +348,7 @@ class HalfConnection:
         """Fixes the first byte of a stream entered in the middle, and begins to cut frames."""
         if self.direction == "s2c":
             self.shared.server_settled = True
+        self._starts = []
         blocks = self.stream.settle(self.begin)
         self.framer.release()
         self.framer = self._new_framer(self.stream.origin)
@@ -366,6 +413,8 @@ class HalfConnection:
         header = self.framer.unfinished_header
         if header is not None and (header[1], header[4]) == (proto_id, serial_no):
             return True
+        if serial_no >> 32:  # a section of the WebSocket port has 64 bits
+            return False
         start = HEADER.pack(MAGIC, proto_id, 0, 0, serial_no, 0, b"", b"")
         # Format and version (bytes 6 and 7) may differ.
         return any(
@@ -378,7 +427,7 @@ class HalfConnection:
     def handle_frame(self, header: Header, body: bytes, arrival: Arrival, offset: int) -> Verdict | None:
         shared = self.shared
         opened = shared.verifier.open(self.direction, header, body)
-        if not shared.direction_known and header[1] == INIT_CONNECT and self._turned(opened):
+        if not shared.direction_known and header[1] == INIT_CONNECT and self._turned(header, opened):
             opened = shared.verifier.open(self.direction, header, body)
         _, encryption, verdict, reason = opened
         if verdict != "verified" and reason != "sha1-of-ciphertext":
@@ -391,12 +440,14 @@ class HalfConnection:
             self._emit(header, opened, arrival, notes)
         return None
 
-    def _turned(self, opened: Verdict) -> bool:
+    def _turned(self, header: Header, opened: Verdict) -> bool:
         """Exchanges the directions if an InitConnect shows that they were guessed wrongly; returns True if so."""
         plaintext, _, verdict, _ = opened
         told = direction_of(plaintext) if plaintext is not None and verdict == "verified" else None
-        if told is None or told == self.direction:
+        if plaintext is None or told is None or told == self.direction:
             return False
+        if not Body(INIT_CONNECT, told, header[2], plaintext, self.shared.limits).complete:
+            return False  # ciphertext that its sender hashed: one of 256 begins like a request
         shared, info, peer = self.shared, self.shared.info, self.peer
         earlier_keys = shared.verifier.earlier_keys
         shared.verifier = BodyVerifier(shared.keyring, shared.limits)
@@ -427,14 +478,33 @@ class HalfConnection:
             reason, notes = "gap", ["connection-ends" if self.ending is not None else "capture-ends"]
         self._emit(header, Verdict(None, "unknown", "unverified", reason), arrival, notes)
 
+    def handle_undigested(
+        self, header: Header, body: bytes, arrival: Arrival, error: dict[str, int | str] | None
+    ) -> None:
+        opened = self.shared.verifier.open_undigested(self.direction, header, body)
+        self._emit(header, opened, arrival, None, error)
+
+    def handle_upgraded(self) -> None:
+        self.peer.framer.resume(give_up=False)
+
     def handle_gap(self, size: int, reason: GapReason, arrival: Arrival) -> None:
         self.shared.items.append(Gap(self.flow, arrival.time_ns, size, reason, arrival.packets[-1]))
 
-    def _emit(self, header: Header, opened: Verdict, arrival: Arrival, notes: list[str] | None) -> None:
+    def _emit(
+        self,
+        header: Header,
+        opened: Verdict,
+        arrival: Arrival,
+        notes: list[str] | None,
+        error: dict[str, int | str] | None = None,
+    ) -> None:
         shared = self.shared
         shared.confirmed = shared.direction_known = True
         shared.answered = shared.answered or self.direction == "s2c"
-        shared.items.append(new_message(self.flow, header, opened, arrival, shared.verifier.conn_id, notes))
+        message = new_message(self.flow, header, opened, arrival, shared.verifier.conn_id, notes)
+        if error is not None:
+            message.error = error
+        shared.items.append(message)
 
     def _hold(self, header: Header, body: bytes, arrival: Arrival, notes: list[str] | None) -> None:
         self.shared.confirmed = True
@@ -466,8 +536,8 @@ class HalfConnection:
     def begins_at_first_byte(self) -> bool:
         return self.begin is not None
 
-    def verifies(self, header: Header, body: bytes) -> bool:
-        return self.shared.verifier.verifies(self.direction, header, body)
+    def verifies(self, header: Header, body: bytes, *, by_hash: bool = False) -> bool:
+        return self.shared.verifier.verifies(self.direction, header, body, by_hash=by_hash)
 
     def in_clear(self, header: Header, body: bytes) -> bool:
         return sha1(body).digest() == header[6]

@@ -35,6 +35,8 @@ class Pairing:
         message.number = results.messages = results.messages + 1
         if message.verdict != "verified":
             results.reasons[message.reason or message.verdict] += 1
+            if message.reason == "gap":
+                results.gap_hints[message.hint or ""] += 1
         if message.kind != "push":
             key = (message.header[1], message.header[4])
             if message.kind == "request":

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from decoder.conversation.hold_queue import Item
     from decoder.conversation.summary import ConnectionInfo
     from decoder.crypto.keyring import KeyRing
+    from decoder.framing.websocket_upgrade import Upgrade
     from decoder.limits import Limits
 
 __all__ = ["TRANSITIONS", "Event", "SharedState", "State"]
@@ -74,6 +75,7 @@ class SharedState:
         "segments",
         "server_settled",
         "state",
+        "upgrade",
         "verifier",
         "waiting",
     )
@@ -102,6 +104,8 @@ class SharedState:
         """True once the hold queue was full: from then on nothing waits for keys."""
         self.waiting = False
         """True while a direction waits, so that what comes out of the other is held back too."""
+        self.upgrade: Upgrade | None = None
+        """The upgrade to WebSocket, if the content showed that there was one."""
         self.items: list[Item] = []
         """Messages and gaps that came out of the framers and were not handled yet."""
 

@@ -7,17 +7,27 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from decoder.conversation.twins import TwinFinder
+from decoder.framing.header_faults import header_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from decoder.framing.websocket_upgrade import Upgrade
     from decoder.message import Gap, Message
+    from decoder.vocabulary import Transport
 
 __all__ = ["MAX_NOTED", "ConnectionInfo", "Results", "Summary"]
 
 Octets = bytes  # `ConnectionInfo` has a field named `bytes`
 MAX_NOTED = 64
 """Lines of one kind in a summary."""
+_HTTP = (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"DELE", b"HTTP", b"PATC", b"CONN")
+_ADVICE = {
+    "TLS": "; a WebSocket in TLS (wss) can be read with tshark where the client writes its keys (SSLKEYLOGFILE)",
+    "WebSocket": "; no message of OpenD was found on it, JSON text is that of another endpoint",
+}
+"""How to go on, by protocol."""
+_TLS_RECORDS = frozenset((b"\x14\x03", b"\x15\x03", b"\x16\x03", b"\x17\x03"))
 
 
 @dataclass(slots=True)
@@ -60,12 +70,21 @@ class ConnectionInfo:
     """Messages of each direction."""
     first_bytes: dict[str, Octets] = field(default_factory=lambda: {"c2s": b"", "s2c": b""})
     """First bytes (64 at most) of a direction in which no message was found: they tell HTTP, TLS, WebSocket apart."""
+    websocket: Upgrade | None = None
+    """How its upgrade to WebSocket was answered, if there was one."""
+    library_missing: bool = False
+    """True if it is not decoded because the library `websockets` is not installed."""
     retransmissions: dict[str, int] = field(default_factory=lambda: {"c2s": 0, "s2c": 0})
     """Packets of each direction all of whose payload had been captured before."""
     out_of_window: int = 0
     """Packets with its addresses and ports that belong to no place of its streams: stray, forged or damaged."""
     copy_of: int | None = None
     """Ordinal of the connection that carries the same conversation (proxy, DNAT, two capture points), else None."""
+
+    @property
+    def transport(self) -> Transport:
+        """``websocket`` if its messages travel in WebSocket frames, else ``tcp``."""
+        return "websocket" if self.websocket is not None and self.websocket.accepted else "tcp"
 
     @property
     def refused(self) -> bool:
@@ -82,6 +101,47 @@ class ConnectionInfo:
         """True if neither end sent a byte."""
         return not any(self.bytes.values())
 
+    @property
+    def silence(self) -> str:
+        """Returns in a word how a connection without a byte came to nothing."""
+        if self.refused:
+            return "refused"
+        if self.unanswered:
+            return "unanswered"
+        return "closed before a byte was sent" if self.closed_by is not None else "open"
+
+    @property
+    def other_protocol(self) -> str | None:
+        """Returns the protocol that its first bytes look like; None if they look like nothing known."""
+        if self.transport == "websocket":
+            return "WebSocket"
+        for data in self.first_bytes.values():
+            if data[:4] in _HTTP:
+                return (
+                    "WebSocket" if b"upgrade: websocket" in data.lower() or b"sec-websocket" in data.lower() else "HTTP"
+                )
+            if data[:2] in _TLS_RECORDS:
+                return "TLS"
+        return None
+
+    @property
+    def wrong_header(self) -> str | None:
+        """Returns what is wrong with the header that either end sent first; None if there is nothing like one."""
+        return next(filter(None, map(header_fault, self.first_bytes.values())), None)
+
+    @property
+    def why_not_opend(self) -> str:
+        """Returns a line for people on what was sent instead of the protocol."""
+        what = self.other_protocol
+        if what is not None:
+            return (
+                f"this is {what}, not the protocol of a gateway's API port: compare the port with OpenD's settings"
+                + _ADVICE.get(what, "")
+            )
+        if self.wrong_header is not None:
+            return f"the message header is wrong: {self.wrong_header}"
+        return "no message header found, so this is not a gateway's traffic"
+
 
 @dataclass
 class Results:
@@ -93,6 +153,8 @@ class Results:
     """Messages so far: the number of the last one."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Messages that are not verified, by reason."""
+    gap_hints: Counter[str] = field(default_factory=Counter)
+    """Messages with missing bytes, by their line on the cause."""
     gaps: Counter[str] = field(default_factory=Counter)
     """Gaps, by reason."""
     on_retransmission: Callable[[int], None] | None = None
@@ -122,8 +184,12 @@ class Summary:
     """Connections that spoke the protocol."""
     verdicts: Counter[str] = field(default_factory=Counter)
     """Messages by reason, or ``verified``."""
+    gap_hints: Counter[str] = field(default_factory=Counter)
+    """Messages with missing bytes, by a line for people on the cause."""
     not_opend: list[str] = field(default_factory=list)
-    """Connections on a gateway port that spoke something else, as ``client > server``."""
+    """Connections on a gateway port that spoke something else, a line each."""
+    no_message: Counter[str] = field(default_factory=Counter)
+    """Connections to a gateway port on which neither end sent a byte: refused, unanswered, closed or open."""
     header_ports: Counter[int] = field(default_factory=Counter)
     """Other ports on which segments began with a plausible header."""
     clock_steps: int = 0

@@ -15,7 +15,7 @@ from decoder.body.body import Body
 from decoder.crypto.ciphers import MODES, SessionKey
 from decoder.crypto.rsa_trials import RsaTrials
 from decoder.crypto.shape import has_message_shape, looks_like_damaged_plaintext
-from decoder.vocabulary import INIT_CONNECT, Verdict
+from decoder.vocabulary import INIT_CONNECT, INIT_WEB_SOCKET, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,6 +97,17 @@ class BodyVerifier:
                 return Verdict(plain, self.encryption, "verified", None)
         return self._search(direction, header, body)
 
+    def open_undigested(self, direction: Direction, header: Header, body: bytes) -> Verdict:
+        """Returns the verdict on a message whose header has no SHA-1, which is never encrypted; learns its connID."""
+        _, proto_id, format, _, _, _, _, _ = header
+        if proto_id == INIT_WEB_SOCKET and direction == "s2c":
+            message = Body(INIT_WEB_SOCKET, direction, format, body, self._limits).message
+            if message is not None and message.HasField("s2c"):
+                self.conn_id = str(message.s2c.connID)  # type: ignore[attr-defined]
+        self.clear_seen = True
+        # No message is empty: a reply that reports an error has no body.
+        return Verdict(body or None, "None", "unverified", "no-digest")
+
     def may_be_ciphertext(self, direction: Direction, header: Header, body: bytes) -> bool:
         """Returns True if `body`, sent with its own SHA-1, may be ciphertext all the same: some clients hash that."""
         encrypted = self.keys or (self.request_seen and not self.response_seen)
@@ -105,17 +116,19 @@ class BodyVerifier:
         _, _, format, _, _, _, _, _ = header
         return not has_message_shape(direction, format, body)
 
-    def verifies(self, direction: Direction, header: Header, body: bytes) -> bool:
+    def verifies(self, direction: Direction, header: Header, body: bytes, *, by_hash: bool = False) -> bool:
         """Returns True if these bytes are a message for certain; learns nothing from them.
 
-        Certain means by the SHA-1.  For InitConnect a complete body is enough: a client that hashes wrongly
-        sends it before anything else, and its connection must not count as foreign traffic.
+        Certain means by the SHA-1.  For InitConnect a complete body is enough unless `by_hash`: a client that hashes
+        wrongly sends it before anything else, and its connection must not count as foreign traffic.
         """
         _, proto_id, format, _, _, _, digest, _ = header
         if sha1(body).digest() == digest:
             return True
         if proto_id != INIT_CONNECT:
             return self._find_decryption(digest, body) is not None
+        if by_hash:
+            return any(found.verified for found in self._rsa.decrypt(body, digest))
         if body and Body(INIT_CONNECT, direction, format, body, self._limits).complete:
             return True
         return any(

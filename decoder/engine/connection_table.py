@@ -17,11 +17,13 @@ from decoder.conversation.state import State
 from decoder.conversation.summary import MAX_NOTED, ConnectionInfo, Results, Summary
 from decoder.engine.half_open import HALF_OPEN_COST, HalfOpen
 from decoder.framing.header import HEADER_LEN, begins_with_header, may_begin_header
+from decoder.framing.websocket_frames import begins_with_frame
+from decoder.framing.websocket_upgrade import begins_upgrade
 from decoder.packet import flow_key
 from decoder.tcp.segment import ACK, SYN, Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from decoder.conversation.half_connection import HalfConnection
     from decoder.crypto.keyring import KeyRing
@@ -56,9 +58,12 @@ class ConnectionTable:
         results: Results,
         summary: Summary,
         on_connection: Callable[[ConnectionInfo], None] | None,
+        flows: Container[bytes] | None = None,
     ) -> None:
         self.entries: dict[bytes, Entry] = {}
         """By address and port of both ends, source first: the connection and the direction."""
+        self.flows = flows
+        """Flow keys of both directions of the connections to decode; None for all."""
         self.ports = ports
         """The gateway's ports."""
         self.buffered = 0
@@ -228,7 +233,8 @@ class ConnectionTable:
         to_gateway = self._guess_direction(key, segment.payload)
         port = destination if to_gateway else source
         if self._auto:
-            self.ports.add(port)
+            if not begins_upgrade(segment.payload):  # which begins connections with other servers, too
+                self.ports.add(port)
             return to_gateway
         header_ports = self._summary.header_ports
         if len(header_ports) < _MAX_PORTS or port in header_ports:
@@ -239,8 +245,12 @@ class ConnectionTable:
         """Returns True if a segment on an unknown port begins with a header, or with a part of one at a known start."""
         if begins_with_header(segment.payload, self._limits.max_body):
             return True
+        if begins_with_frame(segment.payload) is not None:
+            return True
         if not self._auto:
             return False
+        if begins_upgrade(segment.payload):
+            return True
         if segment.flags & SYN:
             self._syns[key] = segment.flags, segment
             if len(self._syns) > _MAX_PORTS:
@@ -255,6 +265,11 @@ class ConnectionTable:
         for end, sent_by_client in ((key, True), (flow_key.reverse_key(key), False)):
             if end in self._syns:
                 return sent_by_client != bool(self._syns[end][0] & ACK)
+        if begins_upgrade(payload):
+            return True
+        masked = begins_with_frame(payload)
+        if masked is not None:
+            return masked
         told = told_by_content(payload[:HEADER_LEN], payload[HEADER_LEN:])
         if told is not None:
             return told == "c2s"
@@ -403,14 +418,28 @@ class ConnectionTable:
         self._report(connection.info)
 
     def _report(self, info: ConnectionInfo) -> None:
+        if self._auto and not info.confirmed and int(info.server.rpartition(":")[2]) not in self.ports:
+            return  # a WebSocket connection with some other server
         summary = self._summary
         if info.confirmed:
             summary.connections += 1
         elif info.not_opend and len(summary.not_opend) < MAX_NOTED:
-            summary.not_opend.append(f"{info.client} > {info.server}")
+            summary.not_opend.append(f"{info.client} > {info.server}: {info.why_not_opend}")
+        elif info.silent:
+            summary.no_message[info.silence] += 1
         if info.sample_key:
             summary.report(
                 "the SDK's public sample key protects this traffic: anyone can read it; make a key of your own"
+            )
+        if info.library_missing:
+            summary.report(
+                "a WebSocket connection was not decoded, for which a library is missing: "
+                "pip install 'scapy-opend[websocket]'"
+            )
+        if info.websocket is not None and info.websocket.texts:
+            summary.report(
+                "text messages of WebSocket connections (JSON of another endpoint) were not decoded; "
+                "record OpenD's API or WebSocket port"
             )
         if self._on_connection is not None:
             self._on_connection(info)

@@ -20,7 +20,7 @@ from decoder.packet import dissector
 from decoder.vocabulary import DEFAULT_PORT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from decoder.capture.reader import RawPacket
     from decoder.message import Gap, Message
@@ -37,7 +37,8 @@ class Decoder:
     `ports` are the gateway's TCP ports; ``"auto"``, alone or among them, adds every stream that begins with a header.
     `on_connection` is called with each connection when it ends, `on_retransmission` with the number of each packet of
     a gateway connection that brings nothing new.  With `dedup` a conversation that is seen on two address pairs comes
-    out once.
+    out once.  With `flows` only connections whose flow key is in it are decoded (both directions of each must be, see
+    `decoder.packet.flow_key`); packets are numbered as without it.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Decoder:
         on_connection: Callable[[ConnectionInfo], None] | None = None,
         on_retransmission: Callable[[int], None] | None = None,
         dedup: bool = False,
+        flows: Container[bytes] | None = None,
     ) -> None:
         self.keys = KeyRing() if keys is None else keys
         self.limits = Limits() if limits is None else limits
@@ -64,6 +66,7 @@ class Decoder:
             results=self._results,
             summary=self._summary,
             on_connection=on_connection,
+            flows=flows,
         )
         self._number = 0
 
@@ -133,6 +136,7 @@ class Decoder:
         summary.segments = self._table.segments
         summary.messages = results.messages
         summary.gaps = results.gaps.total()
+        summary.gap_hints = results.gap_hints
         summary.verdicts = +Counter({**results.reasons, "verified": results.messages - results.reasons.total()})
         for line in self._remarks():
             summary.report(line)

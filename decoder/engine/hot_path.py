@@ -42,6 +42,7 @@ def read_packets(
     table: ConnectionTable, packets: dissector.PacketReader, batch: Iterable[RawPacket], number: int
 ) -> int:
     """Reads the packets of a capture, of which `number` came before; returns the number of the last one."""
+    flows = table.flows
     entries, read, unpack = table.entries, packets.read, dissector.ETHERNET_IPV4_TCP
     common_linktype, common_type, common_protocol = COMMON_LINKTYPE, dissector.IPV4_PLAIN, dissector.TCP_WHOLE
     segments, start, latest = 0, 0, table.latest_ns
@@ -64,12 +65,17 @@ def read_packets(
                 continue
             key, seq, ack, flags, data, missing, numbers = found
             start, end = 0, len(data)
+            if flows is not None and key not in flows:
+                continue
             if missing or numbers:
                 segment = Segment(seq, ack, flags, data, missing, Arrival(numbers or (number,), time_ns))
                 segments += table.handle(key, segment)
                 continue
         entry = entries.get(key)
-        if entry is not None:
+        if entry is None:
+            if flows is not None and key not in flows:
+                continue
+        else:
             connection, half = entry
             if flags & _KIND == ACK and not connection.needs_slow_path:
                 stream = half.stream

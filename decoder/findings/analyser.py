@@ -31,6 +31,7 @@ from decoder.vocabulary import (
     GET_GLOBAL_STATE,
     INIT_CONNECT,
     KEEP_ALIVE,
+    LOGIN_IDS,
     NOTIFY,
     QOT_UPDATE_TICKER,
     TRD_GET_ACC_LIST,
@@ -282,9 +283,10 @@ class _Connection:
                 "between orders and 40 ms between changes of an account, and may refuse",
                 proto_id,
             )
-        if proto_id == INIT_CONNECT:
+        if proto_id in LOGIN_IDS:
             self._context.handshake = True
             self._context.login_encrypted = message.encryption != "None"
+        if proto_id == INIT_CONNECT:
             self._exposure.handshake(message)
             self._subscriptions.init_request(message)
         elif proto_id == KEEP_ALIVE:
@@ -316,6 +318,8 @@ class _Connection:
             self._exposure.handshake(message)
             self._lifetime.init_response(message)
         body = message.protobuf
+        if message.error is not None:
+            self._refusals.error(message, message.error)
         if body is None:
             return
         if body.retType:  # type: ignore[attr-defined]

@@ -46,6 +46,10 @@ SUBJECTS: dict[str, dict[str, Code]] = {
             "a connection on a gateway's port speaks something else (HTTP, TLS, WebSocket)",
             "compare the port with OpenD's settings",
         ),
+        "wrong-header": Code(
+            "the first header is almost one of OpenD's: wrong byte order, padding, version or reserved bytes",
+            "correct the header that the client writes",
+        ),
     },
     "Does a connection come about?": {
         "refused": Code(

@@ -5,20 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from decoder.findings.finding import Finding, Findings
-from decoder.vocabulary import INIT_CONNECT
+from decoder.vocabulary import LOGIN_IDS
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo
     from decoder.findings.context import Context
     from decoder.findings.finding import Severity
 
-__all__ = ["First", "other_protocol", "report_connection", "report_login"]
+__all__ = ["First", "report_connection", "report_login"]
 
 First = tuple[int, int, str, int]
 """The first message of a connection: its number, protocol id, kind and time."""
-
-_HTTP = (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"DELE", b"HTTP", b"PATC", b"CONN")
-_TLS_RECORDS = frozenset((b"\x14\x03", b"\x15\x03", b"\x16\x03", b"\x17\x03"))
 
 
 def report_connection(findings: Findings, info: ConnectionInfo) -> None:
@@ -47,11 +44,10 @@ def report_connection(findings: Findings, info: ConnectionInfo) -> None:
         )
         found = ("warning", "closed-before-login", f"{who} closed the connection before a byte was sent: {why}")
     elif info.not_opend:
-        what = other_protocol(info)
-        text = "no message header was found, so this is not a gateway's traffic"
-        if what is not None:
-            text = f"this is {what}, not the protocol of a gateway's API port: compare the port with OpenD's settings"
-        found = ("note", "not-opend", text)
+        if info.wrong_header is not None and info.other_protocol is None:
+            found = ("error", "wrong-header", info.why_not_opend)
+        else:
+            found = ("note", "not-opend", info.why_not_opend)
     if found is not None:
         severity, code, text = found
         findings.add(Finding(severity, code, None, info.ordinal, info.first_ns, f"{ends}: {text}"))
@@ -60,7 +56,7 @@ def report_connection(findings: Findings, info: ConnectionInfo) -> None:
 def report_login(context: Context, info: ConnectionInfo, first: First) -> None:
     """Reports a connection whose beginning was seen and whose first message is not InitConnect."""
     number, proto_id, kind, time_ns = first
-    if not info.syn_seen or proto_id == INIT_CONNECT or kind != "request" or context.client_gaps:
+    if not info.syn_seen or proto_id in LOGIN_IDS or kind != "request" or context.client_gaps:
         return
     context.no_login = True
     context.report_at(
@@ -72,15 +68,3 @@ def report_login(context: Context, info: ConnectionInfo, first: First) -> None:
         "first, and "
         "wait for its answer",
     )
-
-
-def other_protocol(info: ConnectionInfo) -> str | None:
-    """Returns the protocol that the first bytes of a connection look like; None if they look like nothing known."""
-    for data in info.first_bytes.values():
-        if data[:4] in _HTTP:
-            if b"upgrade: websocket" in data.lower() or b"sec-websocket" in data.lower():
-                return "WebSocket"
-            return "HTTP"
-        if data[:2] in _TLS_RECORDS:
-            return "TLS"
-    return None

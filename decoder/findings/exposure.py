@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from decoder.findings.context import Context
     from decoder.findings.finding import Severity
     from decoder.message import Message
+    from decoder.vocabulary import Transport
 
 __all__ = ["SECRECY_CODES", "Exposure"]
 
@@ -33,6 +34,11 @@ _NO_ENCRYPTION = -1  # PacketEncAlgo_None
 _SESSION_MODES = frozenset(("FTAES_ECB", "AES_ECB", "AES_CBC"))
 _HEX_KEY = re.compile("[0-9A-F]{16}")
 _TURN_ON = "set rsa_private_key in OpenD, and the same key and encryption in the client"
+_PROTECT: dict[Transport, str] = {
+    "tcp": _TURN_ON,
+    "websocket": "give OpenD's WebSocket port a certificate and let the client use wss",
+}
+"""Advice on messages in clear, by what carries them."""
 
 
 class Exposure:
@@ -124,7 +130,11 @@ class Exposure:
         where = "in clear (it stays on this machine)" if context.local else "in clear over the network"
         if kind == "trade":
             context.report(
-                self._severity("warning"), "trade-in-clear", message, f"trade messages go {where}: {_TURN_ON}", "trade"
+                self._severity("warning"),
+                "trade-in-clear",
+                message,
+                f"trade messages go {where}: {_PROTECT[message.transport]}",
+                "trade",
             )
         body = message.protobuf
         names = [] if body is None else list(dict.fromkeys(_present_secrets(body)))
@@ -133,7 +143,8 @@ class Exposure:
                 self._severity("error"),
                 "secret-in-clear",
                 message,
-                f"{name_of(message)} sends {', '.join(names[:5])} {where}: whoever sees it can use it; {_TURN_ON}",
+                f"{name_of(message)} sends {', '.join(names[:5])} {where}: whoever sees it can use it; "
+                + _PROTECT[message.transport],
                 message.proto_id,
                 message.direction,
             )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from decoder import schema
 from decoder.findings.context import SECOND, duration_text, protocol_name
 from decoder.formatting.escape import quote
-from decoder.vocabulary import INIT_CONNECT, KEEP_ALIVE
+from decoder.vocabulary import INIT_CONNECT, INIT_WEB_SOCKET, KEEP_ALIVE, OPEND_DISCONNECT
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
@@ -240,6 +240,10 @@ class Lifetime:
             return f", {duration_text(time_ns - self._alive_ns)} after the last KeepAlive"
         if self._context.no_login:
             return ": it wants InitConnect first"
+        if last_id == OPEND_DISCONNECT:
+            return ", having said that it lost its own connection to OpenD: look into OpenD's log"
+        if last_id == INIT_WEB_SOCKET:
+            return ", right after InitWebSocket: compare the client's key with websocket_key_md5 in OpenD's settings"
         if last_id == INIT_CONNECT and self._context.login_encrypted:
             return ", right after InitConnect: compare the RSA keys and encryption settings of client and OpenD"
         if last_id == INIT_CONNECT:

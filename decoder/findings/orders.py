@@ -32,7 +32,7 @@ from decoder.findings.order_rows import (
 )
 from decoder.message import Gap, Message
 from decoder.vocabulary import (
-    INIT_CONNECT,
+    LOGIN_IDS,
     TRD_GET_ORDER_LIST,
     TRD_MODIFY_ORDER,
     TRD_PLACE_COMBO_ORDER,
@@ -57,7 +57,8 @@ _FOLLOWED = (
     PLACING
     | _ORDER_LISTS
     | _FILL_LISTS
-    | {INIT_CONNECT, TRD_MODIFY_ORDER, TRD_SUB_ACC_PUSH, TRD_UPDATE_ORDER, TRD_UPDATE_ORDER_FILL}
+    | LOGIN_IDS
+    | {TRD_MODIFY_ORDER, TRD_SUB_ACC_PUSH, TRD_UPDATE_ORDER, TRD_UPDATE_ORDER_FILL}
 )
 
 # Orders kept at once, about 2 KB each; of further ones only the number is kept.
@@ -194,7 +195,7 @@ class OrderLedger:
     def _request(self, message: Message, body: ProtobufMessage, connection: _Connection) -> bool:
         c2s: Any = body.c2s  # type: ignore[attr-defined]
         proto_id = message.proto_id
-        if proto_id == INIT_CONNECT:
+        if proto_id in LOGIN_IDS:
             connection.handshake = True
         elif proto_id == TRD_SUB_ACC_PUSH:
             connection.accounts = frozenset(str(account) for account in c2s.accIDList[:_MAX_ENTRIES])

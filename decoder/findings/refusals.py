@@ -16,6 +16,8 @@ from decoder.formatting.escape import quote
 from decoder.vocabulary import TRD_MODIFY_ORDER, TRD_PLACE_COMBO_ORDER, TRD_PLACE_ORDER, TRD_RECONFIRM_ORDER
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from google.protobuf.message import Message as ProtobufMessage
 
     from decoder.findings.context import Context
@@ -116,6 +118,12 @@ _ADVICE = {
     _DISCONNECTED: "OpenD has lost its connection to the servers; wait until it is back",
     _INVALID: "the gateway could not use the request: compare its fields with the documentation",
 }
+_BRIDGE_ERRORS = {
+    1: "OpenD did not answer the WebSocket port: see whether it hangs",
+    2: "OpenD had no answer in time: its server or the network is slow",
+    3: "the WebSocket port has lost OpenD: it may have been stopped",
+}
+"""Advice for each error in the header of a reply (source: the official JavaScript SDK)."""
 _SERIOUS = frozenset(("request-failed", "account-mismatch", "version-mismatch", "batch-refused"))
 
 
@@ -138,6 +146,18 @@ class Refusals:
             self._batches[message.number] = [quote(each.code, 32) for each in securities[:_MAX_CODES]]
         elif message.proto_id == TRD_MODIFY_ORDER:
             self._operations[message.number] = c2s.modifyOrderOp
+
+    def error(self, message: Message, error: Mapping[str, Any]) -> None:
+        """Takes a response whose header reports an error of the WebSocket port."""
+        said = quote(error["message"], _MAX_TEXT) if error["message"] else "without a text"
+        asked = f" (message {message.request})" if message.request is not None else ""
+        advice = _BRIDGE_ERRORS.get(error["code"], "look into OpenD's log")
+        self._context.report(
+            "error",
+            "request-failed",
+            message,
+            f"{name_of(message)}{asked} failed with error {error['code']} of the WebSocket port: {said}; {advice}",
+        )
 
     def failure(self, message: Message, body: ProtobufMessage) -> None:
         """Takes a response or push whose retType is not success."""

@@ -35,6 +35,14 @@ class FrameHandler(Protocol):
     def handle_incomplete(self, header: Header, arrival: Arrival, reason: str) -> None:
         """Emits a message whose bytes are not all there; `reason` ``unfinished``: nothing is lost, the stream ends."""
 
+    def handle_undigested(
+        self, header: Header, body: bytes, arrival: Arrival, error: dict[str, int | str] | None
+    ) -> None:
+        """Emits a message whose header has no SHA-1 but may tell an error."""
+
+    def handle_upgraded(self) -> None:
+        """Lets the other direction go on: the gateway has answered the upgrade to WebSocket."""
+
     def handle_gap(self, size: int, reason: GapReason, arrival: Arrival) -> None:
         """Reports `size` bytes lost or skipped; `arrival` is the packet with which that became certain."""
 
@@ -60,8 +68,8 @@ class FrameHandler(Protocol):
     def keys_known(self) -> int:
         """Number of keys that may prove a message."""
 
-    def verifies(self, header: Header, body: bytes) -> bool:
-        """Returns True if the SHA-1 shows that this is a message."""
+    def verifies(self, header: Header, body: bytes, *, by_hash: bool = False) -> bool:
+        """Returns True if this is a message: the SHA-1 shows it, or unless `by_hash` it is a complete InitConnect."""
 
     def in_clear(self, header: Header, body: bytes) -> bool:
         """Returns True if the SHA-1 is that of the body as sent."""

@@ -56,7 +56,7 @@ def repair(
         conflicts.failed.add(trial)
         data = buffer.read(start, end)
         other = _patched(data, start, used)
-        if other == data or not handler.verifies(header, other[HEADER_LEN:]):
+        if other == data or not handler.verifies(header, other[HEADER_LEN:], by_hash=True):
             continue
         if header != first and _stands(handler, first, start, buffer, max_body):
             return None
@@ -83,7 +83,7 @@ def _stands(handler: FrameHandler, first: Header, start: int, buffer: Buffer, ma
     end = start + HEADER_LEN + first[5]
     if end > buffer.end or not plausible(first, max_body):
         return False
-    return handler.verifies(first, buffer.read(start + HEADER_LEN, end))
+    return handler.verifies(first, buffer.read(start + HEADER_LEN, end), by_hash=True)
 
 
 def _patched(data: bytes, start: int, conflicts: list[Conflict]) -> bytes:

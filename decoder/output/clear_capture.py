@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from decoder.capture.pcapng_writer import interface_block, packet_block, section
 from decoder.framing.header import HEADER
 from decoder.message import Gap, Message
 from decoder.packet.clean_tcp import CleanConnection
+from decoder.vocabulary import WEBSOCKET_LAYER_IDS
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo
@@ -78,6 +80,8 @@ class ClearCapture:
         """Messages left out because nobody can tell whether they hold secrets."""
         self.left_out: Counter[str] = Counter()
         """Messages left out because they are not verified, by reason."""
+        self.layer = 0
+        """Messages left out because they belong to the WebSocket layer and have no place over TCP."""
         self.holes = 0
         """Gaps that the capture shows."""
         self._write = write
@@ -115,6 +119,9 @@ class ClearCapture:
             self._close(ends)
 
     def _add_message(self, message: Message) -> None:
+        if message.proto_id in WEBSOCKET_LAYER_IDS and message.sha1 is None:
+            self.layer += 1
+            return
         if message.verdict != "verified" and not self._unverified:
             self.left_out[message.reason or message.verdict] += 1
             return
@@ -183,6 +190,8 @@ def _on_the_wire(message: Message, replaced: Replaced | None) -> tuple[bytes, in
     if replaced is not None:
         body, sha1, _ = replaced
         body_len = len(body)
+    if not sha1:  # of the WebSocket port's own framing, which has none, and longer serial numbers
+        sha1, serial_no = hashlib.sha1(body).digest(), serial_no & 0xFFFFFFFF
     header = HEADER.pack(magic, proto_id, form, version, serial_no, body_len, sha1, reserved)
     return header + body, body_len - len(body)
 

@@ -118,7 +118,10 @@ class ParquetTable:
 
     def write(self, block: Block) -> None:
         """Adds the rows of a block."""
-        batch = self._batches.batch(block)
+        self.write_batch(self._batches.batch(block))
+
+    def write_batch(self, batch: Any) -> None:
+        """Adds the rows of a batch of `ArrowBatches`."""
         self._waiting.append(batch)
         self._rows += batch.num_rows
         self._size += batch.nbytes

@@ -72,8 +72,9 @@ class Replacer:
             places["unknown fields"] = None
         if not places:
             return Replaced(plaintext, sha1, [])
+        is_ours = message.verdict == "verified" or not sha1  # a header that had no SHA-1 gets one
         body = _json(copy) if message.header[2] == JSON else copy.SerializeToString()
-        return Replaced(body, hashlib.sha1(body).digest() if message.verdict == "verified" else _NO_SHA1, list(places))
+        return Replaced(body, hashlib.sha1(body).digest() if is_ours else _NO_SHA1, list(places))
 
     def _walk(self, message: ProtobufMessage, path: str, places: dict[str, None]) -> None:
         for field, action in self._plan(message.DESCRIPTOR):

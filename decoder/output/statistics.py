@@ -157,7 +157,7 @@ def _connections(rows: Sequence[ConnectionFigures]) -> Table:
                 row.client,
                 row.gateway,
                 _program(row),
-                "+".join(row.encryption) or "-",
+                _encryption(row),
                 f"{row.duration_s:.1f}",
                 f"{row.requests:,}",
                 f"{row.responses:,}",
@@ -169,6 +169,16 @@ def _connections(rows: Sequence[ConnectionFigures]) -> Table:
             ]
         )
     return table
+
+
+def _encryption(row: ConnectionFigures) -> str:
+    text = "+".join(row.encryption) or "-"
+    if row.transport == "tcp":
+        return text
+    options = {True: ", deflate", False: "", None: ""}[row.deflate] + {True: ", key", False: ", no key", None: ""}[
+        row.key_given
+    ]
+    return f"{text} (WebSocket{options})"
 
 
 def _program(row: ConnectionFigures) -> str:

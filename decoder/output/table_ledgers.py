@@ -30,12 +30,12 @@ _TYPES: dict[str, dict[str, ColumnType]] = {
         "notes": "strings",
     },
     "connections": {
-        **dict.fromkeys(("client", "gateway", "client_id", "language", "closed_by"), "enum"),
+        **dict.fromkeys(("client", "gateway", "client_id", "language", "closed_by", "transport"), "enum"),
         "conn_id": "uint64",
         **dict.fromkeys(("encryption", "format"), "strings"),
         **dict.fromkeys(("first", "last"), "time"),
         "duration_s": "double",
-        **dict.fromkeys(("opened", "reset"), "bool"),
+        **dict.fromkeys(("opened", "reset", "deflate", "key_given"), "bool"),
     },
     "findings": {"severity": "enum", "code": "enum", "time": "time", "text": "string"},
     "subscriptions": {

@@ -54,7 +54,7 @@ _MESSAGES = (
     Column("dst", "enum", "receiver"),
     Column("format", "enum", "Protobuf or Json"),
     Column("version", "int32", "header"),
-    Column("serial_no", "uint32", "header"),
+    Column("serial_no", "uint64", "header; 64 bits on the WebSocket port"),
     Column("body_len", "uint32", "header"),
     Column("sha1", "sha1", "header; hex in CSV and JSON Lines"),
     Column("encryption", "enum", "as in JSON Lines"),
@@ -72,7 +72,7 @@ _MESSAGES = (
     Column("error", "json", "of a WebSocket reply whose header reports one"),
 )
 _REQUESTS = (
-    Column("serial_no", "uint32", "header of the request"),
+    Column("serial_no", "uint64", "header of the request"),
     Column("body_len", "uint32", "header of the request"),
     Column("response", "int64", "ordinal of the response, null without one"),
     Column("response_time", "time", "of the packet that completed it"),

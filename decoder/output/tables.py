@@ -55,6 +55,7 @@ class Tables:
     :param show_secrets: whether secret fields are shown
     :param where: only messages and gaps for which this holds
     :param host: name of the capture host
+    :param numbered: whether the column ``message`` holds the numbers of messages
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Tables:
         show_secrets: bool = False,
         where: Callable[[Message | Gap], bool] | None = None,
         host: str | None = None,
+        numbered: bool = True,
     ) -> None:
         self._blocks = {name: Blocks(table, write) for name, table in tables.items()}
         self._bodies = Bodies({**all_tables(), **tables}, show_secrets=show_secrets)
@@ -76,6 +78,7 @@ class Tables:
         self._show_secrets = show_secrets
         self._where = where
         self._host = host
+        self._numbered = numbered
         self._orders = OrderLedger() if "orders" in tables else None
         self._statistics = None if tables.keys().isdisjoint(set(LEDGERS) - {"orders"}) else Statistics(where)
         self._connections: dict[int, _Connection] = {}
@@ -147,7 +150,8 @@ class Tables:
         if not self._wants_all and lent is None and (plan is None or plan.table not in self._blocks):
             return
         head: Row = (
-            *(self._host, connection.id, connection.ordinal, message.number, message.time_ns),
+            *(self._host, connection.id, connection.ordinal, message.number if self._numbered else None),
+            message.time_ns,
             *(message.proto if plan is None else plan.kind.proto, _SOURCES[kind], message.verdict),
         )
         read = None if plan is None else plan.read(message)
@@ -199,7 +203,7 @@ class Tables:
             ret_type, notes = read.ret_type, read.notes
         row = (
             *(flow.direction, message.kind, proto_id, None if message.conn_id is None else int(message.conn_id)),
-            *(flow.src, flow.dst, FORMATS.get(format) or str(format), version, serial_no, body_len, sha1),
+            *(flow.src, flow.dst, FORMATS.get(format) or str(format), version, serial_no, body_len, sha1 or None),
             *(message.encryption, message.reason),
             *((int(packet_id["connID"]), packet_id["serialNo"]) if packet_id else (None, None)),
             *(request, None if latency is None else latency / 1_000_000, ret_type),

@@ -69,7 +69,7 @@ class TreeOutput:
         yield f"{_INDENT}connection  {message.connection}, {message.src} > {message.dst}{conn_id}"
         yield (
             f"{_INDENT}header      serial {message.serial_no}, {message.format} ({format_number}), version"
-            f" {message.version}, body {message.body_len:,} bytes, SHA-1 {message.sha1}"
+            f" {message.version}, body {message.body_len:,} bytes, SHA-1 {message.sha1 or 'none'}"
             + (f", reserved {reserved.hex()}" if any(reserved) else "")
         )
         yield f"{_INDENT}encryption  {message.encryption}"

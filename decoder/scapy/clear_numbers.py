@@ -65,7 +65,7 @@ class ClearNumbers:
             tcp.seq = half.place(44, body_len, is_incomplete=message.reason in ("gap", "truncated"))
         else:
             tcp.seq = half.place(44 + len(body))
-            half.differs |= len(body) != body_len
+            half.differs |= len(body) != body_len or message.transport != "tcp"
         peer = self._halves.get(ends[::-1])
         if peer is not None and (half.differs or peer.differs):
             tcp.ack = peer.next_seq

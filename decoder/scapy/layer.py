@@ -12,7 +12,8 @@ Supported:
   computed unless they are given; ``fmt="Json"`` writes the body as JSON;
 * ``answers()``, ``hashret()``, ``fuzz()``, ``ls(OpenD)``, ``explore("opend")``; ``StreamSocket(sock, OpenD)``.
 
-Not supported: encrypting a body, the WebSocket port of OpenD.
+Not supported: encrypting a body; WebSocket frames (messages of OpenD's WebSocket port come out of `OpenDSession` as if
+they had gone over TCP).
 
 Secrets (passwords, keys) show as ``[redacted]`` in ``show()``, ``repr()``, ``summary()`` and ``ls()`` unless
 ``conf.contribs["OpenD"]["show_secrets"]`` is set.  ``bytes()``, ``command()`` and the fields themselves hold the data
@@ -178,6 +179,8 @@ class OpenD(Packet):
         layer.fields.update(zip(_HEADER_FIELDS, message.header, strict=True), body=body or b"")
         if body is not None:
             layer.fields["body_len"] = len(body)
+        if message.sha1 is None:  # of a WebSocket: as it would go over TCP, where the serial number is shorter
+            layer.fields.update(sha1=None, serial_no=message.serial_no & 0xFFFFFFFF)
         layer._sent = message
         return layer
 

@@ -72,15 +72,14 @@ def is_push(proto_id: int) -> bool:
 def body_class(proto_id: int, direction: str) -> type[Message] | None:
     """Returns the message class of a body, by protocol and direction (``c2s`` or ``s2c``).
 
-    None if the protocol is unknown, has no published messages, does not run over TCP, or does not
-    go that way.
+    None if the protocol is unknown, has no published messages, or does not go that way.
     """
     key = proto_id, direction
     try:
         return _BODIES[key]
     except KeyError:
         known = _BY_ID.get(proto_id)
-        if known is None or known.transport != "tcp":
+        if known is None:
             return None  # not remembered: a hostile capture can name four billion ids
         name = known.request if direction == "c2s" else known.response
         found = _BODIES[key] = message_class(name) if name else None

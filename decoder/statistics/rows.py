@@ -57,6 +57,9 @@ CONNECTION_KEYS = {
     "bytes_c2s": "bytes of the client's messages, headers included",
     "bytes_s2c": "bytes of the gateway's messages, headers included",
     "retransmissions": "packets that brought nothing new",
+    "transport": "tcp or websocket",
+    "deflate": "whether WebSocket messages may be compressed (permessage-deflate); null over TCP, or if not known",
+    "key_given": "whether InitWebSocket has a websocketKey; null over TCP, or if not known",
 }
 """Keys of a connection, and what they say.  What is not known is null."""
 
@@ -118,6 +121,9 @@ class ConnectionFigures:
     bytes_c2s: int
     bytes_s2c: int
     retransmissions: int
+    transport: str
+    deflate: bool | None
+    key_given: bool | None
 
     def record(self) -> dict[str, Any]:
         """Returns the figures as an object of ``stats --format json``."""
@@ -185,6 +191,7 @@ class ConnectionRow(_Counts):
         "gateway",
         "info",
         "last_ns",
+        "transport",
     )
 
     def __init__(self, item: Message | Gap) -> None:
@@ -192,6 +199,7 @@ class ConnectionRow(_Counts):
         flow = item.flow
         self.client, self.gateway = (flow.src, flow.dst) if flow.direction == "c2s" else (flow.dst, flow.src)
         self.first_ns = self.last_ns = item.time_ns
+        self.transport = flow.transport
         self.conn_id: str | None = None
         self.encryption: dict[str, None] = {}
         self.format: dict[int, str] = {}
@@ -212,6 +220,9 @@ class ConnectionRow(_Counts):
             client_version=hello.get("client_version"),
             language=hello.get("language"),
             gateway_version=hello.get("gateway_version"),
+            transport=self.transport,
+            deflate=None if info is None or info.websocket is None else info.websocket.deflate,
+            key_given=hello.get("key_given"),
             encryption=list(self.encryption),
             format=list(self.format.values()),
             keep_alive_s=hello.get("keep_alive_s"),

@@ -36,7 +36,7 @@ from decoder.statistics.rows import (
     ProtocolFigures,
     ProtocolRow,
 )
-from decoder.vocabulary import INIT_CONNECT
+from decoder.vocabulary import INIT_WEB_SOCKET, LOGIN_IDS
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
@@ -178,7 +178,7 @@ class Statistics:
         """Takes the next messages and gaps, in the order in which the decoder returned them."""
         where, take, lateness = self._where, self._analyser.take, self._lateness
         for item in items:
-            if isinstance(item, Message) and item.proto_id == INIT_CONNECT:
+            if isinstance(item, Message) and item.proto_id in LOGIN_IDS:
                 self._greet(item)
             if where is not None:
                 wanted = where(item)
@@ -360,6 +360,8 @@ def _succeeds(message: Message) -> bool:
     """Returns True if the retType of a response or push is success, or not known."""
     if message.plaintext is not None and message.plaintext[:2] == _SUCCESS and message.header[2] == _PROTOBUF:
         return True
+    if message.error is not None:
+        return False
     body = message.protobuf
     return body is None or not body.retType  # type: ignore[attr-defined]
 
@@ -369,6 +371,14 @@ def _hello(message: Message) -> dict[str, Any]:
     body: Any = message.protobuf
     if body is None:
         return {}
+    if message.proto_id == INIT_WEB_SOCKET:
+        if message.kind != "request":
+            return {}
+        return {
+            "client_id": plain_text(body.c2s.clientID)[:_MAX_TEXT] or None,
+            "language": plain_text(body.c2s.programmingLanguage)[:_MAX_TEXT] or None,
+            "key_given": bool(body.c2s.websocketKey),
+        }
     if message.kind == "request":
         return {
             "client_id": plain_text(body.c2s.clientID)[:_MAX_TEXT],

@@ -11,6 +11,7 @@ frames   one direction's stream, and where to cut it        however it is cut: w
                                                             out, and nothing that is not in it
 streams  how the segments of a conversation are captured    memory below its limit, 0 at the end; nothing that was
                                                             not sent, nothing twice; a verified body has its SHA-1
+websockets  what one direction sends in WebSocket frames    however it is cut: the same messages come out
 ======== ================================================== ====================================================
 
 A target is a module here: `check(data)` takes bytes and raises if something is wrong, `seeds()` makes inputs to begin
@@ -22,4 +23,4 @@ to `found/` under a name that begins with its target and says what it was: tests
 short run of each target.  RUNS.md tells of the long ones.
 """
 
-TARGETS = ("readers", "packets", "bodies", "frames", "streams")
+TARGETS = ("readers", "packets", "bodies", "frames", "streams", "websockets")

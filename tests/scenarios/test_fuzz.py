@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FOUND = ROOT / "tests" / "fuzz" / "found"
 RUNS = 600
-TARGETS = ("readers", "packets", "bodies", "frames", "streams")
+TARGETS = ("readers", "packets", "bodies", "frames", "streams", "websockets")
 
 
 def fuzz(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -55,7 +55,8 @@ FAULTS = {
     "packets": "import decoder.packet.dissector as m; m._EXTENSION = lambda data, at: (data[at], data[at + 1])",
     "bodies": "import decoder.body.wire as m; m._number = lambda value: 1 // (value % 251)",
     "frames": "import decoder.framing.header_chains as m; m.HeaderChains.give_up_first = lambda _: 1 // 0",
-    "streams": "import decoder.engine.decoder as m; m.Decoder._forget = lambda self, key, _: self._sides.pop(key)",
+    "streams": "import decoder.engine.connection_table as m; m.ConnectionTable._drop = lambda self, connection: None",
+    "websockets": "import decoder.framing.websocket_reader as m; m.WebSocketReader._break = lambda *_: 1 // 0",
 }
 """A check that is missing, an index without one, a conversion that fails on one number, a branch that fails, a leak."""
 

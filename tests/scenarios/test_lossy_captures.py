@@ -26,7 +26,7 @@ from tests.support.segments import Talk, decode_segments
 
 def identity(message: Message) -> tuple[Way, int, int, str]:
     client = message.src if message.direction == "c2s" else message.dst
-    return (client, message.direction), message.proto_id, message.serial_no, message.sha1
+    return (client, message.direction), message.proto_id, message.serial_no, str(message.sha1)
 
 
 def gaps(items: list[Message | Gap]) -> dict[Way, Counter[str]]:

@@ -12,8 +12,9 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import exchange as ex
 from tests.support import traffic
-from tests.support.segments import ACK, FIN, PSH, RST, SYN, Decoded, Segment, decode_segments
+from tests.support.segments import ACK, FIN, PSH, RST, SYN, Decoded, Segment, Talk, decode_segments
 
 PORTS = (50_001, 11_111)
 rngs = st.integers(0, 2**32 - 1).map(Random)
@@ -113,6 +114,59 @@ def test_nothing_that_an_attacker_sends_costs_a_message(
     one = traffic.deliver(rng, talk, max_size, PORTS, (rng.getrandbits(32), rng.getrandbits(32)))
     decoded = decode_segments(forge(rng, one.sent, forged), traffic.keys())
     check(one, mode, decoded)
+
+
+@given(
+    rngs, st.sampled_from(traffic.MODES[:-1]), st.integers(2, 12), st.sampled_from((60, 700, 65_000)), st.integers(1, 8)
+)
+def test_nor_where_the_capture_begins_behind_the_handshake_of_tcp(
+    rng: Random, mode: str, count: int, max_size: int, forged: int
+) -> None:
+    talk = traffic.converse(rng, mode, 0, count, quotes=False)
+    one = traffic.deliver(rng, talk, max_size, PORTS, (rng.getrandbits(32), rng.getrandbits(32)))
+    decoded = decode_segments(forge(rng, one.sent, forged)[3:], traffic.keys())
+    check(one, mode, decoded)
+
+
+def test_a_forged_syn_ack_does_not_begin_a_stream_entered_in_the_middle() -> None:
+    talk = Talk(syn=False)
+    for serial_no in range(1, 9):
+        talk.c2s(ex.frame(1004, ex.keep_alive(), serial_no=serial_no))
+    stray = Segment("c2s", talk.segments[0].seq - 10_000, b"", SYN | ACK, 1)
+    decoded = decode_segments([*talk.segments[:3], stray, *talk.segments[3:]])
+    assert decoded.told == [f"{serial_no} verified" for serial_no in range(1, 9)]
+
+
+def test_a_syn_that_its_data_overtook_begins_the_stream() -> None:
+    talk = Talk().c2s(ex.frame(1004, ex.keep_alive()), ex.frame(1004, ex.keep_alive(), serial_no=2), mss=60)
+    syn, syn_ack, ack, first, *rest = talk.segments
+    decoded = decode_segments([syn_ack, *rest, syn, ack, first])
+    assert decoded.told == ["1 verified", "2 verified"]
+    assert decoded.gaps == []
+
+
+def test_forged_fins_that_data_contradicts_end_nothing() -> None:
+    talk = Talk().c2s(ex.frame(1004, ex.keep_alive())).s2c(ex.frame(1004, ex.keep_alive_answer()))
+    client = Segment("c2s", talk.next["c2s"], b"", FIN | ACK, talk.next["s2c"])
+    talk.segments.append(client)
+    talk.c2s(ex.frame(1004, ex.keep_alive(), serial_no=2)).ack("s2c")
+    talk.segments.append(Segment("s2c", talk.next["s2c"], b"", FIN | ACK, talk.next["c2s"]))
+    talk.s2c(ex.frame(1004, ex.keep_alive_answer(), serial_no=2)).ack("c2s")
+    talk.s2c(ex.frame(1004, ex.keep_alive_answer(), serial_no=3)).s2c(ex.frame(3005, b"", serial_no=4)).ack("c2s")
+    talk.segments[-3:-1] = talk.segments[-2:-4:-1]  # out of order: not where the stream stands
+    decoded = decode_segments(talk.segments)
+    assert [each.split()[1] for each in decoded.told] == ["verified"] * 6
+    assert decoded.decoder.summary.connections == 1
+
+
+def test_a_keep_alive_probe_changes_no_byte_of_init_connect() -> None:
+    """Its body is complete with any text in it, so only the SHA-1 may choose between two versions."""
+    answer = ex.frame(1001, ex.init_response())
+    talk = Talk().c2s(ex.frame(1001, ex.init_request())).s2c(answer[:100])
+    talk.segments.append(Segment("s2c", talk.next["s2c"] - 1, b"T", ACK, talk.next["c2s"]))
+    talk.s2c(answer[100:])
+    decoded = decode_segments(talk.segments)
+    assert decoded.told == ["1 verified", "1 verified"]
 
 
 @given(rngs, st.sampled_from(traffic.MODES[:-1]), st.integers(2, 12), st.integers(1, 5), st.integers(100, 900))

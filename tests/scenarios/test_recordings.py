@@ -14,7 +14,7 @@ from scapy.utils import PcapReader
 
 import decoder
 from decoder import Gap, Message
-from tests.support.recorded import CAPTURES, DEMO_KEY, RECORDINGS, Recording
+from tests.support.recorded import CAPTURES, DEMO_KEY, RECORDINGS, WEBSOCKET_RECORDINGS, Recording
 
 GATEWAY = 11111
 Stream = tuple[str, str]  # client's end, direction
@@ -52,7 +52,8 @@ def test_the_captures_hold_what_their_readme_says() -> None:
     rows = re.findall(
         r"^\| `(\S+)` \|.*\| (\d+) \| (\d+) \| (\d+) \|$", (CAPTURES / "README.md").read_text("utf-8"), re.M
     )
-    assert {file for file, *_ in rows} == {recording.file for recording in RECORDINGS}
+    every = [*RECORDINGS, *WEBSOCKET_RECORDINGS]
+    assert {file for file, *_ in rows} == {recording.file for recording in every}
     for file, connections, packets, messages in rows:
         recording = Recording(file)
         assert len({entry["client"] for entry in recording.expected}) == int(connections), file

@@ -132,9 +132,9 @@ class Work:
             self.copied += len(data)
             return data
 
-        def counted_proves(side: HalfConnection, header: Any, body: bytes) -> bool:
+        def counted_proves(side: HalfConnection, header: Any, body: bytes, *, by_hash: bool = False) -> bool:
             self.hashed += len(body)
-            return verifies(side, header, body)
+            return verifies(side, header, body, by_hash=by_hash)
 
         monkeypatch.setattr(Buffer, "read", counted_read)
         monkeypatch.setattr(HalfConnection, "verifies", counted_proves)

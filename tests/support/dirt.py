@@ -129,7 +129,7 @@ def segments_of(recording: Recording) -> tuple[Segment, ...]:
         tcp, link = packet[TCP], packet.original[: len(packet) - len(packet.payload)]
         six = packet.haslayer(IPv6)
         raw = packet.original[len(link) :]
-        to_gateway = tcp.dport == GATEWAY
+        to_gateway = tcp.dport == recording.port
         client = f"[{packet[IPv6].src if to_gateway else packet[IPv6].dst}]" if six else "127.0.0.1"
         way = f"{client}:{tcp.sport if to_gateway else tcp.dport}", "c2s" if to_gateway else "s2c"
         head = (40 if six else 20) + 4 * tcp.dataofs

@@ -52,6 +52,11 @@ class Recording:
         return _expected(self.name)
 
     @property
+    def port(self) -> int:
+        """The gateway's."""
+        return {"websocket": 33333, "websocket-deflate": 33333, "websocket-framed": 44444}.get(self.name, 11111)
+
+    @property
     def clock_ns(self) -> int:
         """The grain of its time stamps."""
         return 1 if self.name in ("ipv6", "nano") else 1_000
@@ -63,6 +68,10 @@ def _expected(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-RECORDINGS = [
+_ALL = [
     Recording(path.name) for path in sorted(CAPTURES.iterdir()) if path.name.endswith((".pcap", ".pcapng", ".pcap.gz"))
 ]
+RECORDINGS = [recording for recording in _ALL if not recording.name.startswith("websocket")]
+"""Those of the API port."""
+WEBSOCKET_RECORDINGS = [recording for recording in _ALL if recording.name.startswith("websocket")]
+"""Those of a WebSocket port."""

@@ -43,7 +43,7 @@ class Sent:
 
 
 def identity(message: Message) -> tuple[str, int, int, str]:
-    return message.direction, message.proto_id, message.serial_no, message.sha1
+    return message.direction, message.proto_id, message.serial_no, str(message.sha1)
 
 
 @cache

@@ -736,6 +736,7 @@ def test_every_reason_has_a_hint() -> None:
         "no-key",
         "wrong-key",
         "handshake-missing",
+        "no-digest",
         "sha1-mismatch",
     }
 

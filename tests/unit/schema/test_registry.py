@@ -92,11 +92,15 @@ def test_retired_protocols_still_decode() -> None:
         assert body_class(number, "s2c") is not None
 
 
-def test_what_has_no_body_over_tcp_has_no_class() -> None:
-    for number in (1, 2, 1009, 0, 4, 0xFFFFFFFF):
+def test_what_has_no_body_has_no_class() -> None:
+    for number in (2, 1009, 0, 4, 0xFFFFFFFF):
         assert body_class(number, "c2s") is None
         assert body_class(number, "s2c") is None
-    assert message_class("InitWebSocket.Request") is not None  # in the schema all the same
+
+
+def test_the_login_of_the_websocket_port_has_classes() -> None:
+    assert body_class(1, "c2s") is message_class("InitWebSocket.Request")
+    assert body_class(1, "s2c") is message_class("InitWebSocket.Response")
 
 
 def test_unknown_ids_are_not_remembered() -> None:

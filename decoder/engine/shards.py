@@ -1,0 +1,142 @@
+"""Divides the captures of many hosts into partitions that decode apart from each other.
+
+A unit of work is a capture host and a pair of ends: all packets of such a flow go to one `Decoder`, so that a port
+that is used again, or a connection that spans files, needs no second implementation.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from heapq import heapify, heapreplace
+
+from decoder.capture.reader import CaptureReader
+from decoder.errors import CaptureError
+from decoder.packet import flow_key
+from decoder.packet.dissector import PacketReader
+
+__all__ = ["FileIndex", "FlowSet", "Partition", "index_file", "plan_partitions"]
+
+_PACKET_COST = 40
+"""Bytes of payload that cost as much time as a packet does beside its payload."""
+_MAX_FLOWS = 200_000
+"""Flows counted in one file, so that a scan does not fill the memory; the rest goes to the first partition."""
+
+
+@dataclass
+class FileIndex:
+    """What one capture holds, counted without decoding it."""
+
+    host: str
+    path: str
+    size: int = 0
+    """Bytes of the file."""
+    packets: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    """Times of the first and the last packet, in nanoseconds since 1970; 0 without packets."""
+    flows: dict[bytes, int] = field(default_factory=dict)
+    """Weight of each flow (bytes of payload, and a fixed cost for each packet), by the smaller of its two keys."""
+    warnings: list[str] = field(default_factory=list)
+    """Faults that did not stop the reading, a line each."""
+    error: str | None = None
+    """Why the file cannot be read, or not to its end."""
+
+
+class FlowSet:
+    """Holds the flow keys of one partition, of both directions; the first partition takes all that no other has."""
+
+    def __init__(self, flows: Sequence[bytes], *, all_but: bool = False) -> None:
+        self._keys = {*flows, *map(flow_key.reverse_key, flows)}
+        self._all_but = all_but
+
+    def __contains__(self, key: object) -> bool:
+        return (key in self._keys) is not self._all_but
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Flows of one host that are decoded together, from all files of that host."""
+
+    id: str
+    host: str
+    paths: tuple[str, ...]
+    flows: FlowSet | None
+    """None for all flows."""
+    weight: int
+    flow_count: int
+
+
+def index_file(host: str, path: str, ports: frozenset[int]) -> FileIndex:
+    """Counts the packets of the capture at `path` and weighs its flows; a fault ends in `FileIndex.error`."""
+    index = FileIndex(host, path)
+    reader = CaptureReader(path)
+    dissect = PacketReader().read
+    flows: dict[bytes, int] = defaultdict(int)
+    try:
+        for batch in reader.batches():
+            index.first_ns = index.first_ns or batch[0][0]
+            index.last_ns = batch[-1][0]
+            for _, linktype, data, wire_len in batch:
+                index.packets += 1
+                segment = dissect(data, linktype, wire_len, index.packets)
+                if segment is None or ports.isdisjoint(flow_key.ports(segment[0])):
+                    continue
+                key = segment[0]
+                flow = min(key, flow_key.reverse_key(key))
+                if flow in flows or len(flows) < _MAX_FLOWS:
+                    flows[flow] += len(segment[4]) + segment[5] + _PACKET_COST
+    except CaptureError as error:
+        index.error = str(error)
+    index.size = reader.size or 0
+    index.warnings = list(reader.warnings)
+    index.flows = dict(flows)
+    return index
+
+
+def plan_partitions(indexes: Sequence[FileIndex], workers: int) -> list[Partition]:
+    """Returns the partitions, heaviest first: at least one a host, and about `workers` in all.
+
+    The files of a host keep the order of `indexes`; the same files and `workers` give the same partitions.
+    """
+    by_host: dict[str, list[FileIndex]] = defaultdict(list)
+    for index in indexes:
+        by_host[index.host].append(index)
+    weights = {host: _weights(files) for host, files in by_host.items()}
+    total = sum(sum(each.values()) for each in weights.values())
+    partitions: list[Partition] = []
+    for host, files in by_host.items():
+        own = sum(weights[host].values())
+        # Rounded up: a partition too many costs one more reading, one too few leaves a worker idle.
+        count = min(max(1, -(-workers * own // total) if total else 1), max(1, len(weights[host])))
+        partitions += _divided(host, tuple(index.path for index in files), weights[host], count)
+    return sorted(partitions, key=lambda part: (-part.weight, part.id))
+
+
+def _weights(files: Sequence[FileIndex]) -> dict[bytes, int]:
+    weights: dict[bytes, int] = defaultdict(int)
+    for index in files:
+        for flow, weight in index.flows.items():
+            weights[flow] += weight
+    return weights
+
+
+def _divided(host: str, paths: tuple[str, ...], weights: dict[bytes, int], count: int) -> list[Partition]:
+    """Divides the flows of a host into `count` partitions: the heaviest first, each into the lightest partition."""
+    parts: list[tuple[int, int, list[bytes]]] = [(0, number, []) for number in range(count)]
+    heapify(parts)
+    for flow in sorted(weights, key=lambda flow: (-weights[flow], flow)):
+        weight, number, flows = parts[0]
+        flows.append(flow)
+        heapreplace(parts, (weight + weights[flow], number, flows))
+    parts.sort(key=lambda part: part[1])
+    others = [flow for _, number, flows in parts if number for flow in flows]
+    made = []
+    for weight, number, flows in parts:
+        chosen = None if count == 1 else FlowSet(others, all_but=True) if number == 0 else FlowSet(flows)
+        text = "\0".join((host, *paths, f"{number} of {count}", *(flow.hex() for flow in sorted(flows))))
+        ident = blake2b(text.encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
+        made.append(Partition(ident, host, paths, chosen, weight, len(flows)))
+    return made

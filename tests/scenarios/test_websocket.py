@@ -1,0 +1,327 @@
+"""Recordings of WebSocket ports, clean and as dirty as captures get, against what both ends logged.
+
+What must come out of captures that lost something says a model: a cutter of WebSocket frames of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import pytest
+
+import decoder
+from decoder import Gap, Message
+from tests.support import dirt
+from tests.support.command import opendump
+from tests.support.dirt import Dirt, Segment, Way, in_turn, segments_of
+from tests.support.recorded import CAPTURES, WEBSOCKET_RECORDINGS, Recording
+
+every_recording = pytest.mark.parametrize("recording", WEBSOCKET_RECORDINGS, ids=lambda recording: recording.name)
+PLAIN = [recording for recording in WEBSOCKET_RECORDINGS if recording.name != "websocket-deflate"]
+plain_recordings = pytest.mark.parametrize("recording", PLAIN, ids=lambda recording: recording.name)
+OFFICIAL_SIGN = b"ft-v1.0\0"
+
+Logged = dict[str, Any]
+
+
+def decoded(recording: Recording, path: Path, ports: Any = None) -> list[Message | Gap]:
+    return list(decoder.read(path, ports=ports or recording.port))
+
+
+def way(item: Message) -> Way:
+    return (item.src if item.direction == "c2s" else item.dst), item.direction
+
+
+def logged(recording: Recording) -> dict[Way, list[Logged]]:
+    streams: dict[Way, list[Logged]] = defaultdict(list)
+    for entry in recording.expected:
+        streams[entry["client"], entry["direction"]].append(entry)
+    return streams
+
+
+def streams_of(items: list[Message | Gap]) -> dict[Way, list[Message]]:
+    found: dict[Way, list[Message]] = defaultdict(list)
+    for item in items:
+        if isinstance(item, Message):
+            found[way(item)].append(item)
+    return found
+
+
+def facts_of(message: Message) -> tuple[Any, ...]:
+    return message.proto_id, message.serial_no, message.kind, message.to_dict("number")
+
+
+def facts(entry: Logged) -> tuple[Any, ...]:
+    return entry["proto_id"], entry["serial_no"], entry["kind"], entry["body"]
+
+
+def check_all(recording: Recording, items: list[Message | Gap]) -> None:
+    """Everything that the ends logged came out once, in stream order, field by field; and nothing else."""
+    assert [item for item in items if isinstance(item, Gap)] == []
+    expected, found = logged(recording), streams_of(items)
+    assert set(found) == set(expected)
+    for key, messages in found.items():
+        assert list(map(facts_of, messages)) == list(map(facts, expected[key]))
+        for message, entry in zip(messages, expected[key], strict=True):
+            assert message.transport == "websocket"
+            assert (message.format, message.version, message.encryption) == ("Protobuf", 0, "None")
+            assert message.sha1 == entry["sha1"]
+            proven = ("verified", None) if entry["sha1"] else ("unverified", "no-digest")
+            assert (message.verdict, message.reason) == proven
+            body = message.plaintext or b""
+            assert hashlib.sha1(body).hexdigest() == (entry["sha1"] or entry["wire_sha1"])
+            assert message.body_len == len(body)
+            error = entry.get("error")
+            assert message.error == (error and {"code": error[0], "message": error[1]})
+            assert set(message.notes) <= {"request-later"}
+
+
+# Clean
+
+
+@every_recording
+@pytest.mark.parametrize("by_content", [False, True], ids=["port given", "port auto"])
+def test_every_message_comes_out_field_by_field(recording: Recording, by_content: bool) -> None:
+    check_all(recording, decoded(recording, recording.path, "auto" if by_content else None))
+
+
+@every_recording
+def test_messages_lie_between_sending_and_receiving(recording: Recording) -> None:
+    found = streams_of(decoded(recording, recording.path))
+    for key, entries in logged(recording).items():
+        for message, entry in zip(found[key], entries, strict=True):
+            # The clock of Node.js counts microseconds from a start that it knows to a millisecond.
+            assert entry["sent_ns"] - 2_000_000 <= message.time_ns <= entry["received_ns"] + 2_000_000
+
+
+@every_recording
+def test_responses_know_their_requests_and_the_connection_its_id(recording: Recording) -> None:
+    items = [item for item in decoded(recording, recording.path) if isinstance(item, Message)]
+    requests = {item.number: item for item in items if item.kind == "request"}
+    assert requests
+    for item in items:
+        if item.kind != "response":
+            assert item.request is None
+            continue
+        assert item.request is not None
+        request = requests[item.request]
+        assert (request.proto_id, request.serial_no) == (item.proto_id, item.serial_no)
+        assert request.connection == item.connection
+    conn_ids = {}
+    for entry in recording.expected:
+        if entry["kind"] == "response" and entry["proto_id"] in (1, 1001):
+            conn_ids[entry["client"]] = entry["body"]["s2c"]["connID"]
+    for item in items[1:]:
+        client, _ = way(item)
+        if item.proto_id not in (1, 1001):
+            assert item.conn_id == conn_ids[client]
+
+
+# Order and repetition
+
+DIRT: dict[str, Dirt] = {
+    "reordered in windows of 8": dirt.reordered(8),
+    "answers before their requests": dirt.answers_first,
+    "sent again": dirt.again_whole,
+    "sent again in other pieces": dirt.again_in_other_pieces,
+    "in pieces of 1 byte": dirt.segmented(1),
+    "in pieces of 7 bytes": dirt.segmented(7),
+    "tail before head": dirt.tail_first,
+    "each side's runs reordered": dirt.runs_reordered,
+    "wrapped": dirt.wrapped,
+    "keep-alive probes": dirt.probed(None),
+    "payload in SYN": dirt.payload_in_syn,
+    "FIN with payload": dirt.fin_with_payload,
+    "closed at once": dirt.closed_at_once,
+    "reset": dirt.reset,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DIRT)
+@every_recording
+def test_order_and_repetition_lose_nothing(recording: Recording, name: str, tmp_path: Path) -> None:
+    clean = list(segments_of(recording))
+    dirty = in_turn(DIRT[name](clean, Random(name)), clean)
+    assert dirty != clean
+    check_all(recording, decoded(recording, dirt.write(tmp_path / "dirty.pcapng", [each.packet() for each in dirty])))
+
+
+# Loss: the model
+
+
+class Sent(NamedTuple):
+    """A WebSocket message with content in the stream of one direction."""
+
+    bytes: frozenset[int]
+    """Sequence numbers of the bytes of its frames."""
+    entry: Logged
+
+
+@cache
+def sent(recording: Recording) -> dict[Way, list[Sent]]:
+    """Where each logged message stands; no frame of these recordings is compressed."""
+    streams: dict[Way, bytes] = defaultdict(bytes)
+    starts: dict[Way, int] = {}
+    for segment in segments_of(recording):
+        if segment.payload:
+            starts.setdefault(segment.way, segment.seq)
+            streams[segment.way] += segment.payload
+    found: dict[Way, list[Sent]] = {}
+    for key, stream in streams.items():
+        entries = iter(logged(recording)[key])
+        at = stream.index(b"\r\n\r\n") + 4
+        found[key], collected = [], set()
+        while at < len(stream):
+            begin = at
+            first, second = stream[at : at + 2]
+            size, at = second & 127, at + 2
+            if size > 125:
+                width = 2 if size == 126 else 8
+                size, at = int.from_bytes(stream[at : at + width], "big"), at + width
+            at += size + (4 if second & 128 else 0)
+            if first & 15 < 8:
+                collected |= set(range(starts[key] + begin, starts[key] + at))
+                if first & 128:
+                    found[key].append(Sent(frozenset(collected), next(entries)))
+                    collected = set()
+        assert next(entries, None) is None
+    return found
+
+
+def check_lossy(recording: Recording, items: list[Message | Gap], segments: list[Segment], snap: int | None) -> None:
+    """What is whole comes out, in order; nothing else comes out whole."""
+    have = dirt.held(segments, snap)
+    found = streams_of(items)
+    lost = 0
+    for key, messages in sent(recording).items():
+        whole = [facts(each.entry) for each in messages if have[key].issuperset(each.bytes)]
+        lost += len(messages) - len(whole)
+        out = [facts_of(item) for item in found[key] if item.reason in (None, "no-digest")]
+        assert out == whole, key
+        known = {(each.entry["proto_id"], each.entry["serial_no"]) for each in messages}
+        for item in found[key]:
+            if item.reason not in (None, "no-digest"):
+                assert item.reason in ("gap", "truncated")
+                assert item.plaintext is None
+                assert (item.proto_id, item.serial_no) in known
+    assert lost
+    assert any(isinstance(item, Gap) or item.reason in ("gap", "truncated") for item in items)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@plain_recordings
+def test_what_is_whole_comes_out_of_a_capture_with_losses(recording: Recording, seed: int, tmp_path: Path) -> None:
+    clean, rng = list(segments_of(recording)), Random(seed)
+    data = [
+        place for place, each in enumerate(clean) if each.payload and not each.payload.startswith((b"GET", b"HTTP"))
+    ]
+    dropped = set(rng.sample(data, 1 + seed))
+    dirty = [each for place, each in enumerate(clean) if place not in dropped]
+    items = decoded(recording, dirt.write(tmp_path / "lossy.pcapng", [each.packet() for each in dirty]))
+    check_lossy(recording, items, dirty, None)
+
+
+@pytest.mark.parametrize("snap", [130, 200, 600, 1400])
+@plain_recordings
+def test_packets_cut_by_the_snap_length(recording: Recording, snap: int, tmp_path: Path) -> None:
+    clean = list(segments_of(recording))
+    packets = [each.packet() for each in clean]
+    cut = [packet._replace(data=packet.data[:snap]) for packet in packets]
+    items = decoded(recording, dirt.write(tmp_path / "cut.pcapng", cut))
+    check_lossy(recording, items, clean, snap)
+    reasons = {item.reason for item in items if isinstance(item, Message)}
+    assert "truncated" in reasons
+
+
+@pytest.mark.parametrize("by_content", [False, True], ids=["port given", "port auto"])
+@pytest.mark.parametrize("start", [8, 20, 40, 60])
+@plain_recordings
+def test_a_capture_that_starts_late(recording: Recording, start: int, by_content: bool, tmp_path: Path) -> None:
+    dirty = list(segments_of(recording))[start:]
+    path = dirt.write(tmp_path / "late.pcapng", [each.packet() for each in dirty])
+    items = decoded(recording, path, "auto" if by_content else None)
+    have, found = dirt.held(dirty), streams_of(items)
+    for key, messages in sent(recording).items():
+        whole = [facts(each.entry) for each in messages if have[key].issuperset(each.bytes)]
+        out = [facts_of(item) for item in found[key] if item.reason in (None, "no-digest")]
+        # By content, the port is known from the first segment on that begins with a frame.
+        assert out == (whole[len(whole) - len(out) :] if by_content else whole), key
+        assert len(out) >= len(whole) - 1
+    assert all(item.reason == "mid-stream" for item in items if isinstance(item, Gap))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nothing_false_comes_out_of_compressed_messages_with_losses(seed: int, tmp_path: Path) -> None:
+    """A message may refer to lost ones; then it cannot be inflated, but never comes out wrong."""
+    (recording,) = (each for each in WEBSOCKET_RECORDINGS if each.name == "websocket-deflate")
+    clean, rng = list(segments_of(recording)), Random(seed)
+    data = [place for place, each in enumerate(clean) if each.payload]
+    dropped = set(rng.sample(data, 1 + seed))
+    dirty = [each for place, each in enumerate(clean) if place not in dropped]
+    items = decoded(recording, dirt.write(tmp_path / "lossy.pcapng", [each.packet() for each in dirty]))
+    expected = {key: list(map(facts, entries)) for key, entries in logged(recording).items()}
+    whole = [item for item in items if isinstance(item, Message) and item.reason == "no-digest"]
+    assert whole
+    for item in whole:
+        assert facts_of(item) in expected[way(item)]
+        expected[way(item)].remove(facts_of(item))
+
+
+# Further on
+
+
+@every_recording
+def test_no_secret_is_printed_unasked(recording: Recording) -> None:
+    key = hashlib.md5(b"the key of the WebSocket port").hexdigest()
+    for arguments in (
+        ["decode"],
+        ["decode", "-V"],
+        ["decode", "--format", "jsonl"],
+        ["decode", "--format", "csv"],
+        ["stats"],
+    ):
+        done = opendump(*arguments, str(recording.path), "--port", str(recording.port))
+        assert done.code == 0
+        for secret in (key, "a-token-that-nobody-uses"):
+            assert secret not in done.out + done.err
+    told = opendump("decode", "--format", "jsonl", "--show-secrets", str(recording.path), "--port", str(recording.port))
+    assert (key in told.out) == any(entry["proto_id"] == 1 for entry in recording.expected)
+
+
+def test_strict_does_not_count_messages_without_a_digest() -> None:
+    assert opendump("decode", "--strict", "--port", "33333", str(CAPTURES / "websocket.pcap")).code == 0
+
+
+def test_the_connection_row_says_how_it_was_carried() -> None:
+    rows = {}
+    for recording in WEBSOCKET_RECORDINGS:
+        done = opendump("stats", "--format", "json", "--port", "auto", str(recording.path))
+        rows[recording.name] = [
+            (row["transport"], row["deflate"], row["key_given"], row["language"])
+            for row in json.loads(done.out)["connections"]
+        ]
+    assert rows == {
+        "websocket": [("websocket", False, True, "JavaScript")] * 2,
+        "websocket-deflate": [("websocket", True, True, "JavaScript")] * 2,
+        "websocket-framed": [("websocket", False, None, "Rust")],
+    }
+
+
+def test_two_processes_find_the_same() -> None:
+    path = str(CAPTURES / "websocket.pcap")
+    alone = opendump("decode", "--format", "jsonl", "--port", "33333", path).out
+    assert opendump("decode", "--format", "jsonl", "--port", "33333", "--jobs", "2", path).out == alone
+    assert len(alone.splitlines()) == 48
+
+
+def test_the_order_of_a_javascript_client() -> None:
+    done = opendump("orders", "--format", "jsonl", "--port", "33333", str(CAPTURES / "websocket.pcap"))
+    (order,) = map(json.loads, done.out.splitlines())
+    assert (order["symbol"], order["side"], order["qty"], order["price"]) == ("HK.00700", "BUY", 300, 400.2)
+    assert order["placed"]["ret_type"] == "RET_OK"

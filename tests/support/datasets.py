@@ -1,0 +1,150 @@
+"""Datasets and the tables of a single machine, compared by DuckDB."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from scapy.layers.l2 import Ether
+from scapy.utils import PcapNgWriter
+
+from decoder.capture.reader import CaptureReader, RawPacket
+from decoder.crypto.keyring import KeyRing
+from decoder.engine.decoder import Decoder
+from decoder.limits import Limits
+from decoder.output.dataset import ACROSS, Settings
+from decoder.output.parquet import ParquetTable
+from decoder.output.table_blocks import Block
+from decoder.output.table_columns import Table
+from decoder.output.table_schema import all_tables
+from decoder.output.tables import Tables
+from tests.support import exchange as ex
+from tests.support.recorded import CAPTURES, DEMO_KEY
+
+NAMES = tuple(name for name in all_tables() if name not in ACROSS)
+
+
+def settings(directory: Path, **changes: Any) -> Settings:
+    values: dict[str, Any] = {
+        "tables": NAMES,
+        "wide": False,
+        "all_bodies": True,
+        "where": None,
+        "ports": (11111,),
+        "rsa_keys": (str(DEMO_KEY),),
+        "keylogs": (),
+        "show_secrets": False,
+        "limits": Limits(),
+    }
+    return Settings(str(directory), **{**values, **changes})
+
+
+def recorded(*names: str) -> list[RawPacket]:
+    """The packets of recordings, one recording after the other."""
+    return [packet for name in names for batch in CaptureReader(CAPTURES / name).batches() for packet in batch]
+
+
+def reused_port(times: int = 2, **options: Any) -> list[RawPacket]:
+    """Conversations in clear between the same two ends, one after the other."""
+    packets: list[RawPacket] = []
+    for turn in range(times):
+        talk = ex.Exchange(syn=False, **options)
+        talk.now += turn * 60_000_000_000
+        talk._next = {"c2s": 1000 + turn * 1_000_000, "s2c": 5000 + turn * 2_000_000}
+        for direction, flags in (("c2s", "S"), ("s2c", "SA")):
+            talk._put(direction, flags)
+            talk._next[direction] += 1
+        talk._put("c2s", "A")
+        talk.c2s(ex.frame(1001, ex.init_request())).s2c(ex.frame(1001, ex.init_response(9_000 + turn)))
+        for serial_no in (2, 3, 4):
+            talk.c2s(ex.frame(1004, ex.keep_alive(), serial_no=serial_no))
+            talk.s2c(ex.frame(1004, ex.keep_alive_answer(), serial_no=serial_no))
+        talk.fin()
+        packets += [(time_ns, 1, data, len(data)) for data, time_ns in talk.packets]
+    return packets
+
+
+def in_time(*parts: Iterable[RawPacket]) -> list[RawPacket]:
+    return sorted((packet for part in parts for packet in part), key=lambda packet: packet[0])
+
+
+def rotated(directory: Path, packets: Sequence[RawPacket], cuts: Iterable[int], kinds: str = "p") -> list[str]:
+    """Writes packets into files that are cut at `cuts`: pcap (p), gzip (g), pcapng (n), in turn."""
+    directory.mkdir(parents=True, exist_ok=True)
+    ends = sorted({cut for cut in cuts if 0 < cut < len(packets)} | {0, len(packets)})
+    paths = []
+    for number, (start, end) in enumerate(pairwise(ends)):
+        kind = kinds[number % len(kinds)]
+        path = directory / f"{number:03}.{ {'p': 'pcap', 'g': 'pcap.gz', 'n': 'pcapng'}[kind] }"
+        if kind == "n":
+            with PcapNgWriter(str(path)) as writer:
+                for time_ns, _, data, _ in packets[start:end]:
+                    packet = Ether(data)
+                    packet.time = time_ns // 1000 / 1_000_000
+                    writer.write(packet)
+        else:
+            head = bytes.fromhex("4d3cb2a1020004000000000000000000ffff000001000000")  # nanoseconds, Ethernet
+            data = head + b"".join(_record(time_ns, data) for time_ns, _, data, _ in packets[start:end])
+            path.write_bytes(gzip.compress(data) if kind == "g" else data)
+        paths.append(str(path))
+    return paths
+
+
+def _record(time_ns: int, data: bytes) -> bytes:
+    seconds, rest = divmod(time_ns, 1_000_000_000)
+    return b"".join(number.to_bytes(4, "little") for number in (seconds, rest, len(data), len(data))) + data
+
+
+def single_machine(directory: Path, host: str, paths: Sequence[str], chosen: Settings) -> None:
+    """Writes the tables of one host as one decoder of everything gives them, a file each."""
+    directory.mkdir(parents=True)
+    files = {name: (directory / f"{name}.parquet").open("wb") for name in chosen.tables}
+    tables = {name: table for name, table in all_tables().items() if name in chosen.tables}
+    writers = {name: ParquetTable(table, files[name].write) for name, table in tables.items()}
+
+    def write(table: Table, block: Block) -> None:
+        writers[table.name].write(block)
+
+    collector = Tables(tables, write, all_bodies=True, host=host)
+    decoder = Decoder(keys=KeyRing(chosen.rsa_keys), on_connection=collector.connection_ended)
+    for path in paths:
+        for batch in CaptureReader(path).batches():
+            collector.add(decoder.feed_batch(batch))
+    collector.add(decoder.flush())
+    collector.finish(decoder.summary)
+    for name, writer in writers.items():
+        writer.close()
+        files[name].close()
+
+
+def differences(dataset: Path, hosts: Sequence[Path], names: Sequence[str] = NAMES) -> dict[str, tuple[int, int, int]]:
+    """For each table that differs: rows of the dataset, rows only in it, rows that it lacks."""
+    found = {}
+    with duckdb.connect() as database:
+        for name in names:
+            whole = f"read_parquet({[str(host / f'{name}.parquet') for host in hosts]})"
+            columns = [row[0] for row in database.execute(f"describe select * from {whole}").fetchall()]
+            columns = [f'"{column}"' for column in columns if column != "message"]
+            expected = f"select {', '.join(columns)} from {whole}"
+            rows = count(database, expected)
+            if not list(dataset.glob(f"{name}/*/*/*.parquet")):
+                if rows:
+                    found[name] = 0, 0, rows
+                continue
+            options = "hive_partitioning=true, hive_types={'host': varchar}"
+            parts = f"read_parquet('{dataset}/{name}/*/*/*.parquet', {options})"
+            actual = f"select {', '.join(columns)} from {parts}"
+            more = count(database, f"({actual}) except all ({expected})")
+            less = count(database, f"({expected}) except all ({actual})")
+            if more or less:
+                found[name] = count(database, actual), more, less
+    return found
+
+
+def count(database: Any, query: str) -> int:
+    rows: int = database.execute(f"select count(*) from ({query})").fetchone()[0]
+    return rows

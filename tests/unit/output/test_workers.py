@@ -1,0 +1,65 @@
+"""Tasks are done on processes and on a cluster, also when a worker is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from decoder.errors import OpenDError
+from decoder.output.workers import map_unordered
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def kill_once(number: int, directory: str) -> int:
+    """Kills its own process the first time that task 3 is done, in the middle of it."""
+    mark = Path(directory, "killed")
+    if number == 3 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 2 * number
+
+
+def kill_always(number: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def fail(number: int) -> int:
+    raise OpenDError(f"task {number} cannot be done")
+
+
+def test_every_task_is_done_once() -> None:
+    assert sorted(map_unordered(double, [(n,) for n in range(20)], workers=2)) == [2 * n for n in range(20)]
+
+
+def test_a_failure_reaches_the_caller() -> None:
+    with pytest.raises(OpenDError, match="task 7 cannot be done"):
+        list(map_unordered(fail, [(7,)], workers=2))
+
+
+posix = pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+
+
+@posix
+def test_what_a_killed_process_left_is_done_by_another(tmp_path: Path) -> None:
+    done = list(map_unordered(kill_once, [(n, str(tmp_path)) for n in range(8)], workers=2))
+    assert (tmp_path / "killed").exists()
+    assert sorted(done) == [2 * n for n in range(8)]
+
+
+@posix
+def test_a_task_that_kills_every_process_ends_the_run() -> None:
+    with pytest.raises(OpenDError, match="killed 3 times"):
+        list(map_unordered(kill_always, [(1,)], workers=1))
+
+
+def test_no_scheduler_is_said() -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(OpenDError, match=r"tcp://127\.0\.0\.1:9: no Dask scheduler answers"):
+        list(map_unordered(double, [(1,)], workers=1, scheduler="tcp://127.0.0.1:9"))
