@@ -8,8 +8,6 @@
 `read`          the same, and yields a `Gap` wherever bytes are missing
 `capture_live`  the same while messages pass on a network interface
 `decode`        decodes Scapy packets
-`orders`        tells what became of every order
-`stats`         counts and judges
 `Decoder`       decodes packets from any other source, one by one
 `Message`       one message: ``help(decoder.Message)`` lists its attributes
 `KeyRing`       RSA keys and key logs for a `Decoder`

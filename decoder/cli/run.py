@@ -215,8 +215,9 @@ class Run:
         line = f"{counted(summary.messages, 'message')} on {counted(summary.connections, 'connection')}"
         if summary.gaps:
             line += f", {counted(summary.gaps, 'gap')}"
-        verified = summary.messages - not_verified
-        line += f", {'all' if not not_verified else f'{verified:,}' if verified else 'none'} verified"
+        if summary.messages:
+            verified = summary.messages - not_verified
+            line += f", {'all' if not not_verified else f'{verified:,}' if verified else 'none'} verified"
         if self._options.where is not None:
             line += f"; {counted(self._selection.wanted, 'message')} shown"
         say("interrupted; " * self.interrupted + line)

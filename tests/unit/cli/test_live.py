@@ -208,6 +208,16 @@ def test_interrupted_it_prints_what_is_complete_and_what_was_held(live: Live) ->
     assert "opendump: interrupted; 7 messages on 2 connections, 4 verified" in err
 
 
+def test_interrupted_before_a_message_it_calls_nothing_verified(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run([str(write(tmp_path / "empty.pcap", PCAP_HEADER))], options())
+    assert list(run.records()) == []
+    run.interrupted = True
+    assert run.finish() == 130
+    assert capsys.readouterr().err == "opendump: interrupted; 0 messages on 0 connections\n"
+
+
 @posix
 def test_interrupted_while_it_decodes_a_file(tmp_path: Path) -> None:
     """However far it has come, the lines are whole and the exit code tells."""
