@@ -28,7 +28,7 @@ _KEPT_LINES = 20
 """Lines kept of what a tool says, the first ones; more are not needed to know what went wrong."""
 
 _STOP_SECONDS = 3.0
-"""How long a tool may take to end after it was asked to, before it is killed."""
+"""Seconds that a tool may take to end once it was asked to; then it is killed."""
 
 _WINDOWS_LOOPBACK = r"\Device\NPF_Loopback"
 

@@ -31,7 +31,7 @@ _QUEUED = 256
 """Batches of up to 64 KiB that wait for the decoder; beyond it the kernel's buffer fills, and drops are counted."""
 
 _COUNT_SECONDS = 1.0
-"""How often the tool is asked for the packets that it dropped."""
+"""Seconds between two questions for the packets that the tool dropped."""
 
 
 class LiveCapture:
@@ -79,7 +79,7 @@ class LiveCapture:
 
     @property
     def tool(self) -> str:
-        """What captures: dumpcap, tcpdump or a packet socket."""
+        """Name of the source: dumpcap, tcpdump or a packet socket."""
         return "" if self._source is None else self._source.name
 
     def batches(self, stop: Callable[[], bool] = lambda: False) -> Generator[list[RawPacket], None, None]:

@@ -64,7 +64,7 @@ class Options:
     keylogs: tuple[str, ...]
     show_secrets: bool
     where: Filter | None
-    """What ``--where``, ``--from`` and ``--to`` select together; None if none of them was given."""
+    """Filter that ``--where``, ``--from`` and ``--to`` make together; None if none of them was given."""
     strict: bool
     limits: Limits
     color: Color

@@ -101,7 +101,7 @@ class Run:
         self._stopped = False
         self._quit = False
         self.through: Callable[[Iterator[list[RawPacket]]], Iterator[list[RawPacket]]] = lambda batches: batches
-        """What the batches of packets pass through on their way to the decoder."""
+        """Filter through which batches of packets pass to the decoder."""
 
     def stop(self) -> None:
         """Ends `records` early, as the end of the captures would."""

@@ -27,7 +27,7 @@ __all__ = ["top"]
 _REFRESH_SECONDS = 0.5
 _KEPT_NS = 5 * 60 * 1_000_000_000
 _KEPT_BYTES = 64 * 1024 * 1024
-"""What `w` saves: the packets of the last five minutes of the capture, at most so many bytes of them."""
+"""Bytes that `w` saves at most, of the packets of the last five minutes."""
 _PAGE = 10
 
 

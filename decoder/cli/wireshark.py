@@ -85,7 +85,7 @@ class Folders(NamedTuple):
 
     @classmethod
     def by_rule(cls, platform: str, environment: dict[str, str], home: Path) -> Folders:
-        """Where the folders are on a platform (source: Wireshark User's Guide, "Files and Folders")."""
+        """Returns the folders of a platform (source: Wireshark User's Guide, "Files and Folders")."""
         own = environment.get("WIRESHARK_CONFIG_DIR")
         if platform == "win32":
             configuration = Path(own or Path(environment.get("APPDATA", home), "Wireshark"))

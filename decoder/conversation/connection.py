@@ -77,7 +77,7 @@ class Connection:
         self._hold = HoldQueue(limits)
         self.pairing = Pairing(results, limits)
         self.results = results
-        """Where messages and gaps come out."""
+        """Collects the messages and gaps that come out."""
         self._out_of_window: list[tuple[HalfConnection, Segment]] = []
 
     @property

@@ -26,7 +26,7 @@ _ADVICE = {
     "TLS": "; a WebSocket in TLS (wss) can be read with tshark where the client writes its keys (SSLKEYLOGFILE)",
     "WebSocket": "; no message of OpenD was found on it, JSON text is that of another endpoint",
 }
-"""How to go on, by protocol."""
+"""Next steps, by protocol."""
 _TLS_RECORDS = frozenset((b"\x14\x03", b"\x15\x03", b"\x16\x03", b"\x17\x03"))
 
 
@@ -78,7 +78,7 @@ class ConnectionInfo:
     first_bytes: dict[str, Octets] = field(default_factory=lambda: {"c2s": b"", "s2c": b""})
     """First bytes (64 at most) of a direction in which no message was found: they tell HTTP, TLS, WebSocket apart."""
     websocket: Upgrade | None = None
-    """How its upgrade to WebSocket was answered, if there was one."""
+    """Answer to its upgrade to WebSocket, if there was one."""
     library_missing: bool = False
     """True if it is not decoded because the library `websockets` is not installed."""
     retransmissions: dict[str, int] = field(default_factory=lambda: {"c2s": 0, "s2c": 0})

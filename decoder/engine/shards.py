@@ -27,7 +27,7 @@ _MAX_FLOWS = 200_000
 
 @dataclass
 class FileIndex:
-    """What one capture holds, counted without decoding it."""
+    """Counts what one capture holds, without decoding it."""
 
     host: str
     path: str

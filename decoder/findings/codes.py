@@ -11,11 +11,11 @@ __all__ = ["CODES", "MEANINGS", "Code"]
 
 
 class Code(NamedTuple):
-    """What a code stands for."""
+    """Describes a code."""
 
     meaning: str
     remedy: str
-    """What to do about it; a finding's text says it with the facts of the case."""
+    """Next step; the text of a finding gives it with the facts of the case."""
 
 
 SUBJECTS: dict[str, dict[str, Code]] = {

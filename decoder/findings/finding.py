@@ -31,7 +31,7 @@ class Finding:
     text: str
     """One line: what it is, what it means, and what to do.  Safe to print."""
     count: int = 1
-    """How many messages or other occurrences it stands for."""
+    """Number of messages or other occurrences that it stands for."""
 
     @property
     def time(self) -> str:

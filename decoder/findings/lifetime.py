@@ -24,7 +24,7 @@ __all__ = ["Last", "Lifetime"]
 _PATIENCE_NS = 30 * SECOND
 """After so long without a KeepAlive the gateway closes the connection (source: the vendor's documentation)."""
 _NOTICE_NS = 5 * SECOND
-"""How long before the end of a connection an announcement still explains it: a logout ends all connections at once."""
+"""Longest time from an announcement to an end that it explains: a logout ends all connections at once."""
 _MAX_NOTICES = 4  # announcements remembered of a connection
 _MAX_TEXT = 160  # characters of the gateway's text that a finding quotes
 

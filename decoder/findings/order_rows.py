@@ -158,7 +158,7 @@ class Fill:
     status: str | None
     message: int
     repeated: int = 0
-    """How often a connection that had told it told it again, without a change."""
+    """Number of times that a connection repeated it without a change."""
     connections: list[int] = field(default_factory=list)
     """Ordinals of the connections that pushed it."""
 
@@ -257,7 +257,7 @@ class Order:
 
     @property
     def outcome(self) -> Outcome:
-        """What became of it, as far as the capture shows."""
+        """Outcome, as far as the capture shows."""
         if self.states:
             return self._outcome_of_state(self.states[-1])
         placed = self.placed

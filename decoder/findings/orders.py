@@ -91,7 +91,7 @@ class OrderEvents(Protocol):
 
 
 class _Response(NamedTuple):
-    """What the ledger needs of a response."""
+    """Holds what the ledger needs of a response."""
 
     number: int
     time_ns: int
@@ -103,7 +103,7 @@ class _Response(NamedTuple):
 
 
 class _Connection:
-    """What the ledger knows of one connection."""
+    """Holds what the ledger knows of one connection."""
 
     __slots__ = ("accounts", "first_ns", "gaps", "handshake", "last_ns", "lost_requests")
 

@@ -23,7 +23,7 @@ _WITHOUT_CAUSE_NS = 600 * SECOND
 _FACTOR = 20
 """Such a silence is also so many times as long as the longest before it."""
 _NEAR_NS = 60 * SECOND
-"""How long before the last push its cause may have been told."""
+"""Longest time from the announcement of a cause to the last push."""
 _MAX_EVENTS = 8
 
 

@@ -65,7 +65,7 @@ RATE_KEYS = {
 
 @dataclass(frozen=True)
 class RateRow:
-    """How near the requests of one protocol (and account) came to their limit."""
+    """Counts the requests of one protocol (and account) against their limit."""
 
     proto: str
     account: str | None
@@ -95,7 +95,7 @@ class RateRow:
 
 
 class Refusal(NamedTuple):
-    """What proves that a request came too often."""
+    """Holds the figures that prove that a request came too often."""
 
     in_window: int
     limit: int | None

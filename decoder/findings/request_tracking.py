@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["RequestTracking", "Tally"]
 
 SDK_TIMEOUT_NS = 12 * SECOND
-"""How long the official Python SDK waits for a response (source: futu-api 10.11, network_manager)."""
+"""Time for which the official Python SDK waits for a response (source: futu-api 10.11, network_manager)."""
 _SERIALS_APART = frozenset((INIT_CONNECT, KEEP_ALIVE))
 """Protocols for which some clients count serial numbers apart."""
 _MAX_PENDING = 4_096  # unanswered requests of one connection

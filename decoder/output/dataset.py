@@ -41,13 +41,13 @@ STATE = "_opendump"
 ACROSS = ("orders", "findings", "subscriptions", "rates", "lateness")
 """Tables whose rows look across connections, which a partition does not see: they are not part of a dataset."""
 _NO_DATE = "__HIVE_DEFAULT_PARTITION__"
-"""What stands for a missing value in the path of a dataset."""
+"""Value in the path of a dataset for one that is missing."""
 _DAY_NS = 86_400 * 1_000_000_000
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What all partitions of a dataset have in common.  No key is in it: keys are read by whoever decodes."""
+    """Holds what all partitions of a dataset have in common.  It holds no key: each worker reads the keys itself."""
 
     directory: str
     tables: tuple[str, ...]

@@ -35,7 +35,7 @@ _LONGEST = 256 * 1024
 
 
 _PUSH = b"\x08\x00\x22"
-"""How a push begins that says success: retType 0, then s2c; nothing between them."""
+"""First bytes of a push that says success: retType 0, then s2c."""
 _OK = "RET_OK"
 
 
@@ -49,7 +49,7 @@ class Rows(NamedTuple):
 
 
 class BodyRows(NamedTuple):
-    """What the tables take from one body."""
+    """Holds what the tables take from one body."""
 
     ret_type: str | None
     err_code: int | None
@@ -79,7 +79,7 @@ class Bodies:
         self._plans: dict[tuple[int, str], Plan] = {}
 
     def plan(self, proto_id: int, direction: str) -> Plan | None:
-        """How to read the bodies of a protocol in one direction; None if no table takes rows from them."""
+        """Returns the plan for the bodies of a protocol in one direction; None if no table takes rows from them."""
         key = proto_id, direction
         plan = self._plans.get(key)
         if plan is None and key in self._sources:
@@ -96,7 +96,7 @@ class Bodies:
 
 
 class Plan:
-    """How to read the bodies of one protocol in one direction."""
+    """Plans how the bodies of one protocol in one direction are read."""
 
     def __init__(self, found: list[Source], tables: dict[str, Table], quick: RowFunctions, whole: RowFunctions) -> None:
         source = found[0]

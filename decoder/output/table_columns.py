@@ -71,7 +71,7 @@ class Table:
     context: tuple[Column, ...] = ()
     """Of a table of rows: what stands around them, after the common ones and before ``side``."""
     cells: tuple[Column, ...] = ()
-    """What is collected of each row; a name that comes twice is one column: the first value that is there."""
+    """Lists the columns of a row; a name that comes twice is one column, with the first value that is there."""
     derived: tuple[Derived, ...] = ()
 
 
@@ -89,7 +89,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """Where rows of a table stand in the bodies of a protocol."""
+    """Locates the rows of a table in the bodies of a protocol."""
 
     proto_id: int
     direction: Literal["c2s", "s2c"]
@@ -139,7 +139,7 @@ def row_entries(full_name: str) -> tuple[Entry, ...]:
 
 
 def context_entries(descriptor: Descriptor, step: Field, side: str | None) -> tuple[Entry, ...]:
-    """What stands beside `step` in a message of type `descriptor`, as columns of each row below it.
+    """Returns the fields beside `step` in a message of type `descriptor`, as columns of each row below it.
 
     Of fields for one side of the market (``svrRecvTimeBid``) those of `side`, without that word in the column's name.
     """

@@ -263,7 +263,7 @@ class Tables:
 
 
 class _Connection:
-    """What is known of a connection that goes on."""
+    """Holds what is known of a connection that goes on."""
 
     __slots__ = ("id", "ordinal")
 
@@ -282,7 +282,7 @@ class _Request(NamedTuple):
     body_len: int
     wanted: bool
     values: list[tuple[int, Any]] | None
-    """What it lends to the rows of the answer: places in the context, and values."""
+    """Values for the rows of the answer, by their place in the context."""
 
 
 def _values(body: dict[str, Any] | None, lent: Lent) -> list[tuple[int, Any]] | None:

@@ -340,7 +340,7 @@ class OpenD(Packet):
         return None
 
     def body_text(self, body: bytes) -> str:
-        """How the body shows: one line in ``repr()``, the line and what the body says below it in ``show()``."""
+        """Returns the text for a body: one line in ``repr()``; in ``show()`` the body below that line too."""
         message, content = self._sent, self._content(body)
         if message is not None:
             text = f"<{message.body_len} bytes, {', '.join(facts(message))}>"

@@ -59,7 +59,7 @@ LATENESS_KEYS = {
 
 @dataclass(frozen=True)
 class LatenessRow:
-    """How late the pushes of a protocol are on one leg; times are milliseconds."""
+    """Lists how late the pushes of a protocol are on one leg, in milliseconds."""
 
     proto: str
     market: str | None

@@ -24,7 +24,7 @@ class Quantiles:
         self._counts: dict[int, int] = {}
         self._exact = True
         self.count = 0
-        """How many numbers were added."""
+        """Count of the numbers that were added."""
         self.lowest: int | None = None
         self.highest: int | None = None
 

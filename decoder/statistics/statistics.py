@@ -81,9 +81,9 @@ class CaptureFigures:
     verdicts: dict[str, int]
     """Messages by ``verified`` or by reason."""
     findings: dict[Severity, int]
-    """How many by severity."""
+    """Number of findings by severity."""
     warnings: list[str]
-    """What could not be read, limits that were hit."""
+    """Lines on what could not be read and on limits that were hit."""
     not_listed: int
     """Connections beyond those that have a row."""
 

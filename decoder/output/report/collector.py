@@ -82,7 +82,7 @@ class Outlier:
 
 @dataclass
 class Lane:
-    """What the picture of connections shows of one."""
+    """Holds what the picture of connections shows of one."""
 
     first_ns: int
     """Time of what was seen first of it, until `info` tells."""
