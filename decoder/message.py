@@ -15,7 +15,7 @@ from decoder.body.body import Body
 from decoder.body.lag import lag_ms
 from decoder.formatting.html import html_table
 from decoder.formatting.times import rfc3339
-from decoder.framing.header import FORMATS, Header
+from decoder.framing.header import FORMATS, PROTO_ID, Header
 from decoder.limits import Limits
 from decoder.vocabulary import ENDS, HINTS
 
@@ -241,7 +241,7 @@ class Message:
     @property
     def lag_ms(self) -> float | None:
         """Of a push that tells a time: how late it is, in milliseconds (`decoder.body.lag`); else None."""
-        return lag_ms(self.header[1], self.protobuf, self.time_ns) if self.kind == "push" else None
+        return lag_ms(self.header[PROTO_ID], self.protobuf, self.time_ns) if self.kind == "push" else None
 
     @property
     def hint(self) -> str | None:

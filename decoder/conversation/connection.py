@@ -8,6 +8,7 @@ from decoder.conversation.half_connection import NEAR, HalfConnection, new_messa
 from decoder.conversation.hold_queue import HoldQueue, Item, PendingMessage, requests_to_come
 from decoder.conversation.pairing import Pairing
 from decoder.conversation.state import Event, SharedState, State
+from decoder.framing.header import PROTO_ID
 from decoder.message import Flow, Gap, Message
 from decoder.tcp.segment import ACK, FIN, RST, SYN, Segment, signed_distance
 from decoder.vocabulary import INIT_CONNECT
@@ -255,7 +256,7 @@ class Connection:
                 self.twins = None
             if message.copy and self.results.dedup:
                 return
-        elif message.header[1] == INIT_CONNECT and message.direction == "s2c":
+        elif message.header[PROTO_ID] == INIT_CONNECT and message.direction == "s2c":
             self.results.twin_finder.find(self, message)
             if message.copy and self.results.dedup:
                 return
@@ -289,7 +290,7 @@ class Connection:
         """Returns True, where copies do not come out, if an InitConnect request must wait for its response."""
         if not self.results.dedup or not isinstance(item, Message) or item.kind != "request":
             return False
-        if item.header[1] == INIT_CONNECT and self.results.twin_finder.is_repeated(item):
+        if item.header[PROTO_ID] == INIT_CONNECT and self.results.twin_finder.is_repeated(item):
             self._defers_request = True
         return self._defers_request
 
@@ -389,7 +390,7 @@ class Connection:
 
 def _is_handshake(item: Item, direction: Direction) -> TypeGuard[Message]:
     """Returns True if an item is the InitConnect message of a direction."""
-    return isinstance(item, Message) and item.header[1] == INIT_CONNECT and item.direction == direction
+    return isinstance(item, Message) and item.header[PROTO_ID] == INIT_CONNECT and item.direction == direction
 
 
 def _agree(half: HalfConnection, segment: Segment, other_half: HalfConnection, other: Segment) -> bool:

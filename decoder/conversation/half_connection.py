@@ -16,7 +16,7 @@ from decoder.conversation.hold_queue import PendingMessage
 from decoder.conversation.state import State
 from decoder.crypto.verifier import BodyVerifier
 from decoder.framing.framer import Framer
-from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header
+from decoder.framing.header import BODY_LEN, DIGEST, FORMAT, HEADER, HEADER_LEN, MAGIC, PROTO_ID, SERIAL_NO, Header
 from decoder.framing.websocket_framer import WebSocketFramer, begins_websocket
 from decoder.framing.websocket_upgrade import Upgrade
 from decoder.message import Gap, Message
@@ -411,7 +411,7 @@ class HalfConnection:
     def awaits(self, proto_id: int, serial_no: int) -> bool:
         """Returns True if the beginning of this message is there, but it did not come out yet."""
         header = self.framer.unfinished_header
-        if header is not None and (header[1], header[4]) == (proto_id, serial_no):
+        if header is not None and (header[PROTO_ID], header[SERIAL_NO]) == (proto_id, serial_no):
             return True
         if serial_no >> 32:  # a section of the WebSocket port has 64 bits
             return False
@@ -427,7 +427,7 @@ class HalfConnection:
     def handle_frame(self, header: Header, body: bytes, arrival: Arrival, offset: int) -> Verdict | None:
         shared = self.shared
         opened = shared.verifier.open(self.direction, header, body)
-        if not shared.direction_known and header[1] == INIT_CONNECT and self._turned(header, opened):
+        if not shared.direction_known and header[PROTO_ID] == INIT_CONNECT and self._turned(header, opened):
             opened = shared.verifier.open(self.direction, header, body)
         _, encryption, verdict, reason = opened
         if verdict != "verified" and reason != "sha1-of-ciphertext":
@@ -446,7 +446,7 @@ class HalfConnection:
         told = direction_of(plaintext) if plaintext is not None and verdict == "verified" else None
         if plaintext is None or told is None or told == self.direction:
             return False
-        if not Body(INIT_CONNECT, told, header[2], plaintext, self.shared.limits).complete:
+        if not Body(INIT_CONNECT, told, header[FORMAT], plaintext, self.shared.limits).complete:
             return False  # ciphertext that its sender hashed: one of 256 begins like a request
         shared, info, peer = self.shared, self.shared.info, self.peer
         earlier_keys = shared.verifier.earlier_keys
@@ -514,7 +514,7 @@ class HalfConnection:
 
     def _may_hold(self, header: Header) -> bool:
         """Returns True if the key to this message may still come."""
-        if header[1] == INIT_CONNECT or self.direction == "s2c":
+        if header[PROTO_ID] == INIT_CONNECT or self.direction == "s2c":
             return False
         return self.shared.may_hold
 
@@ -542,17 +542,21 @@ class HalfConnection:
         return self.shared.verifier.verifies(self.direction, header, body, by_hash=by_hash)
 
     def in_clear(self, header: Header, body: bytes) -> bool:
-        return sha1(body).digest() == header[6]
+        return sha1(body).digest() == header[DIGEST]
 
     def starts(self, header: Header) -> bool:
         # An encrypted InitConnect verifies nothing without the key, but it is whole RSA blocks of 512 bits at least;
         # in the middle of a stream, of one of the usual sizes.
         if self.shared.confirmed:
             return True
-        return header[1] == INIT_CONNECT and header[5] >= 64 and (self.begin is not None or header[5] % 64 == 0)
+        return (
+            header[PROTO_ID] == INIT_CONNECT
+            and header[BODY_LEN] >= 64
+            and (self.begin is not None or header[BODY_LEN] % 64 == 0)
+        )
 
     def repairable(self, header: Header, opened: Verdict) -> bool:
-        if header[1] == INIT_CONNECT:
+        if header[PROTO_ID] == INIT_CONNECT:
             return opened.reason in ("sha1-mismatch", "wrong-key")
         return opened.name == "failed" and not self._may_hold(header)
 
@@ -586,6 +590,6 @@ def new_message(
 ) -> Message:
     """Makes the message of a frame; it is not numbered yet."""
     plaintext, encryption, verdict, reason = opened
-    kind: Kind = "request" if flow.direction == "c2s" else "push" if header[1] in PUSH_IDS else "response"
+    kind: Kind = "request" if flow.direction == "c2s" else "push" if header[PROTO_ID] in PUSH_IDS else "response"
     packets, time_ns = arrival
     return Message(flow, header, time_ns, packets, kind, plaintext, encryption, verdict, reason, conn_id, notes)

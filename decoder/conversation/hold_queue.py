@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from decoder.framing.header import BODY_LEN, PROTO_ID, SERIAL_NO
 from decoder.message import Gap, Message
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class HoldQueue:
         if isinstance(item, Gap):
             self.size += _ITEM_COST
         else:
-            self.size += _ITEM_COST + item.header[5]
+            self.size += _ITEM_COST + item.header[BODY_LEN]
             self.pending += isinstance(item, PendingMessage)
         return len(self._items) <= self._limits.max_held and self.size <= self._limits.max_held_bytes
 
@@ -78,7 +79,9 @@ class HoldQueue:
 def requests_to_come(items: list[Item]) -> Counter[tuple[int, int]]:
     """Counts the requests in `items` by protocol id and serial number; those without a key may be requests too."""
     return Counter(
-        (item.header[1], item.header[4]) for item in items if not isinstance(item, Gap) and item.flow.direction == "c2s"
+        (item.header[PROTO_ID], item.header[SERIAL_NO])
+        for item in items
+        if not isinstance(item, Gap) and item.flow.direction == "c2s"
     )
 
 

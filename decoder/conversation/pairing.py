@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from decoder.framing.header import PROTO_ID, SERIAL_NO
+
 if TYPE_CHECKING:
     from collections import Counter
 
@@ -38,7 +40,7 @@ class Pairing:
             if message.reason == "gap":
                 results.gap_hints[message.hint or ""] += 1
         if message.kind != "push":
-            key = (message.header[1], message.header[4])
+            key = (message.header[PROTO_ID], message.header[SERIAL_NO])
             if message.kind == "request":
                 self._requests[key] = message.number, message.time_ns
                 if self._early or len(self._requests) > self._limits.max_pending_requests:
@@ -74,7 +76,7 @@ class Pairing:
 
     def note_later_request(self, message: Message, to_come: Counter[tuple[int, int]]) -> None:
         """Notes on a held response that its request is still `to_come` out of the hold queue."""
-        key = (message.header[1], message.header[4])
+        key = (message.header[PROTO_ID], message.header[SERIAL_NO])
         if message.kind == "request":
             to_come[key] -= 1
         elif message.kind == "response" and key not in self._requests and to_come[key] > 0:

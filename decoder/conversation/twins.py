@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 from weakref import ReferenceType, ref
 
+from decoder.framing.header import DIGEST, SERIAL_NO
+
 if TYPE_CHECKING:
     from decoder.message import Message
 
@@ -90,7 +92,7 @@ class TwinFinder:
 
     def is_repeated(self, request: Message) -> bool:
         """Returns True if the same InitConnect request came before: its response tells a copy from a namesake."""
-        key = request.header[4], request.header[6]
+        key = request.header[SERIAL_NO], request.header[DIGEST]
         if key in self._requests:
             return True
         self._requests[key] = None
@@ -102,7 +104,7 @@ class TwinFinder:
         """Takes the InitConnect response of a connection; lets it be compared with an earlier one that has the same."""
         if response.conn_id is None or response.verdict != "verified":
             return
-        key = response.conn_id, response.header[6]
+        key = response.conn_id, response.header[DIGEST]
         reference, earlier = self._first.get(key, (None, response))
         first = None if reference is None else reference()
         if first is None or first is connection or first.twins is not None:

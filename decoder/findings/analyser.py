@@ -26,6 +26,7 @@ from decoder.findings.session_age import report_old_session
 from decoder.findings.subscription_ledger import SubscriptionLedger
 from decoder.findings.subscriptions import SUBSCRIBING, WATCHED_PUSHES, Subscriptions
 from decoder.findings.trade import PLACING, Trade
+from decoder.framing.header import PROTO_ID, SERIAL_NO
 from decoder.message import Gap, Message
 from decoder.vocabulary import (
     GET_GLOBAL_STATE,
@@ -251,8 +252,8 @@ class _Connection:
         if message.time_ns > lifetime.deadline_ns:
             lifetime.overdue(message)
         if self._first is None:
-            self._first = message.number, message.header[1], kind, message.time_ns
-        self._last = message.number, message.header[1], kind
+            self._first = message.number, message.header[PROTO_ID], kind, message.time_ns
+        self._last = message.number, message.header[PROTO_ID], kind
         if message.plaintext is not None:
             self._exposure.message(message)
         if kind == "push":
@@ -260,7 +261,7 @@ class _Connection:
             self._sample(message)
             return False
         self._shared.drift.message(context, message)
-        if message.header[1] != KEEP_ALIVE:
+        if message.header[PROTO_ID] != KEEP_ALIVE:
             self._shared.orders.add(message)
         if kind == "request":
             return self._request(message)
@@ -271,7 +272,7 @@ class _Connection:
     # Requests
 
     def _request(self, message: Message) -> bool:
-        proto_id, body = message.header[1], message.protobuf
+        proto_id, body = message.header[PROTO_ID], message.protobuf
         too_close_ns = self._shared.rates.request(message, body)
         if too_close_ns is not None:
             self._context.report(
@@ -312,7 +313,7 @@ class _Connection:
     # Responses
 
     def _response(self, message: Message) -> None:
-        proto_id = message.header[1]
+        proto_id = message.header[PROTO_ID]
         self._tracking.response(message)
         if proto_id == INIT_CONNECT:
             self._exposure.handshake(message)
@@ -345,11 +346,11 @@ class _Connection:
         elif serials is None:
             self._serials = self._shared.gateways.first_push(self._context, message)
         else:
-            serial_no = message.header[4]
+            serial_no = message.header[SERIAL_NO]
             if serial_no < serials.last:
                 self._shared.gateways.serial_fell(serials, message)
             serials.last, serials.last_ns = serial_no, message.time_ns
-        if message.header[1] in _QUOTE_PUSHES:
+        if message.header[PROTO_ID] in _QUOTE_PUSHES:
             self._silence.push(message)
         sampler = self._sampler
         key = sampler.key(message)
@@ -371,7 +372,7 @@ class _Connection:
         if body.retType:  # type: ignore[attr-defined]
             self._refusals.failure(message, body)
             return []
-        proto_id = message.header[1]
+        proto_id = message.header[PROTO_ID]
         rows: list[SubscriptionRow] = []
         if proto_id in WATCHED_PUSHES:
             rows = self._subscriptions.push(message, body)

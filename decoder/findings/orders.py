@@ -30,6 +30,7 @@ from decoder.findings.order_rows import (
     Placed,
     State,
 )
+from decoder.framing.header import PROTO_ID
 from decoder.message import Gap, Message
 from decoder.vocabulary import (
     LOGIN_IDS,
@@ -167,7 +168,7 @@ class OrderLedger:
                 connection.gaps.append(item.time_ns)
             connection.lost_requests = connection.lost_requests or item.direction == "c2s"
             return False
-        if item.header[1] not in _FOLLOWED or item.verdict == "failed" or item.copy:
+        if item.header[PROTO_ID] not in _FOLLOWED or item.verdict == "failed" or item.copy:
             return False
         body = item.protobuf
         if body is None:

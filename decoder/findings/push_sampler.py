@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from decoder.framing.header import FORMAT, PROTO_ID
 from decoder.vocabulary import QOT_UPDATE_BROKER, QOT_UPDATE_KL, QOT_UPDATE_ORDER_BOOK, QOT_UPDATE_RT, QOT_UPDATE_TICKER
 
 if TYPE_CHECKING:
@@ -48,13 +49,13 @@ class PushSampler:
     def key(self, message: Message) -> Key | None:
         """Returns the bytes that a push shares with others of its security; None if it must be inspected."""
         header, plaintext = message.header, message.plaintext
-        if header[1] not in _QUOTES or plaintext is None or header[2] != _PROTOBUF:
+        if header[PROTO_ID] not in _QUOTES or plaintext is None or header[FORMAT] != _PROTOBUF:
             return None
         start = _START(plaintext)
         if start is None or plaintext.endswith(_ODD_LOTS):
             return None
         end = start.end()
-        return header[1], plaintext[start.start(1) : end + 1 + int.from_bytes(plaintext[end : end + 1], "big")]
+        return header[PROTO_ID], plaintext[start.start(1) : end + 1 + int.from_bytes(plaintext[end : end + 1], "big")]
 
     def skips(self, key: Key) -> bool:
         """Returns True if a push with this key need not be inspected."""

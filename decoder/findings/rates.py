@@ -11,6 +11,7 @@ from decoder import schema
 from decoder.bounded import BoundedDict
 from decoder.findings.context import SECOND
 from decoder.formatting.times import rfc3339
+from decoder.framing.header import PROTO_ID
 from decoder.vocabulary import TRD_MODIFY_ORDER, TRD_PLACE_COMBO_ORDER, TRD_PLACE_ORDER, TRD_UNLOCK_TRADE
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class RateLedger:
 
     def request(self, message: Message, body: ProtobufMessage | None) -> int | None:
         """Counts a request; returns its distance to the one before in nanoseconds if that is less than allowed."""
-        header_id = message.header[1]
+        header_id = message.header[PROTO_ID]
         proto_id = _TOGETHER.get(header_id, header_id)
         account = None
         if proto_id in _PER_ACCOUNT:
@@ -197,7 +198,7 @@ class RateLedger:
         """Counts a refusal; returns how many requests came in the 30 s before it, None if they were not counted."""
         group = None if message.request is None else self._pending.get(message.request)
         if group is None:
-            proto_id = _TOGETHER.get(message.header[1], message.header[1])
+            proto_id = _TOGETHER.get(message.header[PROTO_ID], message.header[PROTO_ID])
             group = self._groups.get((message.flow.src, proto_id, None))
             if group is None:
                 return None

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from decoder.framing.buffer import Buffer
-from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header, begins_with_header, plausible
+from decoder.framing.header import BODY_LEN, HEADER, HEADER_LEN, MAGIC, Header, begins_with_header, plausible
 from decoder.framing.header_chains import HeaderChains, resembles
 from decoder.framing.header_faults import length_counts_header
 from decoder.framing.repair import repair
@@ -238,8 +238,8 @@ class Framer:
         header: Header = _unpack(data)
         if not plausible(header, self._max_body):
             return False
-        body = data[HEADER_LEN : HEADER_LEN + header[5]]
-        if not (handler.starts(header) or (len(body) == header[5] and handler.verifies(header, body))):
+        body = data[HEADER_LEN : HEADER_LEN + header[BODY_LEN]]
+        if not (handler.starts(header) or (len(body) == header[BODY_LEN] and handler.verifies(header, body))):
             return False
         self._at = offset
         resync.end(offset)
@@ -254,7 +254,7 @@ class Framer:
         handler = self._handler
         while size - position >= HEADER_LEN:
             header: Header = _unpack(data, position)
-            end = position + HEADER_LEN + header[5]
+            end = position + HEADER_LEN + header[BODY_LEN]
             if end > size or header[0] != MAGIC:
                 break
             body = data[position + HEADER_LEN : end]
@@ -298,7 +298,7 @@ class Framer:
             if not (self._repair(at) or self._wait_for_ack(at + 1)):
                 self._lose_sync()
             return True
-        oversize = header[5] > self._max_body
+        oversize = header[BODY_LEN] > self._max_body
         if oversize and (self._repair(at) or self._wait_for_ack(at + HEADER_LEN)):
             return True
         if before is not None and not before.certain:
@@ -318,12 +318,12 @@ class Framer:
         """Returns True if these 44 bytes are a header, where one must stand; `before` is not proven."""
         if header[0] != MAGIC:
             return False
-        return (before is None and header[5] <= self._max_body) or resembles(header, self._max_body)
+        return (before is None and header[BODY_LEN] <= self._max_body) or resembles(header, self._max_body)
 
     def _cut_rest(self, header: Header) -> bool:
         """Emits whole frames, the first of them with `header`, if all bytes at hand are of one packet."""
         at, buffer = self._at, self._buffer
-        if at + HEADER_LEN + header[5] > buffer.end or buffer.blocks > 1 or self._opened is not None:
+        if at + HEADER_LEN + header[BODY_LEN] > buffer.end or buffer.blocks > 1 or self._opened is not None:
             return False
         used = self._cut_whole(buffer.read(at, buffer.end), buffer.origin(at, buffer.end), at)
         self._at = at + used

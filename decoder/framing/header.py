@@ -17,13 +17,19 @@ offset  size  vendor's name   meaning
 from __future__ import annotations
 
 import struct
+from typing import Final
 
 __all__ = [
+    "BODY_LEN",
+    "DIGEST",
+    "FORMAT",
     "FORMATS",
     "HEADER",
     "HEADER_LEN",
     "MAGIC",
+    "PROTO_ID",
     "RESERVED",
+    "SERIAL_NO",
     "Header",
     "begins_with_header",
     "may_begin_header",
@@ -42,6 +48,13 @@ Header = tuple[bytes, int, int, int, int, int, bytes, bytes]
 _LOWEST_ID = 1000
 _HIGHEST_ID = 9999
 """Ids below 1000 belong to the WebSocket layer; the highest published is 3456, the rest is for releases to come."""
+
+# Places of the fields in a `Header`, which stays a tuple as `struct` unpacks it: a named one costs 0.25 µs a message.
+PROTO_ID: Final = 1
+FORMAT: Final = 2
+SERIAL_NO: Final = 4
+BODY_LEN: Final = 5
+DIGEST: Final = 6
 
 
 def plausible(header: Header, max_body: int) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, RESERVED, Header, plausible
+from decoder.framing.header import BODY_LEN, HEADER, HEADER_LEN, MAGIC, RESERVED, Header, plausible
 
 if TYPE_CHECKING:
     from decoder.framing.budget import Budget
@@ -61,7 +61,7 @@ class Chain:
         self.start = start
         """Stream offset of its first header."""
         self.header = header
-        self.end = start + HEADER_LEN + header[5]
+        self.end = start + HEADER_LEN + header[BODY_LEN]
         """Offset where its first message ends."""
         self.chain_end: _ChainEnd | None = chain_end
         self.before = chain_end.headers
@@ -137,7 +137,7 @@ class HeaderChains:
 
     def _add(self, position: int, header: Header, starts_segment: bool) -> list[Chain]:
         """Adds a header: it continues the chains that wait for it, or begins one."""
-        end = position + HEADER_LEN + header[5]
+        end = position + HEADER_LEN + header[BODY_LEN]
         chain_end = self._awaited.pop(position, None)
         other = self._awaited.get(end)
         if chain_end is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from decoder.framing.header import HEADER, HEADER_LEN, Header, plausible
+from decoder.framing.header import BODY_LEN, HEADER, HEADER_LEN, Header, plausible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,14 +44,14 @@ def repair(
     ]
     choices.sort(key=lambda each: each[0] != first)  # those that leave the header as it came first
     for header, choice in choices:
-        end = start + HEADER_LEN + header[5]
+        end = start + HEADER_LEN + header[BODY_LEN]
         used = [conflict for conflict in choice if conflict.start < end]
         trial = start, end, handler.keys_known, tuple(used)
         if not used or end > buffer.end or not plausible(header, max_body) or trial in conflicts.failed:
             continue
         if not (complete or _same_message(first, header) or _decided(first, start, buffer, max_body)):
             continue
-        if not budget.spend(header[5] + HEADER_LEN):
+        if not budget.spend(header[BODY_LEN] + HEADER_LEN):
             continue
         conflicts.failed.add(trial)
         data = buffer.read(start, end)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from decoder.framing.budget import Budget
-from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header, plausible
+from decoder.framing.header import BODY_LEN, HEADER, HEADER_LEN, MAGIC, Header, plausible
 from decoder.framing.header_chains import resembles
 from decoder.vocabulary import Arrival
 
@@ -52,7 +52,7 @@ class PendingFrame:
     def __init__(self, header: Header, start: int, certain: bool) -> None:
         self.header = header
         self.start = start
-        self.end = start + HEADER_LEN + header[5]
+        self.end = start + HEADER_LEN + header[BODY_LEN]
         self.certain = certain
         """True if its header is where one must be; else it counts only if another stands where it ends."""
         self.emitted = False
@@ -98,11 +98,11 @@ class Trial:
             return True
         keys = self._handler.keys_known
         for start, header in chain.members:
-            end = start + HEADER_LEN + header[5]
+            end = start + HEADER_LEN + header[BODY_LEN]
             if (
                 end > self._buffer.end
                 or chain.tried.get(start) == keys
-                or not self.budget.spend(HEADER_LEN + header[5])
+                or not self.budget.spend(HEADER_LEN + header[BODY_LEN])
             ):
                 continue
             chain.tried[start] = keys
@@ -117,7 +117,7 @@ class Trial:
         return chain.embeddable is not False
 
     def _in_clear(self, start: int, header: Header) -> bool:
-        body = self._buffer.read(start + HEADER_LEN, start + HEADER_LEN + header[5])
+        body = self._buffer.read(start + HEADER_LEN, start + HEADER_LEN + header[BODY_LEN])
         return self._handler.in_clear(header, body)
 
     def confirms(self, chain: Chain, chains: HeaderChains, at_start: bool) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, RESERVED, Header, begins_with_header
+from decoder.framing.header import BODY_LEN, HEADER, HEADER_LEN, MAGIC, RESERVED, Header, begins_with_header
 from decoder.framing.resync import FIRST_BYTES
 from decoder.framing.websocket_frames import begins_with_frame
 from decoder.framing.websocket_header import SIGN, read_header
@@ -175,8 +175,8 @@ class WebSocketFramer:
         data, at = message.data, 0
         while begins_with_header(data[at : at + HEADER_LEN], self._max_body):
             header: Header = HEADER.unpack_from(data, at)
-            body = data[at + HEADER_LEN : at + HEADER_LEN + header[5]]
-            at += HEADER_LEN + header[5]
+            body = data[at + HEADER_LEN : at + HEADER_LEN + header[BODY_LEN]]
+            at += HEADER_LEN + header[BODY_LEN]
             if message.reason is not None and at > len(data):
                 self._handler.handle_incomplete(header, arrival, message.reason)
             elif at > len(data):

@@ -17,6 +17,7 @@ from decoder.body.body import kind_of, ret_type_of
 from decoder.body.codegen import Builder, Builders
 from decoder.body.parse import parse_known
 from decoder.body.parse_cost import always_safe_size
+from decoder.framing.header import FORMAT, PROTO_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,9 +57,9 @@ class JsonFragmentCache:
             self._limits = flow.limits
             self._max_body = min(_MAX_BODY, always_safe_size(flow.limits))
         # Hot: fields of the header by index.
-        if plaintext is None or message.header[2] or message.is_parsed or len(plaintext) > self._max_body:
+        if plaintext is None or message.header[FORMAT] or message.is_parsed or len(plaintext) > self._max_body:
             return None
-        key = message.header[1], flow.direction
+        key = message.header[PROTO_ID], flow.direction
         try:
             plan = self._plans[key]
         except KeyError:

@@ -11,6 +11,7 @@ from decoder.body.body import JSON, kind_of
 from decoder.body.codegen import REDACTED
 from decoder.body.from_dict import join
 from decoder.body.to_dict import to_dict
+from decoder.framing.header import DIGEST, FORMAT
 from decoder.output.personal_fields import PERSONAL, TEXTS
 from decoder.schema.fields import Field, fields_of
 from decoder.schema.secrecy import may_hold_secrets
@@ -52,7 +53,7 @@ class Replacer:
 
     def replace(self, message: Message) -> Replaced | None:
         """Return the body of `message`, which has a plaintext, fit to be passed on; None if that cannot be judged."""
-        plaintext, sha1 = message.plaintext, message.header[6]
+        plaintext, sha1 = message.plaintext, message.header[DIGEST]
         assert plaintext is not None
         cls = kind_of(message.proto_id, message.direction).cls
         if self._pseudonyms is None and cls is not None and not self._plan(cls.DESCRIPTOR):
@@ -73,7 +74,7 @@ class Replacer:
         if not places:
             return Replaced(plaintext, sha1, [])
         is_ours = message.verdict == "verified" or not sha1  # a header that had no SHA-1 gets one
-        body = _json(copy) if message.header[2] == JSON else copy.SerializeToString()
+        body = _json(copy) if message.header[FORMAT] == JSON else copy.SerializeToString()
         return Replaced(body, hashlib.sha1(body).digest() if is_ours else _NO_SHA1, list(places))
 
     def _walk(self, message: ProtobufMessage, path: str, places: dict[str, None]) -> None:

@@ -14,6 +14,7 @@ from decoder import schema
 from decoder.body.body import kind_of, ret_type_of
 from decoder.body.parse import parse_known
 from decoder.body.parse_cost import always_safe_size
+from decoder.framing.header import FORMAT
 from decoder.output.json_cache import NotCacheable
 from decoder.output.table_columns import Source, Table, row_entries, sources
 from decoder.output.table_names import NAMES, snake_case
@@ -122,7 +123,7 @@ class Plan:
         plaintext = message.plaintext
         if plaintext is None:
             return None
-        if self._outline is not None and not message.header[2] and not message.is_parsed:
+        if self._outline is not None and not message.header[FORMAT] and not message.is_parsed:
             limits = message.flow.limits
             if limits is not self._limits:
                 self._limits, self._longest = limits, min(_LONGEST, always_safe_size(limits))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from decoder.bounded import BoundedDict
 from decoder.findings.orders import OrderLedger
-from decoder.framing.header import FORMATS
+from decoder.framing.header import BODY_LEN, FORMATS, PROTO_ID, SERIAL_NO
 from decoder.message import Message
 from decoder.output.json_cache import JsonFragmentCache
 from decoder.output.table_blocks import Blocks, Write
@@ -145,8 +145,8 @@ class Tables:
         if kind == "response" and message.request is not None:
             request = self._pending.pop(message.request, None)
         wanted = self._where is None or self._where(message)
-        plan = self._bodies.plan(header[1], flow.direction)
-        lent = self._lent.get(header[1]) if kind == "request" else None
+        plan = self._bodies.plan(header[PROTO_ID], flow.direction)
+        lent = self._lent.get(header[PROTO_ID]) if kind == "request" else None
         if not self._wants_all and lent is None and (plan is None or plan.table not in self._blocks):
             return
         head: Row = (
@@ -164,7 +164,9 @@ class Tables:
             record = message.record(show_secrets=self._show_secrets)
         if kind == "request":
             values = None if lent is None or record is None else _values(record["body"], lent)
-            self._pending[message.number] = _Request(head, connection.ordinal, header[4], header[5], wanted, values)
+            self._pending[message.number] = _Request(
+                head, connection.ordinal, header[SERIAL_NO], header[BODY_LEN], wanted, values
+            )
         elif request is not None and self._requests is not None and request.wanted:
             self._answer(self._requests, request, message, connection.ordinal, read, record)
         if self._messages is not None and wanted:
@@ -229,7 +231,7 @@ class Tables:
             ret_type, err_code, ret_msg = record["ret_type"], body.get("errCode"), body.get("retMsg")
         latency = message.latency_ns
         answer = (
-            *(ordinal, message.time_ns, message.header[5], message.verdict),
+            *(ordinal, message.time_ns, message.header[BODY_LEN], message.verdict),
             *(None if latency is None else latency / 1_000_000, ret_type, err_code, ret_msg),
         )
         block.add_row((*request.head, request.serial_no, request.body_len, *answer))

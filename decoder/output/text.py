@@ -21,7 +21,7 @@ from decoder import schema
 from decoder.body.parse_cost import always_safe_size
 from decoder.formatting.clock import latency_text, local_time
 from decoder.formatting.escape import escape, quote
-from decoder.framing.header import FORMATS
+from decoder.framing.header import BODY_LEN, FORMAT, FORMATS, PROTO_ID, SERIAL_NO
 from decoder.message import Gap, Message
 from decoder.output.info import InfoColumn, Reader, TextCache
 from decoder.vocabulary import GAP_REASONS
@@ -101,13 +101,13 @@ class TextOutput:
             ):
                 header = item.header
                 place, protocols, safe_size = flows.get(item.flow) or self._flow(item.flow)
-                name, read = protocols.get(header[1]) or self._protocol(item)
-                text = read(item.plaintext) if header[2] == _PROTOBUF and header[5] <= safe_size else None  # type: ignore[arg-type]  # verified
+                name, read = protocols.get(header[PROTO_ID]) or self._protocol(item)
+                text = read(item.plaintext) if header[FORMAT] == _PROTOBUF and header[BODY_LEN] <= safe_size else None  # type: ignore[arg-type]  # verified
                 if text:
                     digits = str(item.time_ns)
                     if len(digits) < _MIN_DIGITS:
                         digits = digits.zfill(_MIN_DIGITS)
-                    serial = str(header[4]).ljust(_SERIAL_WIDTH)
+                    serial = str(header[SERIAL_NO]).ljust(_SERIAL_WIDTH)
                     answer = f" RET_OK {self._latency(item)}" if item.kind == "response" else ""
                     lines.append(
                         f"{item.number:5} {stamps[digits[:-9]]}.{digits[-9:-3]}{zone}{place}{name}"

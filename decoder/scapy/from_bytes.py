@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 
 from decoder import schema
-from decoder.framing.header import HEADER, HEADER_LEN
+from decoder.framing.header import BODY_LEN, DIGEST, HEADER, HEADER_LEN, PROTO_ID
 from decoder.message import Flow, Message
 from decoder.vocabulary import INIT_CONNECT, Direction, Kind
 
@@ -18,8 +18,8 @@ def message_of(data: bytes, src: str, dst: str, direction: Direction, time_ns: i
     """Return the message whose header and body, as far as they are there, are `data`."""
     header = HEADER.unpack_from(data)
     body = data[HEADER_LEN:]
-    plaintext, encryption, verdict, reason = _judge(header[1], header[5], header[6], body)
-    kind: Kind = "push" if schema.is_push(header[1]) else "request" if direction == "c2s" else "response"
+    plaintext, encryption, verdict, reason = _judge(header[PROTO_ID], header[BODY_LEN], header[DIGEST], body)
+    kind: Kind = "push" if schema.is_push(header[PROTO_ID]) else "request" if direction == "c2s" else "response"
     flow = Flow(0, direction, src, dst)
     return Message(flow, header, time_ns, (), kind, plaintext, encryption, verdict, reason, None)
 

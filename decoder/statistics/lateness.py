@@ -16,6 +16,7 @@ from decoder.body.lag import TIMED_PUSHES, lags
 from decoder.body.parse_cost import always_safe_size
 from decoder.body.scalars import plain_text
 from decoder.findings.session_age import conn_id_ns
+from decoder.framing.header import FORMAT, PROTO_ID
 from decoder.message import Message
 from decoder.statistics.quantiles import Quantiles
 from decoder.vocabulary import (
@@ -107,7 +108,7 @@ class LatenessLedger:
         """Takes the next message or gap."""
         if not isinstance(item, Message) or item.copy:
             return
-        proto_id = item.header[1]
+        proto_id = item.header[PROTO_ID]
         if proto_id in TIMED_PUSHES and item.kind == "push":
             self._push(item, proto_id)
         elif proto_id == INIT_CONNECT and item.kind == "response":
@@ -195,7 +196,7 @@ class LatenessLedger:
 def _body(message: Message, proto_id: int) -> Any:
     """Returns the parsed body; read at a third of the usual price where no limit can be hit, and not kept."""
     plaintext = message.plaintext
-    if plaintext is None or message.is_parsed or message.header[2] != _PROTOBUF:
+    if plaintext is None or message.is_parsed or message.header[FORMAT] != _PROTOBUF:
         return message.protobuf
     if len(plaintext) > always_safe_size(message.flow.limits):
         return message.protobuf

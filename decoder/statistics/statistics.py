@@ -24,7 +24,7 @@ from decoder.findings import Analyser, Finding
 from decoder.findings.rates import RATE_KEYS, RateLedger, RateRow
 from decoder.findings.subscription_ledger import SUBSCRIPTION_KEYS, SubscriptionRow
 from decoder.formatting.times import rfc3339
-from decoder.framing.header import HEADER_LEN
+from decoder.framing.header import BODY_LEN, FORMAT, HEADER_LEN, PROTO_ID
 from decoder.message import Gap, Message
 from decoder.statistics.lateness import LATENESS_KEYS, LatenessLedger, LatenessRow
 from decoder.statistics.rows import (
@@ -243,16 +243,16 @@ class Statistics:
 
     def _count(self, message: Message, connection: ConnectionRow, early_answer: bool) -> None:
         header = message.header
-        protocol = self._protocols.get(header[1]) or self._protocol(header[1])
-        size = HEADER_LEN + header[5]
+        protocol = self._protocols.get(header[PROTO_ID]) or self._protocol(header[PROTO_ID])
+        size = HEADER_LEN + header[BODY_LEN]
         self._messages += 1
         protocol.bytes += size
         connection.last_ns = message.time_ns
         connection.conn_id = message.conn_id
         if message.encryption not in connection.encryption:
             connection.encryption[message.encryption] = None
-        if header[2] not in connection.format and len(connection.format) < 4:
-            connection.format[header[2]] = message.format
+        if header[FORMAT] not in connection.format and len(connection.format) < 4:
+            connection.format[header[FORMAT]] = message.format
         if message.verdict != "verified":
             protocol.not_verified += 1
             connection.not_verified += 1
@@ -358,7 +358,7 @@ class Statistics:
 
 def _succeeds(message: Message) -> bool:
     """Returns True if the retType of a response or push is success, or not known."""
-    if message.plaintext is not None and message.plaintext[:2] == _SUCCESS and message.header[2] == _PROTOBUF:
+    if message.plaintext is not None and message.plaintext[:2] == _SUCCESS and message.header[FORMAT] == _PROTOBUF:
         return True
     if message.error is not None:
         return False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from decoder.body.lag import TIMED_PUSHES, lag_ms
 from decoder.bounded import BoundedDict
+from decoder.framing.header import PROTO_ID
 from decoder.message import Gap, Message
 from decoder.output.report.lines import LineBook
 from decoder.statistics.statistics import Statistics
@@ -176,7 +177,7 @@ class Collector:
             self._named.append(finding.message)
 
     def _message(self, message: Message) -> None:
-        proto_id, time_ns = message.header[1], message.time_ns
+        proto_id, time_ns = message.header[PROTO_ID], message.time_ns
         if proto_id in _KEPT:
             self._book.keep(message)
         kind = message.kind
@@ -220,7 +221,7 @@ class Collector:
 
     def _measure(self, message: Message) -> None:
         self._measured += 1
-        late_ms = lag_ms(message.header[1], message.protobuf, message.time_ns)
+        late_ms = lag_ms(message.header[PROTO_ID], message.protobuf, message.time_ns)
         if late_ms is not None and late_ms > 0:
             late_ns = int(late_ms * 1_000_000)
             self._late.add(message.time_ns, log_key(late_ns))
