@@ -127,7 +127,8 @@ def test_a_fake_header_begins_no_conversation(more: int) -> None:
     fake = ex.frame(3004, b"\xa5" * 128, sha1=bytes(20)) + b"\xa5" * more
     decoded = decode_segments(Talk().c2s(fake).s2c(fake).segments)
     assert decoded.items == []
-    assert decoded.decoder.summary.not_opend == ["192.0.2.1:50112 > 192.0.2.2:11111"]
+    lines = decoded.decoder.summary.not_opend
+    assert lines == ["192.0.2.1:50112 > 192.0.2.2:11111: no message header found, so this is not a gateway's traffic"]
 
 
 def test_a_header_that_proves_nothing_counts_once_the_other_side_spoke() -> None:

@@ -186,7 +186,7 @@ def test_the_summary_counts() -> None:
     assert summary.gaps == 1
     assert summary.connections == 1
     assert summary.verdicts == {"verified": 4, "sha1-mismatch": 1}
-    assert summary.not_opend == ["192.0.2.1:50113 > 192.0.2.2:11111"]
+    assert [line.partition(": ")[0] for line in summary.not_opend] == ["192.0.2.1:50113 > 192.0.2.2:11111"]
 
 
 def test_connections_are_told_when_they_end() -> None:

@@ -19,7 +19,8 @@ RECORDINGS = sorted(path for path in CAPTURES.iterdir() if {".pcap", ".pcapng"} 
 
 def contents(path: Path, flows: set[bytes] | None) -> list[tuple[object, ...]]:
     """Ends, time, packets and text of each message."""
-    decoder = Decoder(keys=KeyRing([DEMO_KEY], sorted(CAPTURES.glob("*.keylog"))), flows=flows)
+    keys = KeyRing([DEMO_KEY], sorted(CAPTURES.glob("*.keylog")))
+    decoder = Decoder(keys=keys, ports=(11111, 33333, 44444), flows=flows)
     items = [item for batch in CaptureReader(path).batches() for item in decoder.feed_batch(batch)]
     return [
         (item.flow.src, item.flow.dst, item.flow.first_ns, item.time_ns, item.frames, item.plaintext)
