@@ -27,6 +27,7 @@ RUNS: list[list[str | Path]] = [
     ["report", PLAIN, "-o", "-"],
     ["export", PLAIN, "-o", "-", "--format", "csv", "--table", "rt_ticker"],
     ["rewrite", PLAIN, "-o", "-"],
+    ["plan", PLAIN],
     ["schema"],
     ["schema", "Trd_PlaceOrder"],
 ]

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from decoder.cli.options import Options
 from decoder.limits import Limits
-from tests.support.exchange import Exchange, frame, init_request, init_response, keep_alive, keep_alive_answer
+from tests.support.exchange import CONN_ID, Exchange, frame, init_request, init_response, keep_alive, keep_alive_answer
 from tests.support.recorded import CAPTURES, DEMO_KEY
 
 PLAIN, FTAES = CAPTURES / "plain.pcap", CAPTURES / "ftaes.pcap"
@@ -78,8 +78,8 @@ def record(data: bytes, time_ns: int, wire_len: int | None = None) -> bytes:
     return struct.pack("<IIII", time_ns // 10**9, time_ns % 10**9, len(data), wire_len) + data
 
 
-def in_clear(count: int = 2, **options: Any) -> Exchange:
-    exchange = Exchange(**options).c2s(frame(1001, init_request())).s2c(frame(1001, init_response()))
+def in_clear(count: int = 2, conn_id: int = CONN_ID, **options: Any) -> Exchange:
+    exchange = Exchange(**options).c2s(frame(1001, init_request())).s2c(frame(1001, init_response(conn_id)))
     for number in range(count):
         exchange.c2s(frame(1004, keep_alive(), serial_no=2 + number))
         exchange.s2c(frame(1004, keep_alive_answer(), serial_no=2 + number))

@@ -185,7 +185,7 @@ def test_foreign_traffic_on_the_port_is_told(tmp_path: Path) -> None:
     foreign = Exchange(client_port=40000).c2s(b"GET / HTTP/1.1\r\n\r\n" * 100).fin()
     result = opendump("decode", write(tmp_path / "mixed.pcap", pcap(in_clear(), foreign)))
     assert result.code == 0
-    assert "192.0.2.1:40000 > 192.0.2.2:11111: no message header found" in result.err
+    assert "192.0.2.1:40000 > 192.0.2.2:11111: this is HTTP" in result.err
     assert "6 messages on 1 connection, all verified" in result.err
 
 

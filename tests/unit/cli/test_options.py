@@ -102,6 +102,8 @@ OWN: dict[tuple[str, str], Case] = {
 ELSEWHERE = {
     ("decode", "--no-cut"): "on a terminal: test_live",
     ("decode", "--jobs"): "the same output with any number: test_main",
+    **{("export", each): "test_scale_out" for each in ("--workers", "--scheduler", "--host-of", "--resume")},
+    **{("plan", each): "test_scale_out" for each in ("--workers", "--scheduler", "--host-of")},
 }
 SCREEN = "top"
 """The command that needs a terminal for all that it does: tests/scenarios/test_top.py."""

@@ -282,7 +282,7 @@ def test_a_gap_stays_a_hole_of_the_right_size(tmp_path: Path) -> None:
 
 def test_ends_that_were_used_twice(tmp_path: Path) -> None:
     first = in_clear(3).fin()
-    later = [(data, at + 10**9) for data, at in in_clear(4).fin().packets]
+    later = [(data, at + 10**9) for data, at in in_clear(4, ex.CONN_ID + 1).fin().packets]
     capture, out = tmp_path / "in.pcap", tmp_path / "out.pcapng"
     second = ex.Exchange(syn=False)
     second.packets = [(renumbered(data), at) for data, at in later]
