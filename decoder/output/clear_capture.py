@@ -14,7 +14,7 @@ from decoder.capture.pcapng_writer import interface_block, packet_block, section
 from decoder.framing.header import HEADER
 from decoder.message import Gap, Message
 from decoder.packet.clean_tcp import CleanConnection
-from decoder.vocabulary import WEBSOCKET_LAYER_IDS
+from decoder.vocabulary import INIT_CONNECT, WEBSOCKET_LAYER_IDS
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo
@@ -149,7 +149,7 @@ class ClearCapture:
         open_ = self._open.get(ends)
         if open_ is not None and open_.ordinal != ordinal:
             info = self._ended.get(open_.ordinal)
-            if info is None:
+            if info is None and message.proto_id != INIT_CONNECT:
                 open_.ordinal = ordinal  # both go on: one connection that was taken for two stays one here
             else:
                 self._close(ends, info)
