@@ -115,7 +115,7 @@ def test_the_very_next_byte_continues_the_stream() -> None:
 
 def test_bytes_cut_by_the_snap_length_hold_back_the_other_direction() -> None:
     bench = opened()
-    bench.client.handle_data(bench.segment(1_000, FRAME[:30], missing=len(FRAME) - 30))
+    bench.client.handle_data(bench.segment(1_000, FRAME[:48], missing=len(FRAME) - 48))
     bench.client.handle_data(bench.segment(1_000 + len(FRAME), FRAME))
     assert bench.client.waits
     assert not bench.came

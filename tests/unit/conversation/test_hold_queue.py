@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from decoder.conversation.hold_queue import HoldQueue, PendingMessage, requests_to_come
+from decoder.conversation.hold_queue import HoldQueue, Item, PendingMessage, requests_to_come
 from decoder.framing.header import HEADER
 from decoder.limits import Limits
 from decoder.message import Flow, Gap, Message
@@ -21,8 +21,18 @@ def pending(flow: Flow, packet: int, serial_no: int = 1, size: int = 8) -> Pendi
 
 def message(flow: Flow, packet: int, serial_no: int = 1) -> Message:
     header = HEADER.unpack_from(frame(1004, keep_alive(), serial_no=serial_no))
-    kind = "request" if flow is CLIENT else "response"
-    return Message(flow, header, packet, (packet,), kind, keep_alive(), "None", "verified", None, None)
+    return Message(
+        flow,
+        header,
+        packet,
+        (packet,),
+        "request" if flow is CLIENT else "response",
+        keep_alive(),
+        "None",
+        "verified",
+        None,
+        None,
+    )
 
 
 def queue(*items: PendingMessage | Message | Gap, **limits: int) -> tuple[HoldQueue, list[bool]]:
@@ -63,5 +73,10 @@ def test_it_says_when_there_are_too_many_or_too_large_ones() -> None:
 
 
 def test_requests_to_come_are_counted_with_those_that_nobody_can_read() -> None:
-    items = [pending(CLIENT, 1, 7), message(CLIENT, 2, 7), message(GATEWAY, 3, 8), Gap(CLIENT, 4, 1, "lost", 4)]
+    items: list[Item] = [
+        pending(CLIENT, 1, 7),
+        message(CLIENT, 2, 7),
+        message(GATEWAY, 3, 8),
+        Gap(CLIENT, 4, 1, "lost", 4),
+    ]
     assert requests_to_come(items) == Counter({(1004, 7): 2})

@@ -55,9 +55,10 @@ def test_one_byte_and_it_was_neither_refused_nor_unanswered() -> None:
 def test_a_websocket_counts_once_it_was_accepted() -> None:
     upgrade = Upgrade()
     connection = info(websocket=upgrade)
-    assert connection.transport == "tcp"
-    upgrade.accepted = True
-    assert connection.transport == "websocket"
+    transports = []
+    for upgrade.accepted in (False, True):
+        transports.append(connection.transport)
+    assert transports == ["tcp", "websocket"]
     assert connection.other_protocol == "WebSocket"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 
@@ -23,9 +24,17 @@ from decoder.framing.header import (
 MAX_BODY = 1_000
 
 
-def written(**fields: object) -> bytes:
+def written(**fields: Any) -> bytes:
     """A header by its description: every field at its offset, little-endian."""
-    values = {"magic": b"FT", "proto_id": 1004, "format": 0, "version": 0, "serial_no": 7, "body_len": 5, **fields}
+    values: dict[str, Any] = {
+        "magic": b"FT",
+        "proto_id": 1004,
+        "format": 0,
+        "version": 0,
+        "serial_no": 7,
+        "body_len": 5,
+        **fields,
+    }
     data = bytearray(44)
     data[0:2] = values["magic"]
     struct.pack_into("<I", data, 2, values["proto_id"])
@@ -37,7 +46,7 @@ def written(**fields: object) -> bytes:
     return bytes(data)
 
 
-def read(**fields: object) -> Header:
+def read(**fields: Any) -> Header:
     return HEADER.unpack(written(**fields))
 
 
