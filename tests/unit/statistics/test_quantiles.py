@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from decoder.statistics.quantiles import Quantiles
 
-FRACTIONS = (0.0, 0.5, 0.9, 0.99, 1.0)
+FRACTIONS = (0.0, 0.5, 0.9, 0.99, 0.999, 1.0)
 
 
 def nearest_rank(values: list[int], fraction: float) -> int:
