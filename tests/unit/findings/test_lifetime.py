@@ -57,7 +57,7 @@ class Bench:
         return self.line.found[-1].text
 
 
-EVENT = {"type": 1, "event": {"eventType": 7, "desc": "logged in elsewhere"}}
+EVENT: dict[str, Any] = {"type": 1, "event": {"eventType": 7, "desc": "logged in elsewhere"}}
 
 
 @pytest.mark.parametrize(

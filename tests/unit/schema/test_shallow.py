@@ -27,9 +27,8 @@ def test_submessages_of_s2c_are_the_bytes_that_were_sent() -> None:
 
 
 def test_the_bytes_are_of_the_type_that_is_told() -> None:
-    shallow = shallow_class("Qot_UpdateOrderBook.Response")
+    shallow: Any = shallow_class("Qot_UpdateOrderBook.Response")
     s2c = shallow.DESCRIPTOR.fields_by_name["s2c"].message_type
-    assert s2c is not None
     part = part_class(s2c.fields_by_name["orderBookAskList"])
     assert part is message_class("Qot_Common.OrderBook")
     assert part_class(shallow.DESCRIPTOR.fields_by_name["retType"]) is None
