@@ -101,7 +101,7 @@ def story(order: Order, lines: Sequence[str], *, utc: bool) -> Iterable[Table]:
     yield facts
     start_ns = order.first_ns if placed is None else placed.time_ns
     if order.states:
-        states = Table("States", [Column("time"), Column("after", number=True), Column("status"), Column("told by")])
+        states = Table("States", [Column("time"), Column("after", number=True), Column("status"), Column("shown by")])
         for state in order.states:
             filled = f" {state.filled_qty:.15g} filled" if state.filled_qty else ""
             told = f"{state.source}, message {state.message}"
@@ -114,7 +114,7 @@ def story(order: Order, lines: Sequence[str], *, utc: bool) -> Iterable[Table]:
         )
         fills.columns = [*fills.columns, Column("message", number=True), Column("")]
         for fill in order.fills:
-            again = f"told again {fill.repeated} times" if fill.repeated else ""
+            again = f"sent again {fill.repeated} times" if fill.repeated else ""
             figures = [_figure(fill.qty), _figure(fill.price), str(fill.message)]
             fills.rows.append([_time(fill.time_ns, utc), escape(fill.fill_id, _MAX_TEXT), *figures, again])
         yield fills
