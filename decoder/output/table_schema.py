@@ -241,7 +241,7 @@ def _wide_book() -> Table:
         for kind, column_type, _, meaning in _WIDE
         for side in ("bid", "ask")
     )
-    counts = tuple(Column(f"{side}_levels", "int32", f"number of {side} levels in the message") for side in ("bid", "ask"))
+    counts = tuple(Column(f"{side}_levels", "int32", f"{side} levels in the message") for side in ("bid", "ask"))
     levels = (*counts, *levels)
     derived = _derived("", list(context))
     columns = _arranged([*context, *levels], derived)
