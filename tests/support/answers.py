@@ -251,14 +251,14 @@ class Refused(Session):
 
     def __init__(self, *, answered: bool, port: int = 50_112) -> None:
         super().__init__(syn=False, client_port=port)
-        self._put("c2s", "S")
-        self._next["c2s"] += 1
+        first = self.next["c2s"]
+        self.put("c2s", "S")
         if answered:
-            self._put("s2c", "RA")
+            self.put("s2c", "RA")
         else:
             self.wait(3)
-            self._next["c2s"] -= 1
-            self._put("c2s", "S")
+            self.next["c2s"] = first
+            self.put("c2s", "S")
 
 
 pair("refused", lambda: [Refused(answered=True)], lambda: [hello().close("s2c", "RA")])
@@ -272,7 +272,7 @@ def asks_in_vain(answer: bool) -> Session:
         return session.hello()
     first = Session(KEY).hello()
     session.packets += first.packets[3:4]
-    session._next["c2s"] += len(first.packets[3][0]) - 54
+    session.next["c2s"] += len(first.packets[3][0]) - 54
     session.now = first.now
     return session.wait(11).close()
 
@@ -292,11 +292,8 @@ def many(count: int, length: float) -> Traffic:
         session = Session(client_port=40_000 + number)
         session.packets = []
         session.wait(0.1 * number)
-        session._next = {"c2s": 1000, "s2c": 5000}
-        session._put("c2s", "S")
-        session._next["c2s"] += 1
-        session._put("s2c", "SA")
-        session._next["s2c"] += 1
+        session.next = {"c2s": 1000, "s2c": 5000}
+        session.put("c2s", "S").put("s2c", "SA")
         sessions.append(session.hello(conn_id=CONN_ID + number).wait(length).keep_alive().close())
     return sessions
 

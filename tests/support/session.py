@@ -166,12 +166,9 @@ class Session(Exchange):
 
     def close(self, by: str = "c2s", flags: str = "FA") -> Session:
         """The end, begun by one side; a reset if `flags` has an R."""
-        self._put(by, flags)
+        self.put(by, flags)
         if "R" not in flags:
-            self._next[by] += 1
-            other = "s2c" if by == "c2s" else "c2s"
-            self._put(other, "FA")
-            self._next[other] += 1
+            self.put("s2c" if by == "c2s" else "c2s", "FA")
         return self
 
     def repeat_last(self, change: bytes | None = None) -> Session:
