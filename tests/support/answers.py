@@ -53,24 +53,7 @@ def changed(session: Session, op: int, serial: int = 6, ret_type: int = 0, **fie
 
 
 def state(status: int, qty: float = 100.0, price: float = 400.2, filled: float = 0.0, order_id: int = 7) -> bytes:
-    return response(
-        "Trd_UpdateOrder",
-        header=HEADER,
-        order={
-            "trdSide": 1,
-            "orderType": 1,
-            "orderStatus": status,
-            "orderID": order_id,
-            "orderIDEx": f"EX{order_id}",
-            "code": "00700",
-            "name": "x",
-            "qty": qty,
-            "price": price,
-            "createTime": "",
-            "updateTime": "",
-            "fillQty": filled,
-        },
-    )
+    return order_update(status, order_id=order_id, qty=qty, price=price, fillQty=filled)
 
 
 def fill(fill_id: int = 99, qty: float = 100.0, order_id: int = 7, status: int = 0) -> bytes:

@@ -75,7 +75,17 @@ def order(packet_serial: int, conn_id: int = CONN_ID, code: str = "00700", price
     )
 
 
-def order_update(status: int, text: str = "", order_id: int = 7, acc_id: int = 1) -> bytes:
+def order_update(
+    status: int,
+    text: str = "",
+    order_id: int = 7,
+    acc_id: int = 1,
+    *,
+    qty: float = 100.0,
+    price: float = 400.2,
+    **fields: Any,
+) -> bytes:
+    """A push of an order; `fields` are further ones of it."""
     return response(
         "Trd_UpdateOrder",
         header={"trdEnv": 1, "accID": acc_id, "trdMarket": 1},
@@ -87,11 +97,12 @@ def order_update(status: int, text: str = "", order_id: int = 7, acc_id: int = 1
             "orderIDEx": f"EX{order_id}",
             "code": "00700",
             "name": "x",
-            "qty": 100.0,
-            "price": 400.2,
+            "qty": qty,
+            "price": price,
             "createTime": "",
             "updateTime": "",
             "lastErrMsg": text,
+            **fields,
         },
     )
 
