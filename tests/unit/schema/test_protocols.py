@@ -8,32 +8,18 @@ from typing import Any
 
 import pytest
 
-from decoder.errors import SchemaError
 from decoder.schema import (
     body_class,
-    has_secrets,
     is_push,
-    is_secret,
     message_class,
     protocol,
     protocol_named,
     protocols,
 )
-from decoder.schema.describe import all_messages
-from decoder.schema.pool import files
 from decoder.schema.protocols import _BODIES
 from tests.tools.vendor_constants import Constants, read_constants
 
 PUSHES = {1003, 2208, 2218, 3005, 3007, 3009, 3011, 3013, 3015, 3019, 3261, 3310, 3450, 3451, 3452}
-SECRETS = {
-    "GetUserInfo.S2C": {"webKey", "webJumpUrlHead"},
-    "InitConnect.S2C": {"connAESKey", "aesCBCiv"},
-    "InitWebSocket.C2S": {"RSAPrivateKey", "websocketKey"},
-    "TestCmd.C2S": {"cmd", "paramStr", "paramBytes"},
-    "TestCmd.S2C": {"cmd", "resultStr", "resultBytes"},
-    "Trd_UnlockTrade.C2S": {"pwdMD5"},
-    "Verification.C2S": {"code"},
-}
 
 
 @pytest.fixture(scope="module")
@@ -108,41 +94,6 @@ def test_unknown_ids_are_not_remembered() -> None:
     for number in range(50_000, 60_000):
         body_class(number, "c2s")
     assert len(_BODIES) == before
-
-
-def test_an_unknown_message_is_an_error_of_ours() -> None:
-    with pytest.raises(SchemaError, match=r"Trd_PlaceOrdr\.Request"):
-        message_class("Trd_PlaceOrdr.Request")
-
-
-def test_the_secrets_are_these_and_no_others() -> None:
-    found = {
-        message.full_name: {field.name for field in message.fields if is_secret(field)}
-        for file in files()
-        for message in all_messages(file)
-    }
-    assert {name: names for name, names in found.items() if names} == SECRETS
-
-
-def test_a_message_with_secrets_anywhere_inside_says_so() -> None:
-    assert has_secrets(message_class("InitConnect.Response").DESCRIPTOR)
-    assert has_secrets(message_class("Trd_UnlockTrade.Request").DESCRIPTOR)
-    assert not has_secrets(message_class("InitConnect.Request").DESCRIPTOR)
-    assert not has_secrets(message_class("Trd_PlaceOrder.Request").DESCRIPTOR)
-
-
-def test_secrets_are_found_in_a_message_that_holds_itself() -> None:
-    from google.protobuf.descriptor_pb2 import FileDescriptorProto
-    from google.protobuf.descriptor_pool import DescriptorPool
-
-    proto = FileDescriptorProto(name="ring.proto", package="ring", syntax="proto2")
-    for name, other in (("A", "B"), ("B", "A")):
-        message = proto.message_type.add(name=name)
-        message.field.add(name="next", number=1, type=11, label=1, type_name=f".ring.{other}")
-    proto.message_type[1].field.add(name="key", number=2, type=9, label=1).options.debug_redact = True
-    pool = DescriptorPool()
-    pool.AddSerializedFile(proto.SerializeToString())
-    assert has_secrets(pool.FindMessageTypeByName("ring.A"))
 
 
 def run(code: str) -> str:

@@ -1,4 +1,4 @@
-"""What importing costs, and the vendor's SDK in the same process."""
+"""The private descriptor pool: loaded at first use only, beside the vendor's own, its errors."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from decoder.errors import SchemaError
+from decoder.schema import enum_descriptor, message_class
+from decoder.schema.pool import files
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -56,3 +61,16 @@ def test_the_vendors_sdk_and_ours_decode_in_one_process(first: str, second: str,
     done = run(tmp_path, "-c", BOTH.format(first=first, second=second))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "decoded MARKET 00700"
+
+
+def test_an_unknown_message_or_enum_is_an_error_of_ours() -> None:
+    with pytest.raises(SchemaError, match=r"Trd_PlaceOrdr\.Request"):
+        message_class("Trd_PlaceOrdr.Request")
+    with pytest.raises(SchemaError, match=r"Trd_Common\.OrdrType"):
+        enum_descriptor("Trd_Common.OrdrType")
+
+
+def test_the_file_with_our_options_is_not_among_the_gateways(vendor: Any) -> None:
+    names = {file.name for file in files()}
+    assert names >= vendor.protos.keys()
+    assert not any(name.startswith("opend") for name in names)

@@ -1,17 +1,15 @@
-"""The vendor's own schema, as descriptors and classes in a pool of its own."""
+"""Loads the vendor's own schema, as descriptors and classes in a pool of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
-import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
-from tests.tools.vendor_schema import installed_release, read_protos
+from tests.tools.vendor_schema import read_protos
 
 
 class Vendor:
@@ -45,12 +43,3 @@ class Vendor:
 
     def message_class(self, full_name: str) -> Any:
         return GetMessageClass(self.messages[full_name])
-
-
-@pytest.fixture(scope="session")
-def vendor() -> Vendor:
-    try:
-        folder, version = installed_release()
-    except PackageNotFoundError:
-        pytest.skip("futu-api is not installed")
-    return Vendor(folder, version)

@@ -1,16 +1,13 @@
-"""``opendump schema``."""
+"""Tables that describe protocols, messages, enums, packages and the coverage of the vendor's schema."""
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from decoder.cli.schema import schema
-from decoder.errors import SchemaError
-from decoder.schema.lookup import tables_for
 
 
 def run(*arguments: str) -> Result:
@@ -20,15 +17,6 @@ def run(*arguments: str) -> Result:
 def cells(text: str, first: str) -> list[str]:
     line = next(line for line in text.splitlines() if line.strip().startswith(first))
     return [cell.strip() for cell in line.split("  ") if cell.strip()]
-
-
-def test_without_a_name_it_lists_every_protocol() -> None:
-    result = run()
-    assert result.exit_code == 0
-    lines = result.output.splitlines()
-    assert cells(result.output, "2202") == ["2202", "Trd_PlaceOrder", "request/response", "place an order"]
-    assert len(lines) == 1 + 188
-    assert len({line.index("Trd_") for line in lines if " Trd_" in line}) == 1  # aligned
 
 
 @pytest.mark.parametrize("name", ["Trd_PlaceOrder", "2202", "trd_placeorder"])
@@ -82,33 +70,8 @@ def test_a_package_shows_what_is_in_it() -> None:
     assert "OrderStatus" in text
 
 
-def test_a_former_protocol_name_is_understood() -> None:
-    assert run("Trd_GetAccTradingInfo").output.startswith("2111 Trd_GetMaxTrdQtys\n")
-
-
 def test_a_protocol_without_messages_says_so() -> None:
     assert "its messages are not published" in run("1009").output
-
-
-def test_an_ambiguous_name_lists_the_candidates() -> None:
-    result = run("SortField")
-    assert result.exit_code == 2
-    assert "SortField is ambiguous: Qot_Common.SortField, " in result.output
-    assert result.output.count(".SortField") == 11
-
-
-def test_an_unknown_name_gets_the_closest_ones() -> None:
-    result = run("OrdrStatus")
-    assert result.exit_code == 2
-    assert "no protocol, message or enum is called OrdrStatus; did you mean Trd_Common.OrderStatus" in result.output
-    assert "Trd_PlaceOrder" in run("PlaceOrdr").output
-    assert "Traceback" not in run("\x1b[31m").output
-
-
-@pytest.mark.parametrize("name", ["999999", "", "٣", "C2S.", "."])
-def test_nonsense_is_refused_in_one_line(name: str) -> None:
-    with pytest.raises(SchemaError):
-        tables_for(name)
 
 
 def test_coverage_counts_what_the_vendor_declares(vendor: Any) -> None:
@@ -128,13 +91,3 @@ def test_coverage_counts_what_the_vendor_declares(vendor: Any) -> None:
     assert "with a decision" in text
     assert "undecided" not in text
     assert run("--coverage", "OrderStatus").exit_code == 2
-
-
-def test_on_a_terminal_it_is_set_in_tables(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setenv("NO_COLOR", "1")
-    schema.main(["OrderStatus"], standalone_mode=False)
-    text = capsys.readouterr().out
-    assert "FILLED_ALL" in text
-    assert "─" in text

@@ -17,7 +17,7 @@ from tests.tools.schema_model import SCALARS
 from tests.tools.schema_snapshot import read_snapshot, write_snapshot
 from tests.tools.vendor_schema import read_release
 
-FOLDER = Path(__file__).resolve().parents[2] / "data" / "schema"
+FOLDER = Path(__file__).resolve().parents[1] / "data" / "schema"
 SNAPSHOTS = sorted(FOLDER.glob("*.tsv"))
 
 RENAMED_FIELDS = {

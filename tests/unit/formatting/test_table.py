@@ -1,0 +1,32 @@
+"""Tables as aligned columns of plain text."""
+
+from __future__ import annotations
+
+from decoder.formatting.table import Column, Table, plain_text
+
+
+def test_numbers_stand_right_and_texts_left_and_nothing_is_cut() -> None:
+    table = Table(
+        "Title",
+        [Column("name"), Column("count", number=True), Column("text")],
+        [("a", "1", "x" * 200), ("bcd", "22", "")],
+    )
+    assert plain_text([table]).splitlines() == [
+        "Title",
+        "  name  count  text",
+        f"  a         1  {'x' * 200}",
+        "  bcd      22",
+    ]
+
+
+def test_notes_follow_the_title_and_need_no_rows() -> None:
+    assert plain_text([Table("Title", [Column("name")], notes=["one", "two"])]) == "Title\none\ntwo\n"
+
+
+def test_columns_without_names_have_no_heading() -> None:
+    assert plain_text([Table("", [Column(""), Column("")], [("key", "value")])], indent="") == "key  value\n"
+
+
+def test_an_empty_line_stands_between_tables() -> None:
+    tables = [Table("A", [Column("x")], [("1",)]), Table("B", [Column("x")], [("2",)])]
+    assert plain_text(tables, indent="") == "A\nx\n1\n\nB\nx\n2\n"
