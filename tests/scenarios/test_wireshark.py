@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import shutil
 import subprocess
@@ -208,3 +209,45 @@ def test_another_port(plugin: list[str], tmp_path: Path) -> None:
     text = tshark([*plugin, "-o", "opend.ports:22222,33330-33340"], capture)
     assert text.count("InitConnect request") == 2
     assert "InitConnect response" in text
+
+
+CBC, CBC_KEY = CAPTURES / "cbc.pcap", CAPTURES / "demo_rsa_key.pem"
+OF_CBC = [CBC, "--rsa-key", CBC_KEY]
+
+
+def in_filter(text: str) -> list[int]:
+    ranges = re.findall(r"(\d+)(?:\.\.(\d+))?", text)
+    return [number for first, last in ranges for number in range(int(first), int(last or first) + 1)]
+
+
+def shown_by(filter_text: str, capture: Path) -> list[int]:
+    lines = tshark([], capture, "-Y", filter_text, "-T", "fields", "-e", "frame.number").split()
+    return list(map(int, lines))
+
+
+@pytest.mark.parametrize("output", [[], ["-V"], ["--format", "csv"], ["--format", "jsonl", "--jobs", "2"]])
+def test_the_filter_of_decode_shows_the_packets_of_the_messages(output: list[str]) -> None:
+    done = opendump("decode", *OF_CBC, "--where", "proto=Trd_PlaceOrder", "--pair", "--wireshark-filter", *output)
+    said = re.search(r"in Wireshark: (frame\.number in \{.+\})", done.err)
+    assert said is not None
+    orders = [m for m in decoder.read(CBC, rsa_keys=[CBC_KEY]) if isinstance(m, Message) and m.proto_id == 2202]
+    assert len(orders) > 2
+    assert shown_by(said[1], CBC) == sorted({number for m in orders for number in m.frames})
+    assert "Wireshark" not in opendump("decode", *OF_CBC, *output).err
+
+
+def test_the_filters_of_findings_show_the_messages_that_they_are_about() -> None:
+    done = opendump("stats", *OF_CBC, "--format", "json", "--table", "findings")
+    packets = {m.number: m.frames for m in decoder.read(CBC, rsa_keys=[CBC_KEY]) if isinstance(m, Message)}
+    shown: set[int] = set()
+    about = [finding for finding in json.loads(done.out) if finding["message"] is not None]
+    assert len(about) > 5
+    for finding in about:
+        assert in_filter(finding["wireshark"]) == packets[finding["message"]], finding
+        if finding["severity"] != "note":
+            shown.update(packets[finding["message"]])
+    assert all(f["wireshark"] is None for f in json.loads(done.out) if f["message"] is None)
+    said = re.search(r"in Wireshark: (frame\.number in \{.+\})", opendump("stats", *OF_CBC).err)
+    assert said is not None
+    assert shown_by(said[1], CBC) == sorted(shown)
+    assert "in Wireshark" not in opendump("stats", *OF_CBC, "--table", "connections").err
