@@ -17,11 +17,11 @@ import decoder
 from decoder import Message
 from decoder.schema.fields import fields_by_name
 from tests.support.command import opendump
-from tests.support.recorded import CAPTURES, RECORDINGS, Recording
+from tests.support.recorded import CAPTURES, RECORDINGS, WEBSOCKET_RECORDINGS, Recording
 
 pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 
-READABLE = [recording for recording in RECORDINGS if recording.name != "sample-key"]
+READABLE = [recording for recording in (*RECORDINGS, *WEBSOCKET_RECORDINGS) if recording.name != "sample-key"]
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +131,10 @@ def test_a_rewritten_recording_as_json_lines_have_it(recording: Recording, plugi
     clear = tmp_path / "clear.pcapng"
     keys = [part for path in recording.rsa_keys for part in ("--rsa-key", path)]
     logs = [part for path in recording.keylog for part in ("--keylog", path)]
-    assert opendump("rewrite", recording.path, *keys, *logs, "-o", clear).code == 0
-    messages = [item for item in decoder.read(clear) if isinstance(item, Message)]
+    port = ("--port", str(recording.port))
+    assert opendump("rewrite", recording.path, *keys, *logs, *port, "--all", "-o", clear).code == 0
+    messages = [item for item in decoder.read(clear, ports=recording.port) if isinstance(item, Message)]
+    assert len(messages) == len(recording.expected)
     found = trees(plugin, clear)
     assert [
         (field(t, "opend.proto"), field(t, "opend.kind"), field(t, "opend.serial_no"), field(t, "opend.body_len"))
@@ -145,15 +147,39 @@ def test_a_rewritten_recording_as_json_lines_have_it(recording: Recording, plugi
     assert not [t for t in found if t.find(".//field[@name='protobuf.message.missing_required_field']") is not None]
     for tree, message in zip(found, messages, strict=True):
         body = tree.find(".//proto[@name='protobuf']")
+        if message.protobuf is None:
+            assert body is None
+            assert message.body_len == 0
+            continue
         if message.format == "Json":
             assert body is None
             assert tree.find(".//proto[@name='json']") is not None
             continue
-        assert message.protobuf is not None
         assert body is not None
         descriptor = message.protobuf.DESCRIPTOR
         expected = comparable(message.to_dict("proto"), descriptor)
         assert as_plain(body, descriptor) == without_empty_lists(expected), message
+
+
+@pytest.mark.parametrize("recording", WEBSOCKET_RECORDINGS, ids=lambda recording: recording.name)
+def test_a_recording_of_the_websocket_port_as_it_is(recording: Recording, plugin: list[str]) -> None:
+    """Compressed or not: named, with the section and the error that the gateway's end logged."""
+    found = [
+        (field(t, "opend.proto_id"), field(t, "opend.kind"), field(t, "opend.serial_no"), field(t, "opend.error"))
+        for t in trees(plugin, recording.path)
+    ]
+    kinds = ("request", "response", "push")
+    has_errors = recording.name != "websocket-framed"
+    logged = [
+        (
+            str(entry["proto_id"]),
+            str(kinds.index(entry["kind"])),
+            str(entry["serial_no"]),
+            str((entry.get("error") or [0])[0]) if has_errors and entry["direction"] == "s2c" else None,
+        )
+        for entry in recording.expected
+    ]
+    assert sorted(map(str, found)) == sorted(map(str, logged))
 
 
 PLAIN = ["json.pcap", "mixed.pcap", "ipv6.pcap", "any.pcap", "any-v1.pcap", "json-jam.pcap"]
