@@ -12,6 +12,9 @@ from decoder.cli.live_options import LiveOptions, source_options
 from decoder.cli.options import Options, common_options, output_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from decoder.findings import Finding
     from decoder.statistics.statistics import Stats
 
 __all__ = ["stats"]
@@ -101,7 +104,22 @@ def stats(
             from decoder.output.statistics import tables
 
             file.write_tables(tables(figures, table, utc=options.utc, show_all=show_all), options.color)
+    if output_format == "text" and table in (None, "findings"):
+        _say_packets(figures.findings)
     ctx.exit(code)
+
+
+def _say_packets(findings: Sequence[Finding]) -> None:
+    """Says how to see the messages that errors and warnings are about in Wireshark."""
+    from decoder.cli.run import say
+    from decoder.formatting.frame_filter import FrameFilter
+
+    packets = FrameFilter()
+    for finding in findings:
+        if finding.severity != "note":
+            packets.add(finding.packets)
+    if packets:
+        say(f"the errors and warnings in Wireshark: {packets}")
 
 
 def _json(figures: Stats, table: str | None) -> bytes:

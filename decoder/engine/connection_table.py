@@ -427,20 +427,8 @@ class ConnectionTable:
             summary.not_opend.append(f"{info.client} > {info.server}: {info.why_not_opend}")
         elif info.silent:
             summary.no_message[info.silence] += 1
-        if info.sample_key:
-            summary.report(
-                "the SDK's public sample key protects this traffic: anyone can read it; make a key of your own"
-            )
-        if info.library_missing:
-            summary.report(
-                "a WebSocket connection was not decoded, for which a library is missing: "
-                "pip install 'scapy-opend[websocket]'"
-            )
-        if info.websocket is not None and info.websocket.texts:
-            summary.report(
-                "text messages of WebSocket connections (JSON of another endpoint) were not decoded; "
-                "record OpenD's API or WebSocket port"
-            )
+        for line in info.remarks():
+            summary.report(line)
         if self._on_connection is not None:
             self._on_connection(info)
 

@@ -73,9 +73,16 @@ class Replacer:
             places["unknown fields"] = None
         if not places:
             return Replaced(plaintext, sha1, [])
-        is_ours = message.verdict == "verified" or not sha1  # a header that had no SHA-1 gets one
+        is_ours = message.verdict == "verified"
         body = _json(copy) if message.header[FORMAT] == JSON else copy.SerializeToString()
         return Replaced(body, hashlib.sha1(body).digest() if is_ours else _NO_SHA1, list(places))
+
+    def error(self, message: Message) -> dict[str, int | str] | None:
+        """Return the error in the header of a WebSocket reply, fit to be passed on."""
+        error = message.error
+        if error is None or self._pseudonyms is None:
+            return error
+        return {"code": error["code"], "message": self._pseudonyms.sentence(str(error["message"]))}
 
     def _walk(self, message: ProtobufMessage, path: str, places: dict[str, None]) -> None:
         for field, action in self._plan(message.DESCRIPTOR):

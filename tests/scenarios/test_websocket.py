@@ -18,9 +18,11 @@ import pytest
 import decoder
 from decoder import Gap, Message
 from tests.support import dirt
-from tests.support.command import opendump
+from tests.support.command import PCAP_HEADER, opendump, record, write
 from tests.support.dirt import Dirt, Segment, Way, in_turn, segments_of
 from tests.support.recorded import CAPTURES, WEBSOCKET_RECORDINGS, Recording
+from tests.support.segments import Talk
+from tests.support.websocket import ACCEPTED, UPGRADE, reply, request, ws
 
 every_recording = pytest.mark.parametrize("recording", WEBSOCKET_RECORDINGS, ids=lambda recording: recording.name)
 PLAIN = [recording for recording in WEBSOCKET_RECORDINGS if recording.name != "websocket-deflate"]
@@ -325,3 +327,33 @@ def test_the_order_of_a_javascript_client() -> None:
     (order,) = map(json.loads, done.out.splitlines())
     assert (order["symbol"], order["side"], order["qty"], order["price"]) == ("HK.00700", "BUY", 300, 400.2)
     assert order["placed"]["ret_type"] == "RET_OK"
+
+
+# Port 33333, OpenD's default for WebSocket, on a connection made by hand
+
+
+def at_33333(tmp_path: Path) -> Path:
+    talk = Talk(ports=(53000, 33333)).c2s(UPGRADE).s2c(ACCEPTED)
+    talk.c2s(ws(request(1, 2, b"\x0a\x12\x22\x04abcd\x32\x0aJavaScript"), masked=True))
+    talk.s2c(ws(reply(1, 2, b"\x08\x00"))).fin()
+    packets = (record(segment.packet(), number) for number, segment in enumerate(talk.segments))
+    return write(tmp_path / "made.pcap", PCAP_HEADER + b"".join(packets))
+
+
+@pytest.mark.parametrize("port", ["33333", "auto"])
+def test_a_login_on_the_websocket_port(port: str, tmp_path: Path) -> None:
+    done = opendump("decode", "--format", "jsonl", "--port", port, at_33333(tmp_path))
+    asked, answered = map(json.loads, done.out.splitlines())
+    assert (asked["proto"], asked["kind"], asked["serial_no"], asked["transport"]) == (
+        "InitWebSocket", "request", 2, "websocket",
+    )  # fmt: skip
+    assert asked["body"] == {"c2s": {"websocketKey": "[redacted]", "programmingLanguage": "JavaScript"}}
+    assert (answered["request"], answered["ret_type"], answered["reason"]) == (1, "RET_OK", "no-digest")
+    assert done.code == 0
+    assert "2 messages on 1 connection, none verified" in done.err
+
+
+def test_without_the_port_it_is_named(tmp_path: Path) -> None:
+    done = opendump("decode", at_33333(tmp_path))
+    assert (done.code, done.out) == (1, "")
+    assert "message headers (FT) were seen on port 33333 (2 segments): give --port 33333" in done.err

@@ -18,8 +18,10 @@ import pytest
 import decoder
 from decoder import Gap, Message
 from tests.support import exchange as ex
-from tests.support.command import Result, in_clear, opendump, pcap, posix
-from tests.support.recorded import CAPTURES, RECORDINGS, Recording
+from tests.support.command import PCAP_HEADER, Result, in_clear, opendump, pcap, posix, record
+from tests.support.recorded import CAPTURES, RECORDINGS, WEBSOCKET_RECORDINGS, Recording
+from tests.support.segments import Talk, decode_segments
+from tests.support.websocket import ACCEPTED, UPGRADE, reply, request, ws
 
 READABLE = [recording for recording in RECORDINGS if recording.name != "sample-key"]
 every_recording = pytest.mark.parametrize("recording", READABLE, ids=lambda recording: recording.name)
@@ -380,4 +382,92 @@ def test_tshark_follows_each_stream_without_a_remark(recording: Recording, tmp_p
     assert payload == b"".join(ex.HEADER.pack(*m.header) + (m.plaintext or b"") for m in again)
     assert [packet["frame.comment"][0].split()[1] for packet in packets if "frame.comment" in packet] == [
         str(m.number) for m in again
+    ]
+
+
+# WebSocket
+
+
+def over_websocket(talk: Talk, tmp_path: Path, *options: str) -> list[Message | Gap]:
+    """What a rewritten capture holds, whose original has these segments."""
+    source, out = tmp_path / "websocket.pcap", tmp_path / "out.pcapng"
+    source.write_bytes(PCAP_HEADER + b"".join(record(each.packet(), time) for time, each in enumerate(talk.segments)))
+    assert opendump("rewrite", source, "--all", "-o", out, *options).code == 0
+    return list(decoder.read(out))
+
+
+@pytest.mark.parametrize("recording", WEBSOCKET_RECORDINGS, ids=lambda recording: recording.name)
+def test_a_websocket_stays_one_and_nothing_is_proven_that_was_not(recording: Recording, tmp_path: Path) -> None:
+    out, port = tmp_path / "out.pcapng", ("--port", str(recording.port))
+    rewritten(recording, out, *port, "--all", "--show-secrets")
+    before = list(decoder.read(recording.path, ports=recording.port))
+    again = list(decoder.read(out, ports=recording.port))
+    assert [essence(item) for item in again] == [essence(item) for item in before]
+    assert len(again) == len(recording.expected)
+    for old, new in zip(before, again, strict=True):
+        assert isinstance(old, Message)
+        assert isinstance(new, Message)
+        assert (new.body, new.sha1, new.error) == (old.body, old.sha1, old.error)
+        assert new.verdict == ("unverified" if new.sha1 is None else "verified")
+    copy = tmp_path / "copy.pcapng"
+    rewritten(recording, copy, *port, "--all")
+    data = copy.read_bytes()
+    key = "".join(values([entry["body"] for entry in recording.expected], {"websocketKey", "connAESKey"}))
+    assert len(key) >= 16
+    assert key[:16].encode() in out.read_bytes()
+    for form in (*spellings(key[:16]), *spellings("a-token-that-nobody-uses")):
+        assert form not in data
+
+
+def test_without_all_messages_that_have_no_digest_are_left_out(tmp_path: Path) -> None:
+    out = tmp_path / "out.pcapng"
+    result = opendump("rewrite", CAPTURES / "websocket.pcap", "--port", "33333", "-o", out)
+    assert "0 messages written" in result.err
+    assert "left out as not verified: 48 no-digest (--all writes them)" in result.err
+
+
+def test_holes_of_a_websocket_keep_their_size(tmp_path: Path) -> None:
+    talk = Talk().c2s(UPGRADE).s2c(ACCEPTED)
+    long = ws(reply(3004, 2, bytes(70_000)))
+    talk.c2s(ws(request(3004, 1, b"\x0a\x00"), masked=True)).s2c(ws(reply(3004, 1, b"\x08\x00")))
+    talk.s2c(long[:300]).lose("s2c", 1000).s2c(long[1300:]).s2c(ws(reply(3005, 0, b"\x08\x00")))
+    talk.lose("s2c", 5000).s2c(ws(reply(3007, 0, b"\x08\x00", -1, "连接".encode()))).fin()
+    before = decode_segments(talk.segments).items
+    assert [item.bytes for item in before if isinstance(item, Gap)] == [1000, 5000]
+    again = over_websocket(talk, tmp_path)
+
+    def told(items: list[Message | Gap]) -> list[tuple[Any, ...]]:
+        return [
+            (item.proto_id, item.serial_no, item.body_len, item.reason, item.error)
+            for item in items
+            if isinstance(item, Message)
+        ]
+
+    assert told(again) == told(before)
+    assert told(before)[2] == (3004, 2, 70_000, "gap", None)
+    # Of the message with a hole only the header is written.
+    assert [item.bytes for item in again if isinstance(item, Gap)] == [70_000, 5000]
+
+
+def test_ids_in_an_error_text_get_stand_ins(tmp_path: Path) -> None:
+    talk = Talk().c2s(UPGRADE).s2c(ACCEPTED).s2c(ws(reply(2005, 1, b"", 2, b"account 281474976710")))
+    (message,) = over_websocket(talk, tmp_path, "--pseudonyms")
+    assert isinstance(message, Message)
+    assert message.error is not None
+    text = str(message.error["message"])
+    assert text.startswith("account ")
+    assert len(text) == 20
+    assert "281474976710" not in text
+    assert b"281474976710" not in (tmp_path / "out.pcapng").read_bytes()
+
+
+def test_two_connections_of_the_same_ends_one_of_them_a_websocket(tmp_path: Path) -> None:
+    talk = Talk().c2s(ex.frame(1004, b"\x0a\x00", serial_no=5)).fin()
+    other = Talk(isn=(3_000_000_000, 2_000_000_000)).c2s(UPGRADE).s2c(ACCEPTED)
+    other.c2s(ws(request(1004, 6, b"\x0a\x00"), masked=True)).fin()
+    talk.segments += other.segments
+    again = [item for item in over_websocket(talk, tmp_path) if isinstance(item, Message)]
+    assert [(item.serial_no, item.transport, item.verdict) for item in again] == [
+        (5, "tcp", "verified"),
+        (6, "websocket", "unverified"),
     ]
