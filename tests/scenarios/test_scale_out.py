@@ -13,8 +13,8 @@ import orjson
 import pytest
 from hypothesis import given, settings, strategies
 
-from decoder.engine.shards import index_file, plan_partitions
-from decoder.output.dataset import export_partition
+from decoder.engine.shards import index_file
+from decoder.output.dataset import dataset_tasks, export_partition
 from tests.support import datasets
 from tests.support.command import Result, command, environment, opendump
 from tests.support.recorded import DEMO_KEY
@@ -28,10 +28,10 @@ SECOND = datasets.in_time(datasets.recorded("cbc.pcap", "reconnect.pcap.gz"), da
 def export(directory: Path, files: dict[str, list[str]], partitions: int) -> list[str]:
     """Decodes in this process, partition by partition; returns the hosts of the partitions."""
     indexes = [index_file(host, path, frozenset([11111])) for host, paths in files.items() for path in paths]
-    planned = plan_partitions(indexes, partitions)
-    for partition in planned:
-        export_partition(partition, datasets.settings(directory))
-    return [partition.host for partition in planned]
+    tasks, of_hosts = dataset_tasks(indexes, partitions, datasets.settings(directory))
+    for partition, chosen in tasks:
+        export_partition(partition, chosen)
+    return [partition.host for partition, _ in tasks if partition.id not in of_hosts]
 
 
 def expected(directory: Path, files: dict[str, list[str]]) -> list[Path]:

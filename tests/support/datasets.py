@@ -16,8 +16,9 @@ from decoder.capture.reader import CaptureReader, RawPacket
 from decoder.crypto.keyring import KeyRing
 from decoder.engine.decoder import Decoder
 from decoder.limits import Limits
-from decoder.output.dataset import ACROSS, Settings
+from decoder.output.dataset import Settings
 from decoder.output.parquet import ParquetTable
+from decoder.output.partition import Source
 from decoder.output.table_blocks import Block
 from decoder.output.table_columns import Table
 from decoder.output.table_schema import all_tables
@@ -25,7 +26,7 @@ from decoder.output.tables import Tables
 from tests.support import exchange as ex
 from tests.support.recorded import CAPTURES, DEMO_KEY
 
-NAMES = tuple(name for name in all_tables() if name not in ACROSS)
+NAMES = tuple(all_tables())
 
 
 def settings(directory: Path, **changes: Any) -> Settings:
@@ -33,12 +34,8 @@ def settings(directory: Path, **changes: Any) -> Settings:
         "tables": NAMES,
         "wide": False,
         "all_bodies": True,
-        "where": None,
-        "ports": (11111,),
-        "rsa_keys": (str(DEMO_KEY),),
-        "keylogs": (),
         "show_secrets": False,
-        "limits": Limits(),
+        "source": Source((11111,), (str(DEMO_KEY),), (), None, Limits()),
     }
     return Settings(str(directory), **{**values, **changes})
 
@@ -110,7 +107,7 @@ def single_machine(directory: Path, host: str, paths: Sequence[str], chosen: Set
         writers[table.name].write(block)
 
     collector = Tables(tables, write, all_bodies=True, host=host)
-    decoder = Decoder(keys=KeyRing(chosen.rsa_keys), on_connection=collector.connection_ended)
+    decoder = Decoder(keys=KeyRing(chosen.source.rsa_keys), on_connection=collector.connection_ended)
     for path in paths:
         for batch in CaptureReader(path).batches():
             collector.add(decoder.feed_batch(batch))

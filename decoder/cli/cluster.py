@@ -1,0 +1,169 @@
+"""Divides the work of a command among processes of this machine or the workers of a cluster."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from decoder.cli.options import EXIT_FAILED, EXIT_NOT_VERIFIED
+from decoder.cli.run import counted, say
+from decoder.engine.shards import FileIndex, index_file
+from decoder.formatting.escape import escape
+from decoder.output.workers import map_unordered
+from decoder.vocabulary import HINTS
+
+if TYPE_CHECKING:
+    from decoder.cli.options import Options
+    from decoder.output.partition import Source
+
+__all__ = ["Cluster", "cluster_options", "index_files", "planned_ports", "planned_source", "say_counts"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Holds the options that say who decodes, and which host a capture is of."""
+
+    workers: int | None
+    scheduler: str | None
+    host_of: re.Pattern[str] | None
+
+    @property
+    def given(self) -> bool:
+        """True if any of them was given."""
+        return any(each is not None for each in (self.workers, self.scheduler, self.host_of))
+
+    @property
+    def count(self) -> int:
+        """Workers that the work is divided for."""
+        from decoder.output.parallel import processors
+
+        return self.workers or processors()
+
+    def host(self, path: str) -> str:
+        """Returns the host of a capture: what the pattern finds in its path, else the name of its directory.
+
+        :raises click.UsageError: if the pattern finds nothing
+        """
+        path = Path(path).absolute().as_posix()
+        if self.host_of is None:
+            return path.split("/")[-2] or "host"
+        found = self.host_of.search(path)
+        if found is None or not found[1]:
+            raise click.UsageError(f"--host-of finds no host in {escape(path)}")
+        return found[1]
+
+    def map(self, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> Any:
+        """Yields ``function(*task)`` of each task, as they are done."""
+        workers = max(1, min(self.count, len(tasks)))
+        return map_unordered(function, tasks, workers=workers, scheduler=self.scheduler)
+
+
+def _pattern(ctx: click.Context, param: click.Parameter, value: str | None) -> re.Pattern[str] | None:
+    if value is None:
+        return None
+    try:
+        pattern = re.compile(value)
+    except re.error as error:
+        raise click.BadParameter(f"not a regular expression: {error}", ctx, param) from None
+    if pattern.groups != 1:
+        raise click.BadParameter("needs one group, the host: '([^/]+)-[0-9]+[.]pcap$'", ctx, param)
+    return pattern
+
+
+def cluster_options(command: Command) -> Command:
+    """Adds the options of `Cluster`."""
+    options = (
+        click.option(
+            "--workers",
+            metavar="N",
+            type=click.IntRange(1, 1024),
+            help="Divide the work for N processes of this machine, or (with --scheduler) workers.",
+        ),
+        click.option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Let the workers of a Dask cluster do it: tcp://HOST:8786. Needs scapy-opend[cluster].",
+        ),
+        click.option(
+            "--host-of",
+            metavar="PATTERN",
+            callback=_pattern,
+            help="Regular expression whose group is the host in a capture's path (default: its directory's name).",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def planned_ports(options: Options) -> tuple[int, ...]:
+    """Returns the ports.  Raises click.UsageError for ``auto``: what it finds depends on other connections."""
+    ports = tuple(port for port in options.ports if isinstance(port, int))
+    if options.ports == "auto" or len(ports) < len(options.ports):
+        raise click.UsageError(
+            "--port auto does not go with --workers, --scheduler, --host-of and plan: name the ports"
+        )
+    return ports
+
+
+def planned_source(ctx: click.Context, options: Options, cluster: Cluster) -> Source:
+    """Returns what the partitions are decoded with.
+
+    :raises click.UsageError: for options that do not go with several workers
+    :raises KeyFileError: for a key that cannot be used, before the work begins
+    """
+    from decoder.output.partition import Source
+
+    if options.dedup or ctx.params.get("start") is not None or ctx.params.get("end") is not None:
+        raise click.UsageError("--dedup, --from and --to do not go with --workers, --scheduler and --host-of")
+    if cluster.scheduler is None:
+        options.key_ring()
+    return Source(
+        planned_ports(options),
+        tuple(map(os.path.abspath, options.rsa_keys)),
+        tuple(map(os.path.abspath, options.keylogs)),
+        ctx.params.get("where"),
+        options.limits,
+    )
+
+
+def index_files(captures: Sequence[str], cluster: Cluster, ports: tuple[int, ...]) -> list[FileIndex]:
+    """Counts the packets of each capture and weighs its flows, in the order of `captures`; names the unreadable."""
+    if "-" in captures:
+        raise click.UsageError("standard input cannot be divided: give files")
+    paths = [os.path.abspath(path) for path in captures]
+    tasks = [(cluster.host(path), path, frozenset(ports)) for path in dict.fromkeys(paths)]
+    found = {index.path: index for index in cluster.map(index_file, tasks)}
+    indexes = [found[path] for _, path, _ in tasks]
+    for index in indexes:
+        for line in (*index.warnings, *([index.error] if index.error else [])):
+            say(line)
+    return indexes
+
+
+def say_counts(indexes: Sequence[FileIndex], results: Sequence[dict[str, Any]], target: str, *, strict: bool) -> int:
+    """Says on stderr how the work went, and returns the exit code; `results` are those of `PartitionRun.counts`."""
+    for report in dict.fromkeys(report for result in results for report in result["reports"]):
+        say(report)
+    messages, connections = (sum(result[name] for result in results) for name in ("messages", "connections"))
+    hosts = counted(len({index.host for index in indexes}), "host")
+    say(f"{counted(messages, 'message')} on {counted(connections, 'connection')} of {hosts}{target}")
+    verdicts: dict[str, int] = {}
+    for result in results:
+        for reason, count in result["verdicts"].items():
+            verdicts[reason] = verdicts.get(reason, 0) + count
+    not_verified = {reason: count for reason, count in verdicts.items() if reason in HINTS}
+    for reason, count in not_verified.items():
+        say(f"{count} {'failed' if reason == 'sha1-mismatch' else 'unverified'} ({reason}): {HINTS[reason]}")
+    if not messages or any(index.error for index in indexes):
+        return EXIT_FAILED
+    not_verified.pop("no-digest", None)  # these cannot be proven, whoever sent them
+    return EXIT_NOT_VERIFIED if strict and not_verified else 0

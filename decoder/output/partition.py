@@ -1,0 +1,89 @@
+"""Decodes a partition of many captures: the part of the work that every task on another process has in common."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from decoder.capture.merge import merged
+from decoder.capture.reader import CaptureReader
+from decoder.crypto.keyring import KeyRing
+from decoder.engine.decoder import Decoder
+
+if TYPE_CHECKING:
+    from decoder.conversation.summary import ConnectionInfo, Summary
+    from decoder.engine.shards import Partition
+    from decoder.limits import Limits
+    from decoder.message import Gap, Message
+
+__all__ = ["PartitionRun", "Source"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Holds what all partitions need to be decoded.  It holds no key: each worker reads the keys itself."""
+
+    ports: tuple[int, ...]
+    rsa_keys: tuple[str, ...]
+    """Paths where the partition is decoded."""
+    keylogs: tuple[str, ...]
+    where: str | None
+    limits: Limits
+
+    def match(self) -> Callable[[Message | Gap], bool] | None:
+        """Returns the filter; None if everything is wanted."""
+        if self.where is None:
+            return None
+        from decoder.filter.parser import compile_filter
+
+        return compile_filter(self.where).match
+
+
+class PartitionRun:
+    """Decodes the flows of a partition from all captures of its host.
+
+    :raises KeyFileError: if a key or key log cannot be used
+    """
+
+    def __init__(
+        self, partition: Partition, source: Source, on_connection: Callable[[ConnectionInfo], None] | None = None
+    ) -> None:
+        self._partition = partition
+        self.keys = KeyRing(source.rsa_keys, source.keylogs, os.environ.get("OPENDUMP_RSA_PASSPHRASE"))
+        if not source.rsa_keys and not source.keylogs:
+            self.keys.use_sample_key()
+        self.readers = [CaptureReader(path) for path in partition.paths]
+        self._decoder = Decoder(
+            keys=self.keys,
+            ports=source.ports,
+            limits=source.limits,
+            on_connection=on_connection,
+            flows=partition.flows,
+        )
+
+    def records(self) -> Iterator[Sequence[Message | Gap]]:
+        """Yields messages and gaps in batches."""
+        # The files' faults are known: whoever counted their packets has met them.
+        for batch in merged(self.readers, lambda _, error: None):
+            yield self._decoder.feed_batch(batch)
+        yield self._decoder.flush()
+
+    @property
+    def summary(self) -> Summary:
+        """Counts and reports so far."""
+        return self._decoder.summary
+
+    def counts(self) -> dict[str, Any]:
+        """Returns what the client sums up of all partitions, as plain data."""
+        summary = self.summary
+        return {
+            "id": self._partition.id,
+            "host": self._partition.host,
+            "messages": summary.messages,
+            "gaps": summary.gaps,
+            "connections": summary.connections,
+            "verdicts": dict(summary.verdicts),
+            "reports": list(summary.reports),
+        }
