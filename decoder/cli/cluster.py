@@ -7,22 +7,32 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from decoder.cli.options import EXIT_FAILED, EXIT_NOT_VERIFIED
 from decoder.cli.run import counted, say
-from decoder.engine.shards import FileIndex, index_file
+from decoder.engine.shards import FileIndex, index_file, plan_partitions
 from decoder.formatting.escape import escape
-from decoder.output.workers import map_unordered
+from decoder.output.workers import Workers
 from decoder.vocabulary import HINTS
 
 if TYPE_CHECKING:
+    from decoder.cli.live_options import LiveOptions
     from decoder.cli.options import Options
     from decoder.output.partition import Source
 
-__all__ = ["Cluster", "cluster_options", "index_files", "planned_ports", "planned_source", "say_counts"]
+__all__ = [
+    "Cluster",
+    "OnHosts",
+    "cluster_options",
+    "index_files",
+    "planned_ports",
+    "planned_source",
+    "run_on_hosts",
+    "say_counts",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -60,10 +70,12 @@ class Cluster:
             raise click.UsageError(f"--host-of finds no host in {escape(path)}")
         return found[1]
 
-    def map(self, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> Any:
-        """Yields ``function(*task)`` of each task, as they are done."""
-        workers = max(1, min(self.count, len(tasks)))
-        return map_unordered(function, tasks, workers=workers, scheduler=self.scheduler)
+    def open(self) -> Workers:
+        """Returns the workers, which start when they are given something to do.
+
+        :raises OpenDError: if there is no such scheduler
+        """
+        return Workers(self.count, self.scheduler)
 
 
 def _pattern(ctx: click.Context, param: click.Parameter, value: str | None) -> re.Pattern[str] | None:
@@ -114,7 +126,7 @@ def planned_ports(options: Options) -> tuple[int, ...]:
     return ports
 
 
-def planned_source(ctx: click.Context, options: Options, cluster: Cluster) -> Source:
+def planned_source(ctx: click.Context, options: Options, cluster: Cluster, live: LiveOptions | None = None) -> Source:
     """Returns what the partitions are decoded with.
 
     :raises click.UsageError: for options that do not go with several workers
@@ -122,6 +134,8 @@ def planned_source(ctx: click.Context, options: Options, cluster: Cluster) -> So
     """
     from decoder.output.partition import Source
 
+    if live is not None:
+        raise click.UsageError("--workers, --scheduler and --host-of divide files: give captures instead of -i")
     if options.dedup or ctx.params.get("start") is not None or ctx.params.get("end") is not None:
         raise click.UsageError("--dedup, --from and --to do not go with --workers, --scheduler and --host-of")
     if cluster.scheduler is None:
@@ -131,22 +145,54 @@ def planned_source(ctx: click.Context, options: Options, cluster: Cluster) -> So
         tuple(map(os.path.abspath, options.rsa_keys)),
         tuple(map(os.path.abspath, options.keylogs)),
         ctx.params.get("where"),
+        options.utc,
         options.limits,
     )
 
 
-def index_files(captures: Sequence[str], cluster: Cluster, ports: tuple[int, ...]) -> list[FileIndex]:
+def index_files(captures: Sequence[str], cluster: Cluster, ports: tuple[int, ...], workers: Workers) -> list[FileIndex]:
     """Counts the packets of each capture and weighs its flows, in the order of `captures`; names the unreadable."""
     if "-" in captures:
         raise click.UsageError("standard input cannot be divided: give files")
-    paths = [os.path.abspath(path) for path in captures]
-    tasks = [(cluster.host(path), path, frozenset(ports)) for path in dict.fromkeys(paths)]
-    found = {index.path: index for index in cluster.map(index_file, tasks)}
-    indexes = [found[path] for _, path, _ in tasks]
+    given: dict[str, str] = {}
+    for path in captures:  # twice the same file is one
+        given.setdefault(os.path.abspath(path), path)
+    paths = list(given if cluster.scheduler is not None else given.values())
+    tasks = [(cluster.host(path), path, frozenset(ports)) for path in paths]
+    found = {index.path: index for index in workers.map_unordered(index_file, tasks)}
+    indexes = [found[path] for path in paths]
     for index in indexes:
         for line in (*index.warnings, *([index.error] if index.error else [])):
             say(line)
     return indexes
+
+
+class OnHosts(NamedTuple):
+    """Holds what the partitions of a command returned."""
+
+    indexes: list[FileIndex]
+    counts: list[dict[str, Any]]
+    results: list[tuple[str, Any]]
+    """Each with its host; the hosts stand as in the captures."""
+
+
+def run_on_hosts(
+    captures: Sequence[str],
+    cluster: Cluster,
+    source: Source,
+    task: Callable[..., tuple[dict[str, Any], Any]],
+    *arguments: object,
+    divided: bool = False,
+) -> OnHosts:
+    """Runs ``task(partition, source, *arguments)`` on each host, or (`divided`) on parts of its connections."""
+    with cluster.open() as workers:
+        indexes = index_files(captures, cluster, source.ports, workers)
+        count = cluster.count if divided and source.divides else 1
+        partitions = plan_partitions([index for index in indexes if index.packets], count)
+        done = list(workers.map_unordered(task, [(partition, source, *arguments) for partition in partitions]))
+    order = {host: place for place, host in enumerate(dict.fromkeys(index.host for index in indexes))}
+    done.sort(key=lambda each: (order[each[0]["host"]], each[0]["id"]))
+    return OnHosts(indexes, [counts for counts, _ in done], [(counts["host"], result) for counts, result in done])
 
 
 def say_counts(indexes: Sequence[FileIndex], results: Sequence[dict[str, Any]], target: str, *, strict: bool) -> int:

@@ -14,6 +14,7 @@ import orjson
 from decoder.cli.cluster import index_files, say_counts
 from decoder.errors import OpenDError
 from decoder.formatting.escape import escape
+from decoder.output.dataset import STATE, completed, dataset_tasks, export_partition, settings_record, write_whole
 
 if TYPE_CHECKING:
     from decoder.cli.cluster import Cluster
@@ -27,22 +28,21 @@ def export_dataset(
     captures: Sequence[str], cluster: Cluster, settings: Settings, *, resume: bool, strict: bool, name: str
 ) -> int:
     """Writes a dataset and returns the exit code; its manifest is written last.  `name` is its name in messages."""
-    from decoder.output.dataset import STATE, completed, dataset_tasks, export_partition, settings_record, write_whole
-
-    indexes = index_files(captures, cluster, settings.source.ports)
-    tasks, repeated = dataset_tasks([index for index in indexes if index.packets], cluster.count, settings)
-    plan = {
-        "version": version("scapy-opend"),
-        "settings": settings_record(settings),
-        "inputs": [_input(index) for index in indexes],
-        "partitions": sorted(partition.id for partition, _ in tasks),
-    }
-    state = Path(settings.directory, STATE)
-    _begin(state, plan, resume=resume)
-    done = {partition.id: completed(settings.directory, partition.id) for partition, _ in tasks if resume}
-    left = [task for task in tasks if done.get(task[0].id) is None]
-    for result in cluster.map(export_partition, left) if left else ():
-        done[result["id"]] = result
+    with cluster.open() as workers:
+        indexes = index_files(captures, cluster, settings.source.ports, workers)
+        tasks, repeated = dataset_tasks([index for index in indexes if index.packets], cluster.count, settings)
+        plan = {
+            "version": version("scapy-opend"),
+            "settings": settings_record(settings),
+            "inputs": [_input(index) for index in indexes],
+            "partitions": sorted(partition.id for partition, _ in tasks),
+        }
+        state = Path(settings.directory, STATE)
+        _begin(state, plan, resume=resume)
+        done = {partition.id: completed(settings.directory, partition.id) for partition, _ in tasks if resume}
+        left = [task for task in tasks if done.get(task[0].id) is None]
+        for result in workers.map_unordered(export_partition, left):
+            done[result["id"]] = result
     for temporary in state.glob("*.part"):  # of workers that were killed
         with suppress(OSError):
             temporary.unlink()
@@ -62,8 +62,6 @@ def _input(index: FileIndex) -> dict[str, Any]:
 
 def _begin(state: Path, plan: dict[str, Any], *, resume: bool) -> None:
     """Makes the directory, or checks that an earlier run of the same plan began in it."""
-    from decoder.output.dataset import write_whole
-
     directory, path = state.parent, state / "plan.json"
     try:
         if path.exists() and resume:

@@ -45,7 +45,8 @@ def plan(
     decoding anything.
     """
     cluster = Cluster(workers, scheduler, host_of)
-    indexes = index_files(captures, cluster, planned_ports(options))
+    with cluster.open() as processes:
+        indexes = index_files(captures, cluster, planned_ports(options), processes)
     partitions = plan_partitions([index for index in indexes if index.packets], cluster.count)
     for line in _lines(indexes, partitions):
         click.echo(line)

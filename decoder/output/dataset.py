@@ -1,7 +1,8 @@
 """Writes the tables of one partition into a dataset: ``DIR/<table>/date=…/host=…/part-<id>.parquet``.
 
-Most tables have rows of single messages, and any partition writes its own.  The `LEDGERS` look across the connections
-of a host: where a host is divided they are left to a task of their own, which decodes the whole host.
+Most tables have rows of single messages, and any partition writes its own.  The ledgers (orders, findings, …) look
+across the connections of a host: where a host is divided they are left to a task of their own, which decodes the whole
+host.  It has the memory that `opendump stats` has of one capture, and is as fast: the bound for a host that is divided.
 
 Every file is written under a temporary name in ``DIR/_opendump`` and renamed when the whole partition is decoded; last
 comes ``DIR/_opendump/<id>.json``, which says that the partition is complete.  So a partition that is decoded twice, or
@@ -40,6 +41,8 @@ __all__ = ["STATE", "Settings", "completed", "dataset_tasks", "export_partition"
 
 STATE = "_opendump"
 """Directory for temporary files and for what is complete; readers of datasets pass over names with an underscore."""
+_OF_HOST = (*LEDGERS, "gaps")
+"""Tables of a host's own task.  (Without gaps a finding on a connection that has nothing else could not name it.)"""
 _NO_DATE = "__HIVE_DEFAULT_PARTITION__"
 """Value in the path of a dataset for one that is missing."""
 _DAY_NS = 86_400 * 1_000_000_000
@@ -61,17 +64,17 @@ def dataset_tasks(
     indexes: Sequence[FileIndex], workers: int, settings: Settings
 ) -> tuple[list[tuple[Partition, Settings]], set[str]]:
     """Returns the tasks of a dataset, the longest first, and the ids of those that decode what others do as well."""
-    ledgers = tuple(name for name in settings.tables if name in LEDGERS)
-    others = tuple(name for name in settings.tables if name not in LEDGERS)
+    of_host = tuple(name for name in settings.tables if name in _OF_HOST)
+    of_messages = tuple(name for name in settings.tables if name not in _OF_HOST)
     hosts = plan_partitions(indexes, 1)
-    if not others or workers == 1:
+    if not of_messages or workers == 1 or not settings.source.divides:
         return [(host, settings) for host in hosts], set()
     partitions = plan_partitions(indexes, workers)
     undivided = {host.id for host in hosts} & {partition.id for partition in partitions}
-    of_messages = replace(settings, tables=others)
-    tasks = [(each, settings if each.id in undivided else of_messages) for each in partitions]
-    of_hosts = [(host, replace(settings, tables=ledgers)) for host in hosts if ledgers and host.id not in undivided]
-    return [*of_hosts, *tasks], {host.id for host, _ in of_hosts}
+    divided = replace(settings, tables=of_messages)
+    tasks = [(each, settings if each.id in undivided else divided) for each in partitions]
+    again = [(host, replace(settings, tables=of_host)) for host in hosts if of_host and host.id not in undivided]
+    return [*again, *tasks], {host.id for host, _ in again}
 
 
 def completed(directory: str, ident: str) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,11 @@ from decoder.engine.decoder import Decoder
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
     from decoder.engine.shards import Partition
+    from decoder.filter.parser import Filter
     from decoder.limits import Limits
     from decoder.message import Gap, Message
 
-__all__ = ["PartitionRun", "Source"]
+__all__ = ["PartitionRun", "Source", "is_rewritten"]
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,37 @@ class Source:
     """Paths where the partition is decoded."""
     keylogs: tuple[str, ...]
     where: str | None
+    """A filter expression; its times without a zone are local where the partition is decoded, or UTC with `utc`."""
+    utc: bool
     limits: Limits
 
-    def match(self) -> Callable[[Message | Gap], bool] | None:
+    def filter(self) -> Filter | None:
         """Returns the filter; None if everything is wanted."""
         if self.where is None:
             return None
         from decoder.filter.parser import compile_filter
 
-        return compile_filter(self.where).match
+        return compile_filter(self.where, utc=self.utc)
+
+    def match(self) -> Callable[[Message | Gap], bool] | None:
+        """Returns the test for each message and gap; None if everything is wanted."""
+        chosen = self.filter()
+        return None if chosen is None else chosen.match
+
+    @property
+    def divides(self) -> bool:
+        """False if the filter looks across connections, so that all flows of a host must be decoded together."""
+        chosen = self.filter()
+        return chosen is None or not chosen.looks_across
+
+
+def is_rewritten(readers: Iterable[object]) -> bool:
+    """Returns True if `opendump rewrite` wrote every capture, as far as they were read."""
+    from decoder.output.clear_capture import APPLICATION
+
+    return all(
+        isinstance(reader, CaptureReader) and reader.application.startswith(f"{APPLICATION} ") for reader in readers
+    )
 
 
 class PartitionRun:
@@ -74,6 +97,11 @@ class PartitionRun:
     def summary(self) -> Summary:
         """Counts and reports so far."""
         return self._decoder.summary
+
+    @property
+    def is_rewritten(self) -> bool:
+        """True if every capture, as far as they were read, comes from `opendump rewrite`."""
+        return is_rewritten(self.readers)
 
     def counts(self) -> dict[str, Any]:
         """Returns what the client sums up of all partitions, as plain data."""

@@ -35,7 +35,7 @@ def settings(directory: Path, **changes: Any) -> Settings:
         "wide": False,
         "all_bodies": True,
         "show_secrets": False,
-        "source": Source((11111,), (str(DEMO_KEY),), (), None, Limits()),
+        "source": Source((11111,), (str(DEMO_KEY),), (), None, False, Limits()),
     }
     return Settings(str(directory), **{**values, **changes})
 
