@@ -136,8 +136,6 @@ def planned_source(ctx: click.Context, options: Options, cluster: Cluster, live:
 
     if live is not None:
         raise click.UsageError("--workers, --scheduler and --host-of divide files: give captures instead of -i")
-    if options.dedup or ctx.params.get("start") is not None or ctx.params.get("end") is not None:
-        raise click.UsageError("--dedup, --from and --to do not go with --workers, --scheduler and --host-of")
     if cluster.scheduler is None:
         options.key_ring()
     return Source(
@@ -145,7 +143,10 @@ def planned_source(ctx: click.Context, options: Options, cluster: Cluster, live:
         tuple(map(os.path.abspath, options.rsa_keys)),
         tuple(map(os.path.abspath, options.keylogs)),
         ctx.params.get("where"),
+        ctx.params.get("start"),
+        ctx.params.get("end"),
         options.utc,
+        options.dedup,
         options.limits,
     )
 

@@ -56,7 +56,6 @@ def export_dataset(
 def _input(index: FileIndex) -> dict[str, Any]:
     record = asdict(index)
     record["flows"] = len(index.flows)
-    del record["greetings"]
     return record
 
 

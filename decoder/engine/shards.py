@@ -1,8 +1,7 @@
 """Divides the captures of many hosts into partitions that decode apart from each other.
 
 A unit of work is a capture host and a pair of ends: all packets of such a flow go to one `Decoder`, so that a port
-that is used again, or a connection that spans files, needs no second implementation.  Flows that carry one conversation
-(a proxy, two capture points) stay together: one decoder has to see both to know the copy.
+that is used again, or a connection that spans files, needs no second implementation.
 """
 
 from __future__ import annotations
@@ -12,14 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from heapq import heapify, heapreplace
-from typing import NamedTuple
 
 from decoder.capture.reader import CaptureReader, RawPacket
 from decoder.errors import CaptureError
-from decoder.framing.header import DIGEST, HEADER, HEADER_LEN, MAGIC
 from decoder.packet import flow_key
 from decoder.packet.dissector import ETHERNET, ETHERNET_IPV4_TCP, IPV4_PLAIN, TCP_WHOLE, PacketReader
-from decoder.vocabulary import INIT_CONNECT
 
 __all__ = ["FileIndex", "FlowSet", "Partition", "index_file", "plan_partitions"]
 
@@ -27,12 +23,6 @@ _PACKET_COST = 40
 """Bytes of payload that cost as much time as a packet does beside its payload."""
 _MAX_FLOWS = 200_000
 """Flows counted in one file, so that a scan does not fill the memory; the rest goes to the first partition."""
-_MAX_TWINS = 16
-"""Flows of one file that are known to carry the same conversation."""
-_INIT_CONNECT = MAGIC + INIT_CONNECT.to_bytes(4, "little")
-"""First bytes of an InitConnect message."""
-_WITHIN = len(_INIT_CONNECT) + 14
-"""Bytes of a segment within which they are looked for: a WebSocket frame's header may stand before them."""
 
 
 @dataclass
@@ -49,8 +39,6 @@ class FileIndex:
     """Times of the first and the last packet, in nanoseconds since 1970; 0 without packets."""
     flows: dict[bytes, int] = field(default_factory=dict)
     """Weight of each flow (bytes of payload, and a fixed cost for each packet), by the smaller of its two keys."""
-    greetings: dict[bytes, list[bytes]] = field(default_factory=dict)
-    """Flows by the SHA-1 of an InitConnect response that they carry: who has the same carries the same conversation."""
     warnings: list[str] = field(default_factory=list)
     """Faults that did not stop the reading, a line each."""
     error: str | None = None
@@ -97,7 +85,6 @@ def index_file(host: str, path: str, ports: frozenset[int]) -> FileIndex:
     index.size = reader.size or 0
     index.warnings = list(reader.warnings)
     index.flows = scales.flows()
-    index.greetings = scales.greetings
     return index
 
 
@@ -105,8 +92,6 @@ class _Scales:
     """Weighs the flows of one capture."""
 
     def __init__(self, ports: frozenset[int]) -> None:
-        self.greetings: dict[bytes, list[bytes]] = {}
-        """Flows by the SHA-1 of their InitConnect responses."""
         self._ports = ports
         self._read = PacketReader().read
         self._weights: dict[bytes, int] = {}  # by key, of each direction
@@ -130,32 +115,17 @@ class _Scales:
                 segment = read(data, linktype, wire_len, number)
                 if segment is None:
                     continue
-                key, _, _, _, data, missing, _ = segment
-                start, size = 0, len(data) + missing
+                key, _, _, _, payload, missing, _ = segment
+                size = len(payload) + missing
             if key in weights:
                 weights[key] += size + _PACKET_COST
             elif self._is_new(key):
                 weights[key] = size + _PACKET_COST
-            else:
-                continue
-            if size:
-                place = data.find(_INIT_CONNECT, start, start + _WITHIN)
-                if place >= 0:
-                    self._greet(key, data[place : place + HEADER_LEN])
         self._packets = number
 
     def _is_new(self, key: bytes) -> bool:
         """Returns True for the key of a gateway's flow, if there is room for it."""
         return not self._ports.isdisjoint(flow_key.ports(key)) and len(self._weights) < 2 * _MAX_FLOWS
-
-    def _greet(self, key: bytes, header: bytes) -> None:
-        """Takes the header of an InitConnect message.  Requests of one program are all alike and tell nothing."""
-        source, _ = flow_key.ports(key)
-        if len(header) == HEADER_LEN and source in self._ports and len(self.greetings) < _MAX_FLOWS:
-            flows = self.greetings.setdefault(HEADER.unpack(header)[DIGEST], [])
-            flow = min(key, flow_key.reverse_key(key))
-            if flow not in flows and len(flows) < _MAX_TWINS:
-                flows.append(flow)
 
     def flows(self) -> dict[bytes, int]:
         """Returns the weights, both directions of a flow together."""
@@ -174,58 +144,33 @@ def plan_partitions(indexes: Sequence[FileIndex], workers: int) -> list[Partitio
     by_host: dict[str, list[FileIndex]] = defaultdict(list)
     for index in indexes:
         by_host[index.host].append(index)
-    units = {host: _units(files) for host, files in by_host.items()}
-    total = sum(unit.weight for each in units.values() for unit in each)
+    weights = {host: _weights(files) for host, files in by_host.items()}
+    total = sum(sum(each.values()) for each in weights.values())
     partitions: list[Partition] = []
     for host, files in by_host.items():
-        own = sum(unit.weight for unit in units[host])
+        own = sum(weights[host].values())
         # Rounded up: a partition too many costs one more reading, one too few leaves a worker idle.
-        count = min(max(1, -(-workers * own // total) if total else 1), max(1, len(units[host])))
-        partitions += _divided(host, tuple(index.path for index in files), units[host], 1 if workers == 1 else count)
+        count = min(max(1, -(-workers * own // total) if total else 1), max(1, len(weights[host])))
+        partitions += _divided(host, tuple(index.path for index in files), weights[host], count)
     return sorted(partitions, key=lambda part: (-part.weight, part.id))
 
 
-class _Unit(NamedTuple):
-    """Flows that one decoder must see: one, or those that carry the same conversation."""
-
-    weight: int
-    flows: tuple[bytes, ...]
-
-
-def _units(files: Sequence[FileIndex]) -> list[_Unit]:
-    """Returns the units of a host, heaviest first."""
+def _weights(files: Sequence[FileIndex]) -> dict[bytes, int]:
     weights: dict[bytes, int] = defaultdict(int)
-    carriers: dict[bytes, list[bytes]] = defaultdict(list)
     for index in files:
         for flow, weight in index.flows.items():
             weights[flow] += weight
-        for digest, flows in index.greetings.items():
-            carriers[digest] += flows
-    parents = {flow: flow for flow in weights}
-
-    def root(flow: bytes) -> bytes:
-        while parents[flow] != flow:
-            parents[flow] = flow = parents[parents[flow]]
-        return flow
-
-    for first, *others in carriers.values():
-        for other in others:
-            parents[root(other)] = root(first)
-    groups: dict[bytes, list[bytes]] = defaultdict(list)
-    for flow in weights:
-        groups[root(flow)].append(flow)
-    units = [_Unit(sum(map(weights.__getitem__, group)), tuple(group)) for group in groups.values()]
-    return sorted(units, key=lambda unit: (-unit.weight, unit.flows))
+    return weights
 
 
-def _divided(host: str, paths: tuple[str, ...], units: Sequence[_Unit], count: int) -> list[Partition]:
+def _divided(host: str, paths: tuple[str, ...], weights: dict[bytes, int], count: int) -> list[Partition]:
     """Divides the flows of a host into `count` partitions: the heaviest first, each into the lightest partition."""
     parts: list[tuple[int, int, list[bytes]]] = [(0, number, []) for number in range(count)]
     heapify(parts)
-    for unit in units:
+    for flow in sorted(weights, key=lambda flow: (-weights[flow], flow)):
         weight, number, flows = parts[0]
-        flows += unit.flows
-        heapreplace(parts, (weight + unit.weight, number, flows))
+        flows.append(flow)
+        heapreplace(parts, (weight + weights[flow], number, flows))
     parts.sort(key=lambda part: part[1])
     others = [flow for _, number, flows in parts if number for flow in flows]
     made = []

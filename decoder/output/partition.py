@@ -31,17 +31,24 @@ class Source:
     """Paths where the partition is decoded."""
     keylogs: tuple[str, ...]
     where: str | None
-    """A filter expression; its times without a zone are local where the partition is decoded, or UTC with `utc`."""
+    """Filter expression, as of ``--where``."""
+    start: str | None
+    end: str | None
+    """Times, as of ``--from`` and ``--to``; without a zone they are local where the partition is decoded."""
     utc: bool
+    """True if times without a zone are UTC."""
+    dedup: bool
+    """True if a conversation that is seen on two address pairs comes out once."""
     limits: Limits
 
     def filter(self) -> Filter | None:
         """Returns the filter; None if everything is wanted."""
-        if self.where is None:
+        if self.where is self.start is self.end is None:
             return None
-        from decoder.filter.parser import compile_filter
+        from decoder.filter.parser import compile_filter, time_filter
 
-        return compile_filter(self.where, utc=self.utc)
+        chosen = None if self.where is None else compile_filter(self.where, utc=self.utc)
+        return chosen if self.start is self.end is None else time_filter(chosen, self.start, self.end, utc=self.utc)
 
     def match(self) -> Callable[[Message | Gap], bool] | None:
         """Returns the test for each message and gap; None if everything is wanted."""
@@ -50,9 +57,9 @@ class Source:
 
     @property
     def divides(self) -> bool:
-        """False if the filter looks across connections, so that all flows of a host must be decoded together."""
+        """False if the connections of a host must be decoded together: a copy or the filter looks across them."""
         chosen = self.filter()
-        return chosen is None or not chosen.looks_across
+        return not (self.dedup or (chosen is not None and chosen.looks_across))
 
 
 def is_rewritten(readers: Iterable[object]) -> bool:
@@ -83,6 +90,7 @@ class PartitionRun:
             ports=source.ports,
             limits=source.limits,
             on_connection=on_connection,
+            dedup=source.dedup,
             flows=partition.flows,
         )
 
