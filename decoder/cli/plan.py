@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from decoder.cli.dataset import Cluster, cluster_options, index_files, planned_ports, skew
+from decoder.cli.cluster import Cluster, cluster_options, index_files, planned_ports
 from decoder.cli.options import EXIT_FAILED, Options, captures_argument, common_options
 from decoder.engine.shards import plan_partitions
 from decoder.formatting.escape import escape
@@ -45,7 +45,8 @@ def plan(
     decoding anything.
     """
     cluster = Cluster(workers, scheduler, host_of)
-    indexes = index_files(captures, cluster, planned_ports(options))
+    with cluster.open() as processes:
+        indexes = index_files(captures, cluster, planned_ports(options), processes)
     partitions = plan_partitions([index for index in indexes if index.packets], cluster.count)
     for line in _lines(indexes, partitions):
         click.echo(line)
@@ -63,4 +64,10 @@ def _lines(indexes: Sequence[FileIndex], partitions: Sequence[Partition]) -> Ite
         for number, partition in enumerate((each for each in partitions if each.host == host), 1):
             yield f"  partition {number}: flows {partition.flow_count:,}, weight {partition.weight:,}"
     if partitions:
-        yield f"partitions {len(partitions):,}, heaviest over mean {skew(partitions):.2f}"
+        yield f"partitions {len(partitions):,}, heaviest over mean {_skew(partitions):.2f}"
+
+
+def _skew(partitions: Sequence[Partition]) -> float:
+    """Returns the weight of the heaviest partition over the mean."""
+    total = sum(partition.weight for partition in partitions)
+    return max(partition.weight for partition in partitions) * len(partitions) / total if total else 1.0

@@ -7,15 +7,15 @@ that is used again, or a connection that spans files, needs no second implementa
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from heapq import heapify, heapreplace
 
-from decoder.capture.reader import CaptureReader
+from decoder.capture.reader import CaptureReader, RawPacket
 from decoder.errors import CaptureError
 from decoder.packet import flow_key
-from decoder.packet.dissector import PacketReader
+from decoder.packet.dissector import ETHERNET, ETHERNET_IPV4_TCP, IPV4_PLAIN, TCP_WHOLE, PacketReader
 
 __all__ = ["FileIndex", "FlowSet", "Partition", "index_file", "plan_partitions"]
 
@@ -73,33 +73,73 @@ def index_file(host: str, path: str, ports: frozenset[int]) -> FileIndex:
     """Counts the packets of the capture at `path` and weighs its flows; a fault ends in `FileIndex.error`."""
     index = FileIndex(host, path)
     reader = CaptureReader(path)
-    dissect = PacketReader().read
-    flows: dict[bytes, int] = defaultdict(int)
+    scales = _Scales(ports)
     try:
         for batch in reader.batches():
             index.first_ns = index.first_ns or batch[0][0]
             index.last_ns = batch[-1][0]
-            for _, linktype, data, wire_len in batch:
-                index.packets += 1
-                segment = dissect(data, linktype, wire_len, index.packets)
-                if segment is None or ports.isdisjoint(flow_key.ports(segment[0])):
-                    continue
-                key = segment[0]
-                flow = min(key, flow_key.reverse_key(key))
-                if flow in flows or len(flows) < _MAX_FLOWS:
-                    flows[flow] += len(segment[4]) + segment[5] + _PACKET_COST
+            scales.weigh(batch)
     except CaptureError as error:
         index.error = str(error)
+    index.packets = reader.packets
     index.size = reader.size or 0
     index.warnings = list(reader.warnings)
-    index.flows = dict(flows)
+    index.flows = scales.flows()
     return index
+
+
+class _Scales:
+    """Weighs the flows of one capture."""
+
+    def __init__(self, ports: frozenset[int]) -> None:
+        self._ports = ports
+        self._read = PacketReader().read
+        self._weights: dict[bytes, int] = {}  # by key, of each direction
+        self._packets = 0
+
+    def weigh(self, batch: Iterable[RawPacket]) -> None:
+        """Adds the packets of a batch; reads the usual headers as `decoder.engine.hot_path` does."""
+        weights, unpack, read = self._weights, ETHERNET_IPV4_TCP, self._read
+        number = self._packets
+        for _, linktype, data, wire_len in batch:
+            number += 1
+            start, end, captured = 0, -1, len(data)
+            if linktype == ETHERNET and captured >= 54:
+                kind, total, carried, key, _, _, flags = unpack(data)
+                if kind >> 8 == IPV4_PLAIN and carried & 0x3FFF00FF == TCP_WHOLE and flags >= 0x5000:
+                    start = 34 + (flags >> 10 & 0x3C)
+                    end = 14 + total
+            if start <= end <= captured:
+                size = end - start
+            else:
+                segment = read(data, linktype, wire_len, number)
+                if segment is None:
+                    continue
+                key, _, _, _, payload, missing, _ = segment
+                size = len(payload) + missing
+            if key in weights:
+                weights[key] += size + _PACKET_COST
+            elif self._is_new(key):
+                weights[key] = size + _PACKET_COST
+        self._packets = number
+
+    def _is_new(self, key: bytes) -> bool:
+        """Returns True for the key of a gateway's flow, if there is room for it."""
+        return not self._ports.isdisjoint(flow_key.ports(key)) and len(self._weights) < 2 * _MAX_FLOWS
+
+    def flows(self) -> dict[bytes, int]:
+        """Returns the weights, both directions of a flow together."""
+        flows: dict[bytes, int] = defaultdict(int)
+        for key, weight in self._weights.items():
+            flows[min(key, flow_key.reverse_key(key))] += weight
+        return dict(flows)
 
 
 def plan_partitions(indexes: Sequence[FileIndex], workers: int) -> list[Partition]:
     """Returns the partitions, heaviest first: at least one a host, and about `workers` in all.
 
-    The files of a host keep the order of `indexes`; the same files and `workers` give the same partitions.
+    The files of a host keep the order of `indexes`; the same files and `workers` give the same partitions.  With one
+    worker each host is one partition.
     """
     by_host: dict[str, list[FileIndex]] = defaultdict(list)
     for index in indexes:

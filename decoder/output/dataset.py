@@ -1,5 +1,9 @@
 """Writes the tables of one partition into a dataset: ``DIR/<table>/date=…/host=…/part-<id>.parquet``.
 
+Most tables have rows of single messages, and any partition writes its own.  The ledgers (orders, findings, …) look
+across the connections of a host: where a host is divided they are left to a task of their own, which decodes the whole
+host.  It has the memory that `opendump stats` has of one capture, and is as fast: the bound for a host that is divided.
+
 Every file is written under a temporary name in ``DIR/_opendump`` and renamed when the whole partition is decoded; last
 comes ``DIR/_opendump/<id>.json``, which says that the partition is complete.  So a partition that is decoded twice, or
 whose worker ends in the middle, leaves the same files and no half ones.
@@ -8,9 +12,9 @@ whose worker ends in the middle, leaves the same files and no half ones.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,28 +22,27 @@ from urllib.parse import quote
 
 import orjson
 
-from decoder.capture.merge import merged
-from decoder.capture.reader import CaptureReader
-from decoder.crypto.keyring import KeyRing
-from decoder.engine.decoder import Decoder
+from decoder.engine.shards import plan_partitions
 from decoder.errors import OpenDError
 from decoder.formatting.escape import escape
 from decoder.output.parquet import ArrowBatches, ParquetTable, import_pyarrow
+from decoder.output.partition import PartitionRun
 from decoder.output.table_columns import Table
+from decoder.output.table_ledgers import LEDGERS
 from decoder.output.table_schema import all_tables
 from decoder.output.tables import Tables
 
 if TYPE_CHECKING:
-    from decoder.engine.shards import Partition
-    from decoder.limits import Limits
+    from decoder.engine.shards import FileIndex, Partition
+    from decoder.output.partition import Source
     from decoder.output.table_blocks import Block
 
-__all__ = ["ACROSS", "STATE", "Settings", "completed", "export_partition", "settings_record", "write_whole"]
+__all__ = ["STATE", "Settings", "completed", "dataset_tasks", "export_partition", "settings_record", "write_whole"]
 
 STATE = "_opendump"
 """Directory for temporary files and for what is complete; readers of datasets pass over names with an underscore."""
-ACROSS = ("orders", "findings", "subscriptions", "rates", "lateness")
-"""Tables whose rows look across connections, which a partition does not see: they are not part of a dataset."""
+_OF_HOST = (*LEDGERS, "gaps")
+"""Tables of a host's own task.  (Without gaps a finding on a connection that has nothing else could not name it.)"""
 _NO_DATE = "__HIVE_DEFAULT_PARTITION__"
 """Value in the path of a dataset for one that is missing."""
 _DAY_NS = 86_400 * 1_000_000_000
@@ -47,19 +50,31 @@ _DAY_NS = 86_400 * 1_000_000_000
 
 @dataclass(frozen=True)
 class Settings:
-    """Holds what all partitions of a dataset have in common.  It holds no key: each worker reads the keys itself."""
+    """Holds what all partitions of a dataset have in common."""
 
     directory: str
     tables: tuple[str, ...]
     wide: bool
     all_bodies: bool
-    where: str | None
-    ports: tuple[int, ...]
-    rsa_keys: tuple[str, ...]
-    """Paths where the partition is decoded."""
-    keylogs: tuple[str, ...]
     show_secrets: bool
-    limits: Limits
+    source: Source
+
+
+def dataset_tasks(
+    indexes: Sequence[FileIndex], workers: int, settings: Settings
+) -> tuple[list[tuple[Partition, Settings]], set[str]]:
+    """Returns the tasks of a dataset, the longest first, and the ids of those that decode what others do as well."""
+    of_host = tuple(name for name in settings.tables if name in _OF_HOST)
+    of_messages = tuple(name for name in settings.tables if name not in _OF_HOST)
+    hosts = plan_partitions(indexes, 1)
+    if not of_messages or workers == 1 or not settings.source.divides:
+        return [(host, settings) for host in hosts], set()
+    partitions = plan_partitions(indexes, workers)
+    undivided = {host.id for host in hosts} & {partition.id for partition in partitions}
+    divided = replace(settings, tables=of_messages)
+    tasks = [(each, settings if each.id in undivided else divided) for each in partitions]
+    again = [(host, replace(settings, tables=of_host)) for host in hosts if of_host and host.id not in undivided]
+    return [*again, *tasks], {host.id for host, _ in again}
 
 
 def completed(directory: str, ident: str) -> dict[str, Any] | None:
@@ -91,55 +106,28 @@ def export_partition(partition: Partition, settings: Settings) -> dict[str, Any]
     :raises KeyFileError: if a key or key log cannot be used
     :raises OpenDError: if a file of the dataset cannot be written
     """
-    keys = KeyRing(settings.rsa_keys, settings.keylogs, os.environ.get("OPENDUMP_RSA_PASSPHRASE"))
-    if not settings.rsa_keys and not settings.keylogs:
-        keys.use_sample_key()
     tables = {name: table for name, table in all_tables(wide=settings.wide).items() if name in settings.tables}
     files = _Files(settings, partition)
-    where = None
-    if settings.where is not None:
-        from decoder.filter.parser import compile_filter
-
-        where = compile_filter(settings.where).match
     collector = Tables(
         tables,
         files.write,
         all_bodies=settings.all_bodies,
         show_secrets=settings.show_secrets,
-        where=where,
+        where=settings.source.match(),
         host=partition.host,
         numbered=False,
     )
-    decoder = Decoder(
-        keys=keys,
-        ports=settings.ports,
-        limits=settings.limits,
-        on_connection=collector.connection_ended,
-        flows=partition.flows,
-    )
+    run = PartitionRun(partition, settings.source, collector.connection_ended)
     try:
-        # (The files' faults are known: whoever counted their packets has met them.)
-        for batch in merged([CaptureReader(path) for path in partition.paths], lambda _, error: None):
-            collector.add(decoder.feed_batch(batch))
-        collector.add(decoder.flush())
-        summary = decoder.summary
-        collector.finish(summary)
+        for records in run.records():
+            collector.add(records)
+        collector.finish(run.summary)
         rows = files.finish()
     except OSError as error:
         raise OpenDError(f"{escape(settings.directory)}: cannot be written: {error.strerror or error}") from None
     finally:
         files.discard()
-    done = {
-        "id": partition.id,
-        "host": partition.host,
-        "messages": summary.messages,
-        "gaps": summary.gaps,
-        "connections": summary.connections,
-        "verdicts": dict(summary.verdicts),
-        "reports": summary.reports,
-        "rows": rows,
-        "files": sorted(files.names),
-    }
+    done = {**run.counts(), "rows": rows, "files": sorted(files.names)}
     write_whole(os.path.join(settings.directory, STATE, f"{partition.id}.json"), done)
     return done
 
@@ -170,8 +158,11 @@ class _Files:
 
     def _by_date(self, table: Table, batch: Any) -> Iterator[tuple[str, Any]]:
         """Yields the dates (UTC) of a batch, each with its rows in their order."""
-        time = next(column.name for column in table.columns if column.type == "time")
-        cells = batch.column(table.columns.index(next(c for c in table.columns if c.name == time))).cast("int64")
+        place = next((place for place, column in enumerate(table.columns) if column.type == "time"), None)
+        if place is None:  # of the whole capture
+            yield _NO_DATE, batch
+            return
+        cells = batch.column(place).cast("int64")
         days = [None if cell is None else cell // _DAY_NS for cell in cells.to_pylist()]
         distinct = dict.fromkeys(days)
         for day in distinct:
@@ -211,6 +202,7 @@ class _Files:
 def settings_record(settings: Settings) -> dict[str, Any]:
     """Returns what decides the content of a dataset, as plain data; neither keys nor their paths."""
     record = asdict(settings)
+    record.update(record.pop("source"))
     for name in ("directory", "rsa_keys", "keylogs"):
         del record[name]
     return record

@@ -7,50 +7,119 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import duckdb
 import orjson
 import pytest
 from hypothesis import given, settings, strategies
 
-from decoder.engine.shards import index_file, plan_partitions
-from decoder.output.dataset import export_partition
+from decoder.capture.reader import RawPacket
+from decoder.engine.shards import index_file
+from decoder.output.dataset import dataset_tasks, export_partition
 from tests.support import datasets
 from tests.support.command import Result, command, environment, opendump
+from tests.support.order_model import Market
 from tests.support.recorded import DEMO_KEY
 
+PORTS = (11111, 33333, 44444)
 FIRST = datasets.in_time(datasets.recorded("ftaes.pcap", "ipv6.pcap"), datasets.reused_port(3))
 """Encrypted connections with one handshake each, IPv6, and three connections between the same two ends."""
 SECOND = datasets.in_time(datasets.recorded("cbc.pcap", "reconnect.pcap.gz"), datasets.reused_port(2))
 """Another host, with some of the same ends: its loopback addresses and ports."""
 
 
-def export(directory: Path, files: dict[str, list[str]], partitions: int) -> list[str]:
+def export(directory: Path, files: dict[str, list[str]], partitions: int, **options: Any) -> list[str]:
     """Decodes in this process, partition by partition; returns the hosts of the partitions."""
-    indexes = [index_file(host, path, frozenset([11111])) for host, paths in files.items() for path in paths]
-    planned = plan_partitions(indexes, partitions)
-    for partition in planned:
-        export_partition(partition, datasets.settings(directory))
-    return [partition.host for partition in planned]
+    indexes = [index_file(host, path, frozenset(PORTS)) for host, paths in files.items() for path in paths]
+    chosen = datasets.settings(directory, source=datasets.source(ports=PORTS, **options))
+    tasks, of_hosts = dataset_tasks(indexes, partitions, chosen)
+    for task in tasks:
+        export_partition(*task)
+    return [partition.host for partition, _ in tasks if partition.id not in of_hosts]
 
 
-def expected(directory: Path, files: dict[str, list[str]]) -> list[Path]:
+def expected(directory: Path, files: dict[str, list[str]], **options: Any) -> list[Path]:
+    chosen = datasets.settings(directory, source=datasets.source(ports=PORTS, **options))
     for host, paths in files.items():
-        datasets.single_machine(directory / host, host, paths, datasets.settings(directory))
+        datasets.single_machine(directory / host, host, paths, chosen)
     return [directory / host for host in files]
 
 
-@settings(max_examples=6, deadline=None)
-@given(
-    cuts=strategies.lists(strategies.integers(1, len(FIRST) - 1), max_size=5),
-    partitions=strategies.integers(1, 4),
-)
-def test_any_cut_into_files_and_any_number_of_partitions(cuts: list[int], partitions: int) -> None:
+def rows(dataset: Path, table: str, where: str = "true") -> int:
+    with duckdb.connect() as database:
+        return datasets.count(database, f"from read_parquet('{dataset}/{table}/*/*/*.parquet') where {where}")
+
+
+def trades() -> list[RawPacket]:
+    """Orders whose pushes come on several connections, with losses, repeats and reconnects; see `Market`."""
+    market = Market(Random(3), 40, 6)
+    return [(time_ns, 1, data, len(data)) for data, time_ns in market.packets()]
+
+
+KINDS = {
+    "encryption, IPv6 and port reuse": FIRST,
+    "orders on several connections": trades(),
+    "WebSocket": datasets.in_time(
+        datasets.recorded("websocket.pcap", "websocket-framed.pcap"), datasets.recorded("websocket-deflate.pcap")
+    ),
+    "a second capture point, of which the clock is 2.5 s behind": datasets.in_time(
+        FIRST, datasets.moved(FIRST, -2_500_000_000)
+    ),
+    "the same conversations on other addresses": datasets.in_time(
+        SECOND, datasets.moved(datasets.readdressed(SECOND), 300_000)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=4, deadline=None)
+@given(data=strategies.data())
+def test_any_cut_into_files_and_any_number_of_partitions(kind: str, data: strategies.DataObject) -> None:
+    packets = KINDS[kind]
+    cuts = data.draw(strategies.lists(strategies.integers(1, len(packets) - 1), max_size=5))
+    partitions = data.draw(strategies.integers(1, 4))
+    formats = data.draw(strategies.sampled_from(["p", "pg", "g"]))
     with TemporaryDirectory() as name:
         root = Path(name)
-        files = {"alpha": datasets.rotated(root / "alpha", FIRST, cuts, "pg")}
-        assert export(root / "set", files, partitions) == ["alpha"] * partitions
+        files = {"alpha": datasets.rotated(root / "alpha", packets, cuts, formats)}
+        hosts = export(root / "set", files, partitions)
+        assert 1 <= len(hosts) <= partitions
         assert datasets.differences(root / "set", expected(root / "one", files)) == {}
+
+
+def test_an_order_that_is_placed_in_one_partition_and_pushed_in_another(tmp_path: Path) -> None:
+    packets = KINDS["orders on several connections"]
+    files = {"alpha": datasets.rotated(tmp_path / "alpha", packets, [len(packets) // 2])}
+    assert len(export(tmp_path / "set", files, 4)) == 4
+    assert datasets.differences(tmp_path / "set", expected(tmp_path / "one", files)) == {}
+    assert rows(tmp_path / "set", "orders", "len(connections) > 1") > 10
+    assert rows(tmp_path / "set", "findings") > 0
+    assert rows(tmp_path / "set", "rates") > 0
+    assert len(list((tmp_path / "set" / "messages").rglob("*.parquet"))) == 4
+
+
+def test_two_capture_points_as_one_with_dedup(tmp_path: Path) -> None:
+    packets = KINDS["the same conversations on other addresses"]
+    files = {"alpha": datasets.rotated(tmp_path / "alpha", packets, [100])}
+    assert export(tmp_path / "set", files, 3, dedup=True) == ["alpha"]  # divided, a partition would not see the copy
+    wanted = expected(tmp_path / "one", files, dedup=True)
+    assert datasets.differences(tmp_path / "set", wanted) == {}
+    assert datasets.differences(tmp_path / "set", expected(tmp_path / "all", files)).keys() >= {"messages"}
+
+
+@pytest.mark.parametrize(
+    ("where", "divided"), [("connection=1", False), ("order=5000000000000000002", False), ("proto=Trd_*", True)]
+)
+def test_a_filter_that_looks_across_connections_keeps_a_host_together(
+    tmp_path: Path, where: str, divided: bool
+) -> None:
+    files = {"alpha": datasets.rotated(tmp_path / "alpha", FIRST, [100])}
+    assert (len(export(tmp_path / "set", files, 3, where=where)) > 1) is divided
+    assert datasets.differences(tmp_path / "set", expected(tmp_path / "one", files, where=where)) == {}
+    assert 0 < rows(tmp_path / "set", "messages") < 400
 
 
 def test_two_hosts_with_the_same_ports_and_three_formats(tmp_path: Path) -> None:

@@ -12,12 +12,14 @@ import duckdb
 from scapy.layers.l2 import Ether
 from scapy.utils import PcapNgWriter
 
+from decoder.capture.merge import merged
 from decoder.capture.reader import CaptureReader, RawPacket
 from decoder.crypto.keyring import KeyRing
 from decoder.engine.decoder import Decoder
 from decoder.limits import Limits
-from decoder.output.dataset import ACROSS, Settings
+from decoder.output.dataset import Settings
 from decoder.output.parquet import ParquetTable
+from decoder.output.partition import Source
 from decoder.output.table_blocks import Block
 from decoder.output.table_columns import Table
 from decoder.output.table_schema import all_tables
@@ -25,7 +27,20 @@ from decoder.output.tables import Tables
 from tests.support import exchange as ex
 from tests.support.recorded import CAPTURES, DEMO_KEY
 
-NAMES = tuple(name for name in all_tables() if name not in ACROSS)
+NAMES = tuple(all_tables())
+
+
+def source(**changes: Any) -> Source:
+    values: dict[str, Any] = {
+        "ports": (11111,),
+        "rsa_keys": (str(DEMO_KEY),),
+        "keylogs": (),
+        **dict.fromkeys(("where", "start", "end")),
+        "utc": False,
+        "dedup": False,
+        "limits": Limits(),
+    }
+    return Source(**{**values, **changes})
 
 
 def settings(directory: Path, **changes: Any) -> Settings:
@@ -33,12 +48,8 @@ def settings(directory: Path, **changes: Any) -> Settings:
         "tables": NAMES,
         "wide": False,
         "all_bodies": True,
-        "where": None,
-        "ports": (11111,),
-        "rsa_keys": (str(DEMO_KEY),),
-        "keylogs": (),
         "show_secrets": False,
-        "limits": Limits(),
+        "source": source(),
     }
     return Settings(str(directory), **{**values, **changes})
 
@@ -70,6 +81,19 @@ def reused_port(times: int = 2, **options: Any) -> list[RawPacket]:
 
 def in_time(*parts: Iterable[RawPacket]) -> list[RawPacket]:
     return sorted((packet for part in parts for packet in part), key=lambda packet: packet[0])
+
+
+def moved(packets: Iterable[RawPacket], offset_ns: int) -> list[RawPacket]:
+    """The packets as a capture point has them whose clock differs by `offset_ns`."""
+    return [(time_ns + offset_ns, linktype, data, size) for time_ns, linktype, data, size in packets]
+
+
+def readdressed(packets: Iterable[RawPacket]) -> list[RawPacket]:
+    """The packets behind a router that gives both ends other IPv4 addresses."""
+    return [
+        (time_ns, linktype, data[:26] + bytes((198, 51, 100)) + data[29:30] + bytes((198, 51, 101)) + data[33:], size)
+        for time_ns, linktype, data, size in packets
+    ]
 
 
 def rotated(directory: Path, packets: Sequence[RawPacket], cuts: Iterable[int], kinds: str = "p") -> list[str]:
@@ -109,11 +133,11 @@ def single_machine(directory: Path, host: str, paths: Sequence[str], chosen: Set
     def write(table: Table, block: Block) -> None:
         writers[table.name].write(block)
 
-    collector = Tables(tables, write, all_bodies=True, host=host)
-    decoder = Decoder(keys=KeyRing(chosen.rsa_keys), on_connection=collector.connection_ended)
-    for path in paths:
-        for batch in CaptureReader(path).batches():
-            collector.add(decoder.feed_batch(batch))
+    collector = Tables(tables, write, all_bodies=True, host=host, where=chosen.source.match())
+    keys, options = KeyRing(chosen.source.rsa_keys), chosen.source
+    decoder = Decoder(keys=keys, ports=options.ports, on_connection=collector.connection_ended, dedup=options.dedup)
+    for batch in merged([CaptureReader(path) for path in paths], lambda reader, error: None):
+        collector.add(decoder.feed_batch(batch))
     collector.add(decoder.flush())
     collector.finish(decoder.summary)
     for name, writer in writers.items():
