@@ -302,9 +302,12 @@ class Connection:
         return [item for item in items if not _is_handshake(item, "c2s")]
 
     def _verified(self, pending: PendingMessage) -> Message:
-        flow, header, body, arrival, notes = pending
+        flow, header, body, arrival, notes, other = pending
         verifier = self.shared.verifier
         opened = verifier.open(flow.direction, header, body)
+        if other is not None and opened.name != "verified":
+            repaired = verifier.open(flow.direction, header, other)
+            opened = repaired if repaired.name == "verified" else opened
         return new_message(flow, header, opened, arrival, verifier.conn_id, notes)
 
     def _emit(self, item: Item) -> None:

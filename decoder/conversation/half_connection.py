@@ -17,6 +17,7 @@ from decoder.conversation.state import State
 from decoder.crypto.verifier import BodyVerifier
 from decoder.framing.framer import Framer
 from decoder.framing.header import BODY_LEN, DIGEST, FORMAT, HEADER, HEADER_LEN, MAGIC, PROTO_ID, SERIAL_NO, Header
+from decoder.framing.repair import patched
 from decoder.framing.websocket_framer import WebSocketFramer, begins_websocket
 from decoder.framing.websocket_upgrade import Upgrade
 from decoder.message import Gap, Message
@@ -59,13 +60,17 @@ class HalfConnection:
     """Follows one direction; it is the frame handler of its own framer."""
 
     __slots__ = (
+        "_early_fin",
         "_entered",
         "_entered_ns",
         "_hole_acked",
         "_hole_at",
         "_hole_ns",
         "_hole_packets",
+        "_lower_ack",
+        "_settled_to",
         "_starts",
+        "_wait_acked",
         "_wait_for",
         "_wait_ns",
         "_wait_packets",
@@ -99,15 +104,18 @@ class HalfConnection:
         """Memory in use here, as last added to the total of all connections."""
         self.ack = -1
         """The latest acknowledgement number, -1 before the first."""
+        self._lower_ack = -1  # an acknowledgement number below it that came since, -1 if none did
         self._starts: list[int] = []  # first sequence numbers of other SYNs than the one that `begin` is from
+        self._early_fin = -1  # sequence number of a FIN that came before any data
         self._entered = 0  # count of segments when the stream was entered in the middle, and the time
         self._entered_ns = 0
         self._hole_at = -1  # the hole that is waited for: offset, packets since it was seen and acknowledged, time
         self._hole_packets = self._hole_acked = 0
         self._hole_ns = 0
         self._wait_for: int | None = None  # what the framer waits for: offset, packets since, time
-        self._wait_packets = 0
+        self._wait_packets = self._wait_acked = 0  # of them, those since it was acknowledged
         self._wait_ns = 0
+        self._settled_to = -1  # no other version is waited for of what lies before this offset
 
     @property
     def direction(self) -> Direction:
@@ -136,12 +144,17 @@ class HalfConnection:
         return self.stream.position == 0 and not self.stream.waiting
 
     def acknowledge(self, seq: int, ack: int) -> None:
-        """Takes note of the acknowledgement in a segment of this direction, unless a later one overtook it."""
+        """Takes note of the acknowledgement in a segment of this direction, unless a later one overtook it.
+
+        Two that go on below it show that one was forged.
+        """
         if self.stream.started and abs(self.stream.offset(seq) - self.stream.position) >= WINDOW:
             return  # of another connection, or damaged
-        ahead = signed_distance(ack, self.ack)
-        if self.ack < 0 or ahead > 0 or ahead < -NEAR:
-            self.ack = ack
+        ahead, lower = signed_distance(ack, self.ack), self._lower_ack
+        if self.ack < 0 or not -NEAR <= ahead < 0 or (lower >= 0 and signed_distance(ack, lower) >= 0):
+            self.ack, self._lower_ack = ack, -1
+        else:
+            self._lower_ack = ack
 
     def handle_data(self, segment: Segment) -> bool:
         """Takes a segment with payload; returns True if anything of it is new."""
@@ -165,21 +178,23 @@ class HalfConnection:
         self._entered, self._entered_ns = self.shared.segments, self.shared.now.time_ns
         if self.direction == "s2c":
             self.shared.server_settled = False
+        if self._early_fin >= 0 and self.ending is not None:
+            self.handle_end(self._early_fin, self.ending.arrival, reset=False)
 
     def handle_end(self, seq: int, arrival: Arrival, *, reset: bool) -> None:
         """Takes note of a FIN or RST that says that the stream ends at `seq`."""
         stream = self.stream
         if not stream.started:
-            if reset:  # the answer to a SYN: no byte was ever sent
-                self.ending = self.ending or Ending(0, reset, arrival)
-                return
-            self._enter(seq)
+            # No byte was sent, as in the answer to a SYN; or its bytes are still to come, or it is forged.
+            self.ending = self.ending or Ending(0, reset, arrival)
+            self._early_fin = self._early_fin if reset else seq
+            return
         end = stream.offset(seq)
         if not stream.position <= end < stream.position + WINDOW or (self.ending is not None and self.reached):
             return
         self.ending = Ending(end, reset, arrival)
-        if not reset and stream.fin is None:
-            stream.fin = end
+        if not reset:
+            stream.note_fin(end)
 
     @property
     def reached(self) -> bool:
@@ -249,11 +264,12 @@ class HalfConnection:
 
     def _pass_on(self, blocks: list[Block | Hole]) -> None:
         """Hands to the framer what the reassembler gave out."""
-        for block in blocks:
+        for number, block in enumerate(blocks, 1):
             if isinstance(block, Block):
                 if not self.shared.confirmed:
                     self._choose_framing(block)
-                self.framer.feed(block.data, block.arrival, block.offset)
+                more = number < len(blocks) and isinstance(blocks[number], Block)
+                self.framer.feed(block.data, block.arrival, block.offset, more=more)
             else:
                 self.lost += block.size
                 self.framer.handle_hole(block.offset, block.size, block.reason, block.arrival)
@@ -336,13 +352,19 @@ class HalfConnection:
             self._wait_for = None
             return
         if self._wait_for != framer.waiting_for_ack:
-            self._wait_for, self._wait_packets = framer.waiting_for_ack, 0
-            self._wait_ns = self.shared.now.time_ns
+            self._wait_for, self._wait_ns = framer.waiting_for_ack, self.shared.now.time_ns
+            self._wait_packets = self._wait_acked = 0
         self._wait_packets += 1
-        if self.acked >= framer.waiting_for_ack:
-            framer.resume(give_up=False)
+        self._wait_acked = self._wait_acked + 1 if self.acked >= framer.waiting_for_ack else 0
+        if self._wait_acked > _OVERTAKEN:
+            self._go_on()
         elif self._wait_packets > limits.reorder_packets or framer.buffered > limits.max_pending:
             framer.resume(give_up=True)
+
+    def _go_on(self) -> None:
+        """Waits no longer for other versions of what was acknowledged."""
+        self._settled_to, self._wait_acked = self._wait_for or 0, 0
+        self.framer.resume(give_up=False)
 
     def _settle(self) -> None:
         """Fixes the first byte of a stream entered in the middle, and begins to cut frames."""
@@ -355,9 +377,11 @@ class HalfConnection:
         self._pass_on(blocks)
 
     def give_up_overtaken(self, before_ns: int) -> None:
-        """Begins the stream where it is known to begin, if its first packet came before `before_ns`."""
+        """Waits no longer for packets that others overtook, if what they overtook came before `before_ns`."""
         if not self.stream.settled and self._entered_ns < before_ns:
             self._settle()
+        if self.framer.waiting_for_ack is not None and self._wait_acked and self._wait_ns < before_ns:
+            self._go_on()
 
     def give_up_waiting(self, before_ns: int | None = None) -> None:
         """Waits no longer for what it began to wait for before `before_ns` (None: for nothing but holes)."""
@@ -460,9 +484,13 @@ class HalfConnection:
         return True
 
     def handle_unproven(self, header: Header, body: bytes, opened: Verdict, arrival: Arrival, offset: int) -> None:
+        other = None
+        if self.conflicts:
+            start = offset + HEADER_LEN
+            other = patched(body, start, self.conflicts.overlapping(start, start + len(body)))
         notes = self._conflict_notes(header, body, offset) if self.conflicts else None
         if opened.reason in _WAITING and self._may_hold(header):
-            self._hold(header, body, arrival, notes)
+            self._hold(header, body, arrival, notes, None if other == body else other)
         else:
             self._emit(header, opened, arrival, notes)
 
@@ -508,9 +536,11 @@ class HalfConnection:
             message.error = error
         shared.items.append(message)
 
-    def _hold(self, header: Header, body: bytes, arrival: Arrival, notes: list[str] | None) -> None:
+    def _hold(
+        self, header: Header, body: bytes, arrival: Arrival, notes: list[str] | None, other: bytes | None = None
+    ) -> None:
         self.shared.confirmed = True
-        self.shared.items.append(PendingMessage(self.flow, header, body, arrival, notes))
+        self.shared.items.append(PendingMessage(self.flow, header, body, arrival, notes, other))
 
     def _may_hold(self, header: Header) -> bool:
         """Returns True if the key to this message may still come."""
@@ -561,9 +591,9 @@ class HalfConnection:
         return opened.name == "failed" and not self._may_hold(header)
 
     def unacknowledged(self, offset: int) -> bool:
-        if self.acked >= offset or (self.framer.first_frame is None and self.begin is None):
-            return False  # (the first bytes of a stream entered in the middle are no header)
-        return self.shared.state is not State.FINISHED
+        # (The first bytes of a stream entered in the middle are no header.)
+        entered = self.framer.first_frame is None and self.begin is None
+        return self.shared.state is not State.FINISHED and offset > self._settled_to and not entered
 
     def may_wait(self) -> bool:
         # Also while finishing: holes are given up one by one, so more data follows.

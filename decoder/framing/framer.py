@@ -110,9 +110,16 @@ class Framer:
         """Returns those of the `size` bytes at stream offset `offset` that are buffered; none unless the first is."""
         return self._buffer.read(offset, offset + size) if offset >= self._buffer.base else b""
 
-    def feed(self, data: bytes, arrival: Arrival, offset: int) -> None:
-        """Takes the next bytes of the stream, which stand at `offset` in it."""
-        if offset + len(data) < self._quiet_to and data[:2] != MAGIC and not self._handler.conflicts:
+    def feed(self, data: bytes, arrival: Arrival, offset: int, *, more: bool = False) -> None:
+        """Takes the next bytes of the stream, which stand at `offset` in it; `more` if others follow at once."""
+        conflicts = self._handler.conflicts
+        if conflicts and more and not self._resync.not_opend:  # another version of them may need those that follow
+            if self.at_boundary:
+                self._at, self.at_boundary = offset, False
+            self._append(data, arrival, offset)
+            self.buffered += len(data)
+            return
+        if offset + len(data) < self._quiet_to and data[:2] != MAGIC and not conflicts:
             self._append(data, arrival, offset)
             self.buffered += len(data)
             return
@@ -132,7 +139,7 @@ class Framer:
         self._append(data, arrival, offset)
         if self._waits_for_data:
             self.waiting_for_ack, self._waits_for_data = None, False
-        if self._handler.conflicts:
+        if conflicts:
             self._repair_first()
         if self._frame is not None and data[:2] == MAGIC:
             self._look_at = 0

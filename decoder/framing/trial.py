@@ -124,6 +124,8 @@ class Trial:
         """Returns True if a chain can be more than embedded headers; `at_start` if a header must begin it."""
         if chains.is_unbroken(chain, self._buffer) or chain.headers >= MANY:
             return True
+        if self._handler.conflicts.overlapping(chain.next, chain.next + HEADER_LEN):
+            return True  # another version may go on with a header
         # It breaks off.
         if chain.headers >= _FEW and (
             at_start or self._handler.nothing_decrypted or self._buffer.begins_packet(chain.start, HEADER_LEN)

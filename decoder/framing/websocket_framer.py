@@ -82,8 +82,8 @@ class WebSocketFramer:
         """Returns nothing: versions of bytes are not compared."""
         return b""
 
-    def feed(self, data: bytes, arrival: Arrival, offset: int) -> None:
-        """Takes the next bytes of the stream, which stand at `offset` in it."""
+    def feed(self, data: bytes, arrival: Arrival, offset: int, *, more: bool = False) -> None:
+        """Takes the next bytes of the stream, which stand at `offset` in it; `more` changes nothing here."""
         self._offset = offset
         if self.first_frame is None and len(self.first_bytes) < FIRST_BYTES:
             self.first_bytes = (self.first_bytes + data)[:FIRST_BYTES]

@@ -28,6 +28,8 @@ BLOCK_COST = 128
 """Bytes of memory that keeping a block takes beside its data."""
 
 _MASK = 0xFFFFFFFF
+_MAX_FINS = 8
+"""Different ends of one stream that are remembered: one is real."""
 
 
 class Block(NamedTuple):
@@ -66,7 +68,7 @@ class StreamReassembler:
     __slots__ = (
         "_cuts",
         "conflicts",
-        "fin",
+        "fins",
         "next_seq",
         "origin",
         "pending",
@@ -90,8 +92,8 @@ class StreamReassembler:
         """Blocks that wait behind a hole: sorted, disjoint, all beyond `position` once the stream is settled."""
         self.pending_bytes = 0
         """Memory they take."""
-        self.fin: int | None = None
-        """Offset of the end of the stream, once a FIN told it."""
+        self.fins: dict[int, int] = {}
+        """Offsets of the end of the stream, as FINs told them, and the `position` at that time; some may be forged."""
         self.conflicts = OverlapConflicts()
         """Versions of bytes that differ from those that came first."""
         self._cuts: list[tuple[int, int, Arrival]] = []  # cut off by the snap length beyond `position`: start, end
@@ -116,6 +118,16 @@ class StreamReassembler:
     def offset(self, seq: int) -> int:
         """Returns the offset of sequence number `seq`."""
         return self.position + signed_distance(seq, self.next_seq)
+
+    @property
+    def fin(self) -> int | None:
+        """Offset of the end of the stream, once a FIN told it; no data lies behind a real one."""
+        return min(self.fins, default=None)
+
+    def note_fin(self, offset: int) -> None:
+        """Takes note of a FIN that says that the stream ends at `offset`."""
+        if len(self.fins) < _MAX_FINS:
+            self.fins.setdefault(offset, self.position)
 
     @property
     def waiting(self) -> bool:
@@ -149,8 +161,8 @@ class StreamReassembler:
         """Takes a segment, `missing` bytes of which the capture cut off; returns what is now in order."""
         start = self.offset(seq)
         end = start + len(data)
-        if self.fin is not None and end + missing > self.fin:
-            self.fin = None  # nothing follows a real FIN
+        if self.fins:  # nothing follows a real FIN
+            self.fins = {offset: since for offset, since in self.fins.items() if offset >= end + missing}
         if not self.settled:
             self._insert(start, data, arrival)
             if missing:
@@ -226,14 +238,15 @@ class StreamReassembler:
 
         `acked` is the offset up to which the peer acknowledged, 0 if that is not known.
         """
-        if self.fin is not None and acked > self.fin:  # the receiver had all of it: what lies behind was never sent
-            self._drop_behind(self.fin)
+        fin = self.fin
+        if fin is not None and acked > fin:  # the receiver had all of it: what lies behind was never sent
+            self._drop_behind(fin)
         blocks = self._take_ready()
         while self.hole is not None:
             blocks += self.lose_hole("lost")
-        if self.fin is not None:
-            unseen = self.fin - self.position
-        else:
+        if fin is not None and (acked >= fin or self.fins[fin] == self.position):
+            unseen = fin - self.position
+        else:  # a FIN that nobody acknowledged, though data came after it, is forged
             unseen = acked - self.position
             if unseen == 1:  # a FIN that we did not see takes a sequence number too
                 unseen = 0
