@@ -67,7 +67,6 @@ class HalfConnection:
         "_hole_at",
         "_hole_ns",
         "_hole_packets",
-        "_lower_ack",
         "_settled_to",
         "_starts",
         "_wait_acked",
@@ -104,7 +103,6 @@ class HalfConnection:
         """Memory in use here, as last added to the total of all connections."""
         self.ack = -1
         """The latest acknowledgement number, -1 before the first."""
-        self._lower_ack = -1  # an acknowledgement number below it that came since, -1 if none did
         self._starts: list[int] = []  # first sequence numbers of other SYNs than the one that `begin` is from
         self._early_fin = -1  # sequence number of a FIN that came before any data
         self._entered = 0  # count of segments when the stream was entered in the middle, and the time
@@ -144,17 +142,12 @@ class HalfConnection:
         return self.stream.position == 0 and not self.stream.waiting
 
     def acknowledge(self, seq: int, ack: int) -> None:
-        """Takes note of the acknowledgement in a segment of this direction, unless a later one overtook it.
-
-        Two that go on below it show that one was forged.
-        """
+        """Takes note of the acknowledgement in a segment of this direction, unless a later one overtook it."""
         if self.stream.started and abs(self.stream.offset(seq) - self.stream.position) >= WINDOW:
             return  # of another connection, or damaged
-        ahead, lower = signed_distance(ack, self.ack), self._lower_ack
-        if self.ack < 0 or not -NEAR <= ahead < 0 or (lower >= 0 and signed_distance(ack, lower) >= 0):
-            self.ack, self._lower_ack = ack, -1
-        else:
-            self._lower_ack = ack
+        ahead = signed_distance(ack, self.ack)
+        if self.ack < 0 or ahead > 0 or ahead < -NEAR:
+            self.ack = ack
 
     def handle_data(self, segment: Segment) -> bool:
         """Takes a segment with payload; returns True if anything of it is new."""
@@ -363,7 +356,7 @@ class HalfConnection:
 
     def _go_on(self) -> None:
         """Waits no longer for other versions of what was acknowledged."""
-        self._settled_to, self._wait_acked = self._wait_for or 0, 0
+        self._settled_to, self._wait_acked = max(self.acked, self._wait_for or 0), 0
         self.framer.resume(give_up=False)
 
     def _settle(self) -> None:
