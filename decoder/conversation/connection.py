@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeGuard
 
-from decoder.conversation.half_connection import NEAR, HalfConnection, new_message
+from decoder.conversation.frame_output import new_message
+from decoder.conversation.half_connection import NEAR, HalfConnection
 from decoder.conversation.hold_queue import HoldQueue, Item, PendingMessage, requests_to_come
 from decoder.conversation.pairing import Pairing
 from decoder.conversation.state import Event, SharedState, State

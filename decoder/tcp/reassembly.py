@@ -146,16 +146,27 @@ class StreamReassembler:
         return self.pending_bytes + len(self._cuts) * BLOCK_COST
 
     @property
+    def hole_end(self) -> int:
+        """Offset where the hole at `position` ends, as far as it is known; `position` if there is none."""
+        end = self.pending[0].start if self.pending else None
+        if self._cuts:  # of bytes that were cut there may be another copy further on
+            start, stop, _ = self._cuts[0]
+            stop = stop if start <= self.position else start
+            end = stop if end is None else min(stop, end)
+        return self.position if end is None else end
+
+    @property
+    def waits_for_copy(self) -> bool:
+        """True if the snap length cut the bytes at `position`."""
+        return bool(self._cuts) and self.settled and self._cuts[0][0] <= self.position
+
+    @property
     def hole(self) -> Hole | None:
         """The hole at `position`, as far as it is known; None if there is none."""
-        end = self.pending[0].start if self.pending else None
-        if self._cuts:
-            start, stop, arrival = self._cuts[0]
-            if start <= self.position:  # of bytes that were cut there may be another copy further on
-                stop = stop if end is None else min(stop, end)
-                return Hole(self.position, stop - self.position, "snaplen", arrival)
-            end = start if end is None else min(end, start)
-        return None if end is None else Hole(self.position, end - self.position, "lost")
+        size = self.hole_end - self.position
+        if self.waits_for_copy:
+            return Hole(self.position, size, "snaplen", self._cuts[0][2])
+        return Hole(self.position, size, "lost") if size else None
 
     def push(self, seq: int, data: bytes, missing: int, arrival: Arrival, max_pending: int) -> list[Block | Hole]:
         """Takes a segment, `missing` bytes of which the capture cut off; returns what is now in order."""
