@@ -46,13 +46,13 @@ class HalfConnection(FrameOutput):
         "_hole",
         "_settled_to",
         "_starts",
-        "_version",
         "ack",
         "counted",
         "framer",
         "lost",
         "peer",
         "stream",
+        "version_wait",
     )
 
     def __init__(self, shared: SharedState, flow: Flow) -> None:
@@ -69,10 +69,10 @@ class HalfConnection(FrameOutput):
         self._starts: list[int] = []  # first sequence numbers of other SYNs than the one that `begin` is from
         self._early_fin = -1  # sequence number of a FIN that came before any data
         self._settled_to = -1  # no other version is waited for of what lies before this offset
-        # What is waited for, if anything: packets that the first one overtook, a hole, what the framer waits for.
-        self._entry: Wait | None = None
-        self._hole: Wait | None = None
-        self._version: Wait | None = None
+        self._entry: Wait | None = None  # waits for packets that the first one overtook
+        self._hole: Wait | None = None  # waits for the bytes of a hole
+        self.version_wait: Wait | None = None
+        """Waits for a better version of what the framer does not pass on."""
 
     # Segments
 
@@ -159,18 +159,23 @@ class HalfConnection(FrameOutput):
 
     def fits(self, segment: Segment) -> bool:
         """Returns True if a segment without SYN belongs to this stream, by its numbers."""
-        stream, peer, size = self.stream, self.peer, segment.size
+        stream, peer = self.stream, self.peer
+        if not stream.started:
+            distance = 0
+        elif self._starts and self.untouched:
+            starts = (stream.next_seq, *self._starts)
+            return not segment.size or any(0 <= signed_distance(segment.seq, seq) < WINDOW for seq in starts)
+        else:
+            distance = signed_distance(segment.seq, stream.next_seq)
+            if distance == 0 and self.shared.state is not State.FINISHED:
+                return True
+        size = segment.size
         if not size:
             return True
-        if self._starts and stream.started and self.untouched:
-            return any(0 <= signed_distance(segment.seq, seq) < WINDOW for seq in (stream.next_seq, *self._starts))
-        distance = signed_distance(segment.seq, stream.next_seq) if stream.started else 0
         if self.shared.state is State.FINISHED and distance + size > 0 and stream.started:
             return False
-        if distance == 0 and stream.started:
-            return True
         end = stream.position + distance + size
-        if stream.settled and stream.started and self.begin is None and end <= stream.origin and size > 1:
+        if stream.started and stream.settled and self.begin is None and end <= stream.origin and size > 1:
             return False  # from before the first byte that came out
         if self.ending is not None and end > self.ending.offset and self.end_acknowledged and peer.end_acknowledged:
             return False  # the receiver had all there was
@@ -210,12 +215,13 @@ class HalfConnection(FrameOutput):
 
     def _pass_on(self, blocks: list[Block | Hole]) -> None:
         """Hands to the framer what the reassembler gave out."""
-        for number, block in enumerate(blocks, 1):
+        for block, following in zip(blocks, [*blocks[1:], None], strict=True):
             if isinstance(block, Block):
                 if not self.shared.confirmed:
                     self._choose_framing(block)
-                more = number < len(blocks) and isinstance(blocks[number], Block)
-                self.framer.feed(block.data, block.arrival, block.offset, more=more)
+                data, framer = (block.data, block.arrival, block.offset), self.framer
+                if not (isinstance(following, Block) and framer.collect(*data)):
+                    framer.feed(*data)
             else:
                 self.lost += block.size
                 self.framer.handle_hole(block.offset, block.size, block.reason, block.arrival)
@@ -261,6 +267,12 @@ class HalfConnection(FrameOutput):
         stream = self.stream
         return self.framer.waiting_for_ack is not None or not stream.settled or stream.waits_for_copy
 
+    @property
+    def busy(self) -> bool:
+        """True while it waits for anything: then `check` must be called with each packet of the connection."""
+        stream = self.stream
+        return stream.waiting or not stream.settled or self.framer.waiting_for_ack is not None
+
     def check(self) -> None:
         """Decides, after each packet of the connection while it waits, what to wait for any longer."""
         stream = self.stream
@@ -269,10 +281,10 @@ class HalfConnection(FrameOutput):
             return
         while stream.waiting and self._is_lost():
             self._pass_on(stream.lose_hole("lost"))
-        if self.framer.waiting_for_ack is not None:
-            self._check_framer(self.framer.waiting_for_ack)
+        if self.framer.waiting_for_ack is None:
+            self.version_wait = None
         else:
-            self._version = None
+            self._check_framer(self.framer.waiting_for_ack)
 
     def _check_entry(self) -> None:
         """Decides if packets may still come that the first one of the stream overtook."""
@@ -297,13 +309,13 @@ class HalfConnection(FrameOutput):
         if stream.waits_for_copy:
             return acknowledged or self.peer.ack < 0
         wait.count(acknowledged=acknowledged)
-        return wait.packets > self.shared.limits.reorder_packets and wait.acknowledged > OVERTAKEN
+        return wait.acknowledged > OVERTAKEN and wait.packets > self.shared.limits.reorder_packets
 
     def _check_framer(self, offset: int) -> None:
         """Goes on with what comes before `offset`, if no better version of it is waited for any longer."""
-        framer, limits, wait = self.framer, self.shared.limits, self._version
+        framer, limits, wait = self.framer, self.shared.limits, self.version_wait
         if wait is None or wait.offset != offset:
-            wait = self._version = Wait(offset, self.shared.now.time_ns)
+            wait = self.version_wait = Wait(offset, self.shared.now.time_ns)
         wait.count(acknowledged=self.acked >= offset)
         if wait.acknowledged > OVERTAKEN:
             self._go_on(wait)
@@ -312,7 +324,7 @@ class HalfConnection(FrameOutput):
 
     def _go_on(self, wait: Wait) -> None:
         """Waits no longer for other versions of what was acknowledged."""
-        self._settled_to, self._version = max(self.acked, wait.offset), None
+        self._settled_to, self.version_wait = max(self.acked, wait.offset), None
         self.framer.resume(give_up=False)
 
     def _settle(self) -> None:
@@ -329,7 +341,7 @@ class HalfConnection(FrameOutput):
         """Waits no longer for packets that others overtook, if what they overtook came before `before_ns`."""
         if not self.stream.settled and self._entry is not None and self._entry.since_ns < before_ns:
             self._settle()
-        wait = self._version if self.framer.waiting_for_ack is not None else None
+        wait = self.version_wait if self.framer.waiting_for_ack is not None else None
         if wait is not None and wait.acknowledged and wait.since_ns < before_ns:
             self._go_on(wait)
 
@@ -341,7 +353,7 @@ class HalfConnection(FrameOutput):
         if before_ns is not None and self._hole is not None and self._hole.since_ns < before_ns:
             while stream.waiting and stream.hole is not None:
                 self._pass_on(stream.lose_hole("lost"))
-        if before_ns is None or (self._version is not None and self._version.since_ns < before_ns):
+        if before_ns is None or (self.version_wait is not None and self.version_wait.since_ns < before_ns):
             while framer.waiting_for_ack is not None:
                 framer.resume(give_up=True)
 

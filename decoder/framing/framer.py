@@ -110,15 +110,20 @@ class Framer:
         """Returns those of the `size` bytes at stream offset `offset` that are buffered; none unless the first is."""
         return self._buffer.read(offset, offset + size) if offset >= self._buffer.base else b""
 
-    def feed(self, data: bytes, arrival: Arrival, offset: int, *, more: bool = False) -> None:
-        """Takes the next bytes of the stream, which stand at `offset` in it; `more` if others follow at once."""
+    def collect(self, data: bytes, arrival: Arrival, offset: int) -> bool:
+        """Takes bytes that others follow at once, which another version of them may need; returns False if it needs
+        none."""
+        if not self._handler.conflicts or self._resync.not_opend:
+            return False
+        if self.at_boundary:
+            self._at, self.at_boundary = offset, False
+        self._append(data, arrival, offset)
+        self.buffered += len(data)
+        return True
+
+    def feed(self, data: bytes, arrival: Arrival, offset: int) -> None:
+        """Takes the next bytes of the stream, which stand at `offset` in it."""
         conflicts = self._handler.conflicts
-        if conflicts and more and not self._resync.not_opend:  # another version of them may need those that follow
-            if self.at_boundary:
-                self._at, self.at_boundary = offset, False
-            self._append(data, arrival, offset)
-            self.buffered += len(data)
-            return
         if offset + len(data) < self._quiet_to and data[:2] != MAGIC and not conflicts:
             self._append(data, arrival, offset)
             self.buffered += len(data)

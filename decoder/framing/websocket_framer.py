@@ -82,12 +82,16 @@ class WebSocketFramer:
         """Returns nothing: versions of bytes are not compared."""
         return b""
 
-    def feed(self, data: bytes, arrival: Arrival, offset: int, *, more: bool = False) -> None:
-        """Takes the next bytes of the stream, which stand at `offset` in it; `more` changes nothing here."""
+    def feed(self, data: bytes, arrival: Arrival, offset: int) -> None:
+        """Takes the next bytes of the stream, which stand at `offset` in it."""
         self._offset = offset
         if self.first_frame is None and len(self.first_bytes) < FIRST_BYTES:
             self.first_bytes = (self.first_bytes + data)[:FIRST_BYTES]
         self._handle(self._reader.feed(data, arrival))
+
+    def collect(self, data: bytes, arrival: Arrival, offset: int) -> bool:
+        """Returns False: the first version of bytes counts here, so none are collected before they are fed."""
+        return False
 
     def handle_hole(self, offset: int, size: int, reason: GapReason, arrival: Arrival | None = None) -> None:
         """Takes note that the `size` bytes of the stream at `offset` are missing."""
