@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import time
 from collections import deque
@@ -162,7 +163,9 @@ class _Session:
         from decoder.formatting.clock import local_time
         from decoder.output.top_screen import Head
 
-        source = self._run.readers[0].name if len(self._run.readers) == 1 else f"{len(self._run.readers)} captures"
+        readers = self._run.readers
+        # The file's name without its folders: the line has little room, and the counts behind it must stay in sight.
+        source = os.path.basename(readers[0].name) if len(readers) == 1 else f"{len(readers)} captures"
         if self._replay is not None:
             source += f" x{self._replay.speed:g}" + " (end)" * self._replay.ended
         capture = self._run.live_capture

@@ -57,15 +57,17 @@ class Head:
         dropped = "not told yet" if self.dropped is None else f"{self.dropped:,}"
         parts = [
             f"opendump top {self.source}",
+            *["PAUSED"] * self.paused,
             self.time,
             f"packets {self.packets:,}",
             f"messages {self.messages:,}",
             f"dropped {dropped}",
             f"gaps {self.gaps:,}",
         ]
+        # The filter comes last because its length has no bound: on a narrow terminal it is cut, not the counts.
         if self.filter:
             parts.append(f"filter {self.filter}")
-        return "  ".join(parts) + "  PAUSED" * self.paused
+        return "  ".join(parts)
 
 
 class TopScreen:
