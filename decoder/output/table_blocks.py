@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import accumulate, chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from decoder.output.table_schema import COMMON, ITEM
 
 if TYPE_CHECKING:
+    from decoder.message import Message
+    from decoder.output.table_bodies import Found, Place
     from decoder.output.table_columns import Table
-    from decoder.output.table_rows import Row
+    from decoder.output.table_rows import Cells, ColumnReader, Odd, Row
 
-__all__ = ["Block", "Blocks", "Write"]
+__all__ = ["Block", "FlatBlocks", "Origin", "RowBlocks", "Write"]
 
-_CELLS = 200_000
-"""Cells that wait at most before a block is handed on: 5 to 10 MB in all tables together."""
-_BYTES = 4 * 1024 * 1024
-"""Bytes of bodies of which rows wait at most, for texts may be of any length."""
+Origin = tuple["Message", list[str]]
+"""The message that rows are from, and the list of its notes."""
 
 
 @dataclass(frozen=True)
@@ -48,58 +48,162 @@ class Block:
 Write = Callable[["Table", Block], None]
 
 
-class Blocks:
-    """Collects the rows of one table and passes them to `write` in blocks."""
+class FlatBlocks:
+    """Collects the rows of a table that stand alone, and passes them to `write` in blocks."""
 
     def __init__(self, table: Table, write: Write) -> None:
         self.table = table
         self._write = write
-        self._has_items = ITEM in table.columns
-        side = ["side"] if any(column.name == "side" for column in table.columns) else []
-        self._shared = [column.name for column in (*COMMON, *table.context)] + side
-        self._own = [column.name for column in (table.cells or table.columns)]
-        self._most = _CELLS // len(table.columns)
-        self._parents: list[Row] = []
-        self._counts: list[int] = []
         self._rows: list[Row] = []
-        self._size = 0
 
-    def add(self, shared: Row, rows: list[Row], size: int) -> None:
-        """Collects rows of a message with what they share; `size`: bytes that they were read from."""
-        self._parents.append(shared)
-        self._counts.append(len(rows))
-        self._rows += rows
-        self._size += size
-
-    def add_row(self, cells: Row, size: int = 0) -> None:
-        """Collects a row of a table without shared columns."""
+    def add(self, cells: Row) -> None:
+        """Collects a row."""
         self._rows.append(cells)
-        self._size += size
-
-    def flush_if_full(self) -> None:
-        """Passes the rows on if they are many."""
-        if len(self._rows) >= self._most or self._size >= _BYTES:
-            self.flush()
 
     def flush(self) -> None:
         """Passes on the rows that were collected."""
         if not self._rows:
             return
-        rows, parents, counts = self._rows, self._parents, self._counts
-        self._rows, self._parents, self._counts, self._size = [], [], [], 0
-        own: dict[str, Sequence[Any]] = {}
-        for name, cells in zip(self._own, zip(*rows, strict=True), strict=True):
-            if name in own:  # two fields that are one column: the first that is there
-                cells = tuple([b if a is None else a for a, b in zip(own[name], cells, strict=True)])
-            own[name] = cells
-        shared: dict[str, Sequence[Any]] = dict(zip(self._shared, zip(*parents, strict=True), strict=False))
+        rows, self._rows = self._rows, []
+        names = [column.name for column in self.table.columns]
+        self._write(self.table, Block(len(rows), dict(zip(names, zip(*rows, strict=True), strict=True)), {}, []))
+
+
+class RowBlocks:
+    """Collects the messages that become rows of a table; reads them and passes them to `write` in blocks.
+
+    :param read: reads the cells of rows
+    :param write: None if the rows are wanted only for the notes that they deserve
+    """
+
+    def __init__(self, table: Table, read: ColumnReader, write: Write | None) -> None:
+        self.table = table
+        self._read = read
+        self._write = write
+        self._has_items = ITEM in table.columns
+        self._has_sides = any(column.name == "side" for column in table.columns)
+        self._clear()
+
+    def _clear(self) -> None:
+        # Of each parent, which is a message with the rows in one list of it:
+        self._heads: list[Row] = []
+        self._counts: list[int] = []
+        self._starts: list[int] = []
+        self._origins: list[Origin] = []
+        self._items: list[Any] = []
+        # Of each place: its parents, and the messages around the rows of each.
+        self._parents: dict[Place, tuple[list[int], list[tuple[Any, ...]]]] = {}
+        self._lent: list[tuple[int, int, str]] = []
+
+    @property
+    def rows(self) -> int:
+        """Rows that wait, and lists without any."""
+        return max(len(self._items), len(self._heads))
+
+    def add(
+        self, head: Row, found: Found, origin: Origin, lent: Sequence[tuple[int, str]] = (), start: int = 0
+    ) -> None:
+        """Collects the rows of a message.
+
+        :param head: cells of the common columns
+        :param lent: cells of the context that the request told, by their places
+        :param start: place of the first row in its list
+        """
+        place, around, items = found
+        known = self._parents.get(place)
+        if known is None:
+            known = self._parents[place] = [], []
+        parent = len(self._heads)
+        known[0].append(parent)
+        known[1].append(around)
+        self._heads.append(head)
+        self._counts.append(len(items))
+        self._starts.append(start)
+        self._origins.append(origin)
+        self._items += items
+        for column, value in lent:
+            self._lent.append((parent, column, value))
+
+    def flush(self) -> None:
+        """Passes on the rows that were collected; completes the notes of messages with odd values."""
+        if not self._heads:
+            return
+        odd: Odd = set()
+        own = self._own(odd) if self._items else {}
+        odd_parents = self._parents_of(odd)
+        heads = zip(*self._heads, strict=True)
+        shared: dict[str, Cells] = dict(zip([column.name for column in COMMON], heads, strict=True))
+        shared |= self._context(odd_parents)
+        for parent in odd_parents:
+            message, notes = self._origins[parent]
+            notes[:] = message.notes
+        block = Block(len(self._items), own, shared, self._counts)
+        self._clear()
+        if block.rows and self._write is not None:
+            _derive(self.table, block)
+            self._write(self.table, block)
+
+    def _own(self, odd: Odd) -> dict[str, Cells]:
+        """Returns the columns with a cell for each row."""
+        own: dict[str, Cells] = {}
+        for column, cells in zip(self.table.cells, self._read(self._items, odd), strict=True):
+            if column.name in own:  # two fields that are one column: the first that is there
+                cells = [b if a is None else a for a, b in zip(own[column.name], cells, strict=True)]
+            own[column.name] = cells
         if self._has_items:
-            own[ITEM.name] = list(chain.from_iterable(map(range, counts)))
-        block = Block(len(rows), own, shared, counts)
-        for derived in self.table.derived:
-            if all(name in shared for name in derived.inputs):
-                shared[derived.column.name] = list(map(derived.function, *(shared[name] for name in derived.inputs)))
-            else:
-                inputs = [block.column(name) for name in derived.inputs]
-                own[derived.column.name] = list(map(derived.function, *inputs))
-        self._write(self.table, block)
+            ends = map(int.__add__, self._starts, self._counts)
+            own[ITEM.name] = list(chain.from_iterable(map(range, self._starts, ends)))
+        return own
+
+    def _parents_of(self, odd: Odd) -> Odd:
+        """Returns the parents of the rows at the places `odd`."""
+        if not odd:
+            return set()
+        ends = accumulate(self._counts)
+        parents, end, parent = set(), next(ends), 0
+        for place in sorted(odd):
+            while place >= end:
+                end, parent = next(ends), parent + 1
+            parents.add(parent)
+        return parents
+
+    def _context(self, odd: Odd) -> dict[str, Cells]:
+        """Returns the columns of what is around the rows, a cell for each parent."""
+        names = [column.name for column in self.table.context]
+        if len(self._parents) == 1:  # of the usual table all rows stand in one list of one protocol
+            ((place, (_, around)),) = self._parents.items()
+            empty = [None] * len(around)
+            found = place.context(list(zip(*around, strict=True)), odd)
+            columns: list[Any] = [empty if cells is None else cells for cells in found]
+        else:
+            columns = [[None] * len(self._heads) for _ in names]
+            for place, (parents, around) in self._parents.items():
+                odd_here: Odd = set()
+                for column, cells in zip(columns, place.context(list(zip(*around, strict=True)), odd_here), strict=True):
+                    if cells is not None:
+                        for parent, cell in zip(parents, cells, strict=True):
+                            column[parent] = cell
+                odd.update(parents[at] for at in odd_here)
+        if self._lent:
+            columns = list(map(list, columns))
+        for parent, number, value in self._lent:
+            columns[number][parent] = value
+        shared = dict(zip(names, columns, strict=True))
+        if self._has_sides:
+            sides: list[str | None] = [None] * len(self._heads)
+            for place, (parents, _) in self._parents.items():
+                for parent in parents:
+                    sides[parent] = place.side
+            shared["side"] = sides
+        return shared
+
+
+def _derive(table: Table, block: Block) -> None:
+    """Adds the columns that are worked out from others."""
+    for derived in table.derived:
+        if all(name in block.shared for name in derived.inputs):
+            columns = [block.shared[name] for name in derived.inputs]
+            block.shared[derived.column.name] = list(map(derived.function, *columns))
+        else:
+            columns = [block.column(name) for name in derived.inputs]
+            block.own[derived.column.name] = list(map(derived.function, *columns))
