@@ -78,13 +78,15 @@ class RowBlocks:
 
     def __init__(self, table: Table, read: ColumnReader, write: Write | None) -> None:
         self.table = table
-        self._read = read
+        self._read_cells = read
         self._write = write
         self._has_items = ITEM in table.columns
         self._has_sides = any(column.name == "side" for column in table.columns)
-        self._clear()
+        self._begin_batch()
+        self._begin_block()
 
-    def _clear(self) -> None:
+    def _begin_batch(self) -> None:
+        """Forgets the messages that were collected, which are many times as large as their cells."""
         # Of each parent, which is a message with the rows in one list of it:
         self._heads: list[Row] = []
         self._counts: list[int] = []
@@ -95,10 +97,13 @@ class RowBlocks:
         self._parents: dict[Place, tuple[list[int], list[tuple[Any, ...]]]] = {}
         self._lent: list[tuple[int, int, str]] = []
 
-    @property
-    def rows(self) -> int:
-        """Rows that wait, and lists without any."""
-        return max(len(self._items), len(self._heads))
+    def _begin_block(self) -> None:
+        self._own: list[list[Any]] = [[] for _ in self.table.cells]
+        self._numbers: list[int] = []
+        self._shared: list[list[Any]] = [[] for _ in range(len(self.table.context) + self._has_sides)]
+        self._block_heads: list[Row] = []
+        self._block_counts: list[int] = []
+        self._rows = 0
 
     def add(
         self, head: Row, found: Found, origin: Origin, lent: Sequence[tuple[int, str]] = (), start: int = 0
@@ -124,36 +129,47 @@ class RowBlocks:
         for column, value in lent:
             self._lent.append((parent, column, value))
 
-    def flush(self) -> None:
-        """Passes on the rows that were collected; completes the notes of messages with odd values."""
+    def read(self) -> int:
+        """Reads what was collected; completes the notes of messages with odd values.  Returns the rows that wait."""
         if not self._heads:
-            return
+            return self._rows
         odd: Odd = set()
-        own = self._own(odd) if self._items else {}
+        columns = self._read_cells(self._items, odd) if self._items else ()
         odd_parents = self._parents_of(odd)
-        heads = zip(*self._heads, strict=True)
-        shared: dict[str, Cells] = dict(zip([column.name for column in COMMON], heads, strict=True))
-        shared |= self._context(odd_parents)
+        context = self._context(odd_parents)
         for parent in odd_parents:
             message, notes = self._origins[parent]
             notes[:] = message.notes
-        block = Block(len(self._items), own, shared, self._counts)
-        self._clear()
-        if block.rows and self._write is not None:
+        if self._write is not None:
+            for column, cells in zip(self._own, columns, strict=False):
+                column += cells
+            for column, cells in zip(self._shared, context, strict=True):
+                column += cells
+            if self._has_items:
+                ends = map(int.__add__, self._starts, self._counts)
+                self._numbers += chain.from_iterable(map(range, self._starts, ends))
+            self._block_heads += self._heads
+            self._block_counts += self._counts
+            self._rows += len(self._items)
+        self._begin_batch()
+        return self._rows
+
+    def flush(self) -> None:
+        """Passes on the rows that were read."""
+        if self._rows and self._write is not None:
+            own: dict[str, Cells] = {}
+            for column, cells in zip(self.table.cells, self._own, strict=True):
+                if column.name in own:  # two fields that are one column: the first that is there
+                    cells = [b if a is None else a for a, b in zip(own[column.name], cells, strict=True)]
+                own[column.name] = cells
+            if self._has_items:
+                own[ITEM.name] = self._numbers
+            names = [column.name for column in (*COMMON, *self.table.context)] + ["side"] * self._has_sides
+            shared = dict(zip(names, (*zip(*self._block_heads, strict=True), *self._shared), strict=True))
+            block = Block(self._rows, own, shared, self._block_counts)
             _derive(self.table, block)
             self._write(self.table, block)
-
-    def _own(self, odd: Odd) -> dict[str, Cells]:
-        """Returns the columns with a cell for each row."""
-        own: dict[str, Cells] = {}
-        for column, cells in zip(self.table.cells, self._read(self._items, odd), strict=True):
-            if column.name in own:  # two fields that are one column: the first that is there
-                cells = [b if a is None else a for a, b in zip(own[column.name], cells, strict=True)]
-            own[column.name] = cells
-        if self._has_items:
-            ends = map(int.__add__, self._starts, self._counts)
-            own[ITEM.name] = list(chain.from_iterable(map(range, self._starts, ends)))
-        return own
+        self._begin_block()
 
     def _parents_of(self, odd: Odd) -> Odd:
         """Returns the parents of the rows at the places `odd`."""
@@ -167,16 +183,15 @@ class RowBlocks:
             parents.add(parent)
         return parents
 
-    def _context(self, odd: Odd) -> dict[str, Cells]:
+    def _context(self, odd: Odd) -> list[Cells]:
         """Returns the columns of what is around the rows, a cell for each parent."""
-        names = [column.name for column in self.table.context]
         if len(self._parents) == 1:  # of the usual table all rows stand in one list of one protocol
             ((place, (_, around)),) = self._parents.items()
             empty = [None] * len(around)
             found = place.context(list(zip(*around, strict=True)), odd)
             columns: list[Any] = [empty if cells is None else cells for cells in found]
         else:
-            columns = [[None] * len(self._heads) for _ in names]
+            columns = [[None] * len(self._heads) for _ in self.table.context]
             for place, (parents, around) in self._parents.items():
                 odd_here: Odd = set()
                 for column, cells in zip(columns, place.context(list(zip(*around, strict=True)), odd_here), strict=True):
@@ -188,14 +203,13 @@ class RowBlocks:
             columns = list(map(list, columns))
         for parent, number, value in self._lent:
             columns[number][parent] = value
-        shared = dict(zip(names, columns, strict=True))
         if self._has_sides:
             sides: list[str | None] = [None] * len(self._heads)
             for place, (parents, _) in self._parents.items():
                 for parent in parents:
                     sides[parent] = place.side
-            shared["side"] = sides
-        return shared
+            columns.append(sides)
+        return columns
 
 
 def _derive(table: Table, block: Block) -> None:

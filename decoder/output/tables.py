@@ -120,7 +120,7 @@ class Tables:
             for item in records:
                 if self._where is None or self._where(item):
                     self._orders.add(item)
-        if self._waiting >= _MAX_MESSAGES or self._size >= _MAX_BYTES:
+        if self._read() >= _MAX_ROWS or self._waiting >= _MAX_MESSAGES or self._size >= _MAX_BYTES:
             self._flush()
         for ordinal in self._ended:
             connection = self._connections.pop(ordinal, None)
@@ -140,6 +140,10 @@ class Tables:
             self._unanswered(*self._pending.popitem(last=False))
         self._add_ledgers(summary)
         self._flush()
+
+    def _read(self) -> int:
+        """Reads the rows of the messages that were added last; returns how many rows wait."""
+        return sum([rows.read() for rows in self._rows.values()])
 
     def _flush(self) -> None:
         """Hands on what waits: rows first, because what is odd in them is a note on their message."""
@@ -206,13 +210,13 @@ class Tables:
             rows = self._rows.get(found.place.table.name)
             if rows is None:
                 continue
-            if rows.rows + len(found.items) <= _MAX_ROWS:
+            if len(found.items) <= _MAX_ROWS:
                 rows.add(head, found, origin, lent)
                 continue
             for start in range(0, len(found.items), _MAX_ROWS):
+                rows.add(head, found._replace(items=found.items[start : start + _MAX_ROWS]), origin, lent, start)
+                self._read()
                 self._flush()
-                part = found._replace(items=found.items[start : start + _MAX_ROWS])
-                rows.add(head, part, origin, lent, start)
 
     def _add_row(
         self,
