@@ -15,7 +15,7 @@ from decoder.output.table_schema import COMMON, ITEM
 
 if TYPE_CHECKING:
     from decoder.message import Message
-    from decoder.output.table_bodies import Found, Place
+    from decoder.output.table_bodies import Place
     from decoder.output.table_columns import Table
     from decoder.output.table_rows import Cells, ColumnReader, Odd, Row
 
@@ -23,26 +23,24 @@ __all__ = ["Block", "FlatBlocks", "Origin", "RowBlocks", "Write"]
 
 Origin = tuple["Message", list[str]]
 """The message that rows are from, and the list of its notes."""
+_Parent = tuple["Place", "Row", Any, Sequence[Any], Origin, Sequence[tuple[int, str]], int]
+"""Rows of a message that share what is around them: the arguments of `RowBlocks.add`."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Columns of one length: `own` of the rows, and `shared` ones with one cell for as many rows as `counts` says."""
+    """Columns of one length: `own` of the rows, and `shared` ones, of which `places` says each row's cell."""
 
     rows: int
     own: dict[str, Sequence[Any]]
     shared: dict[str, Sequence[Any]]
-    counts: list[int]
+    places: list[int]
 
     def column(self, name: str) -> Sequence[Any]:
         """The cells of all rows."""
         if name in self.own:
             return self.own[name]
-        return self.spread(self.shared[name])
-
-    def spread(self, cells: Sequence[Any]) -> list[Any]:
-        """Each of `cells` as often as there are rows that share it."""
-        return list(chain.from_iterable(map(repeat, cells, self.counts)))
+        return list(map(self.shared[name].__getitem__, self.places))
 
 
 Write = Callable[["Table", Block], None]
@@ -51,22 +49,31 @@ Write = Callable[["Table", Block], None]
 class FlatBlocks:
     """Collects the rows of a table that stand alone, and passes them to `write` in blocks."""
 
-    def __init__(self, table: Table, write: Write) -> None:
+    def __init__(self, table: Table, write: Write, shared: Sequence[str] = ()) -> None:
+        """`shared`: names of columns whose cells most rows have in common."""
         self.table = table
         self._write = write
+        self._shared_names = shared
+        self._names = [column.name for column in table.columns if column.name not in shared]
         self._rows: list[Row] = []
+        self._places: list[int] = []
+        self._shared: dict[Row, int] = {}
 
-    def add(self, cells: Row) -> None:
+    def add(self, cells: Row, shared: Row = ()) -> None:
         """Collects a row."""
         self._rows.append(cells)
+        if shared:
+            self._places.append(self._shared.setdefault(shared, len(self._shared)))
 
     def flush(self) -> None:
         """Passes on the rows that were collected."""
         if not self._rows:
             return
-        rows, self._rows = self._rows, []
-        names = [column.name for column in self.table.columns]
-        self._write(self.table, Block(len(rows), dict(zip(names, zip(*rows, strict=True), strict=True)), {}, []))
+        own: dict[str, Cells] = dict(zip(self._names, zip(*self._rows, strict=True), strict=True))
+        shared: dict[str, Cells] = dict(zip(self._shared_names, zip(*self._shared, strict=True), strict=True))
+        block = Block(len(self._rows), own, shared, self._places)
+        self._rows, self._places, self._shared = [], [], {}
+        self._write(self.table, block)
 
 
 class RowBlocks:
@@ -87,58 +94,48 @@ class RowBlocks:
 
     def _begin_batch(self) -> None:
         """Forgets the messages that were collected, which are many times as large as their cells."""
-        # Of each parent, which is a message with the rows in one list of it:
-        self._heads: list[Row] = []
-        self._counts: list[int] = []
-        self._starts: list[int] = []
-        self._origins: list[Origin] = []
-        self._items: list[Any] = []
-        # Of each place: its parents, and the messages around the rows of each.
-        self._parents: dict[Place, tuple[list[int], list[tuple[Any, ...]]]] = {}
-        self._lent: list[tuple[int, int, str]] = []
+        self._parents: list[_Parent] = []
 
     def _begin_block(self) -> None:
         self._own: list[list[Any]] = [[] for _ in self.table.cells]
         self._numbers: list[int] = []
         self._shared: list[list[Any]] = [[] for _ in range(len(self.table.context) + self._has_sides)]
-        self._block_heads: list[Row] = []
-        self._block_counts: list[int] = []
+        self._heads: list[Row] = []
+        self._counts: list[int] = []
         self._rows = 0
 
     def add(
-        self, head: Row, found: Found, origin: Origin, lent: Sequence[tuple[int, str]] = (), start: int = 0
+        self,
+        place: Place,
+        head: Row,
+        around: Any,
+        items: Sequence[Any],
+        origin: Origin,
+        lent: Sequence[tuple[int, str]] = (),
+        start: int = 0,
     ) -> None:
         """Collects the rows of a message.
 
         :param head: cells of the common columns
+        :param around: with `items` as `Place.find` yields it
         :param lent: cells of the context that the request told, by their places
         :param start: place of the first row in its list
         """
-        place, around, items = found
-        known = self._parents.get(place)
-        if known is None:
-            known = self._parents[place] = [], []
-        parent = len(self._heads)
-        known[0].append(parent)
-        known[1].append(around)
-        self._heads.append(head)
-        self._counts.append(len(items))
-        self._starts.append(start)
-        self._origins.append(origin)
-        self._items += items
-        for column, value in lent:
-            self._lent.append((parent, column, value))
+        self._parents.append((place, head, around, items, origin, lent, start))
 
     def read(self) -> int:
         """Reads what was collected; completes the notes of messages with odd values.  Returns the rows that wait."""
-        if not self._heads:
+        if not self._parents:
             return self._rows
+        places, heads, around, lists, origins, lent, starts = zip(*self._parents, strict=True)
+        counts = list(map(len, lists))
+        items = list(chain.from_iterable(lists))
         odd: Odd = set()
-        columns = self._read_cells(self._items, odd) if self._items else ()
-        odd_parents = self._parents_of(odd)
-        context = self._context(odd_parents)
+        columns = self._read_cells(items, odd) if items else ()
+        odd_parents = _parents_of(odd, counts)
+        context = self._context(places, around, lent, odd_parents)
         for parent in odd_parents:
-            message, notes = self._origins[parent]
+            message, notes = origins[parent]
             notes[:] = message.notes
         if self._write is not None:
             for column, cells in zip(self._own, columns, strict=False):
@@ -146,11 +143,11 @@ class RowBlocks:
             for column, cells in zip(self._shared, context, strict=True):
                 column += cells
             if self._has_items:
-                ends = map(int.__add__, self._starts, self._counts)
-                self._numbers += chain.from_iterable(map(range, self._starts, ends))
-            self._block_heads += self._heads
-            self._block_counts += self._counts
-            self._rows += len(self._items)
+                ends = map(int.__add__, starts, counts)
+                self._numbers += chain.from_iterable(map(range, starts, ends))
+            self._heads += heads
+            self._counts += counts
+            self._rows += len(items)
         self._begin_batch()
         return self._rows
 
@@ -165,51 +162,48 @@ class RowBlocks:
             if self._has_items:
                 own[ITEM.name] = self._numbers
             names = [column.name for column in (*COMMON, *self.table.context)] + ["side"] * self._has_sides
-            shared = dict(zip(names, (*zip(*self._block_heads, strict=True), *self._shared), strict=True))
-            block = Block(self._rows, own, shared, self._block_counts)
+            shared = dict(zip(names, (*zip(*self._heads, strict=True), *self._shared), strict=True))
+            places = list(chain.from_iterable(map(repeat, range(len(self._counts)), self._counts)))
+            block = Block(self._rows, own, shared, places)
             _derive(self.table, block)
             self._write(self.table, block)
         self._begin_block()
 
-    def _parents_of(self, odd: Odd) -> Odd:
-        """Returns the parents of the rows at the places `odd`."""
-        if not odd:
-            return set()
-        ends = accumulate(self._counts)
-        parents, end, parent = set(), next(ends), 0
-        for place in sorted(odd):
-            while place >= end:
-                end, parent = next(ends), parent + 1
-            parents.add(parent)
-        return parents
-
-    def _context(self, odd: Odd) -> list[Cells]:
+    def _context(
+        self, places: Sequence[Place], around: Sequence[Any], lent: Sequence[Sequence[tuple[int, str]]], odd: Odd
+    ) -> list[list[Any]]:
         """Returns the columns of what is around the rows, a cell for each parent."""
-        if len(self._parents) == 1:  # of the usual table all rows stand in one list of one protocol
-            ((place, (_, around)),) = self._parents.items()
-            empty = [None] * len(around)
-            found = place.context(list(zip(*around, strict=True)), odd)
-            columns: list[Any] = [empty if cells is None else cells for cells in found]
-        else:
-            columns = [[None] * len(self._heads) for _ in self.table.context]
-            for place, (parents, around) in self._parents.items():
-                odd_here: Odd = set()
-                for column, cells in zip(columns, place.context(list(zip(*around, strict=True)), odd_here), strict=True):
-                    if cells is not None:
-                        for parent, cell in zip(parents, cells, strict=True):
-                            column[parent] = cell
-                odd.update(parents[at] for at in odd_here)
-        if self._lent:
-            columns = list(map(list, columns))
-        for parent, number, value in self._lent:
-            columns[number][parent] = value
-        if self._has_sides:
-            sides: list[str | None] = [None] * len(self._heads)
-            for place, (parents, _) in self._parents.items():
-                for parent in parents:
-                    sides[parent] = place.side
-            columns.append(sides)
-        return columns
+        columns: list[list[Any]] = [[None] * len(places) for _ in self.table.context]
+        sides: list[str | None] = [None] * len(places)
+        for place in dict.fromkeys(places):
+            parents = [parent for parent, other in enumerate(places) if other is place]
+            odd_here: Odd = set()
+            for column, cells in zip(
+                columns, place.context([around[parent] for parent in parents], odd_here), strict=True
+            ):
+                if cells is not None:
+                    for parent, cell in zip(parents, cells, strict=True):
+                        column[parent] = cell
+            odd.update(parents[at] for at in odd_here)
+            for parent in parents:
+                sides[parent] = place.side
+        for parent, values in enumerate(lent):
+            for number, value in values:
+                columns[number][parent] = value
+        return [*columns, sides] if self._has_sides else columns
+
+
+def _parents_of(odd: Odd, counts: Sequence[int]) -> Odd:
+    """Returns the parents, with so many rows each, of the rows at the places `odd`."""
+    if not odd:
+        return set()
+    ends = accumulate(counts)
+    parents, end, parent = set(), next(ends), 0
+    for place in sorted(odd):
+        while place >= end:
+            end, parent = next(ends), parent + 1
+        parents.add(parent)
+    return parents
 
 
 def _derive(table: Table, block: Block) -> None:

@@ -9,32 +9,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from decoder import schema
 from decoder.body.body import kind_of, ret_type_of
+from decoder.body.parse import parse_known
+from decoder.body.parse_cost import always_safe_size
+from decoder.framing.header import FORMAT
 from decoder.output.table_columns import Column, Source, Table, row_entries, sources
 from decoder.output.table_names import NAMES, snake_case
 from decoder.output.table_rows import Cells, ColumnReader, ColumnReaders, Odd
 from decoder.output.table_schema import WIDE_CELLS, WIDE_LEVELS, around
-from decoder.schema.fields import Field, fields_of
+from decoder.schema.fields import Field, fields_by_name, fields_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message as ProtobufMessage
 
+    from decoder.limits import Limits
     from decoder.message import Message
 
-__all__ = ["Bodies", "BodyRows", "Found", "Lent", "Place", "Plan", "row_reader"]
+__all__ = ["Bodies", "BodyRows", "Lent", "Place", "Plan", "row_reader"]
 
 _PUSH = b"\x08\x00\x22"
 """First bytes of a push that says success: retType 0, then s2c."""
 _OK = "RET_OK"
-
-
-class Found(NamedTuple):
-    """Rows of one table that share what is around them."""
-
-    place: Place
-    around: tuple[Any, ...]
-    """The messages around the rows, from outside to inside."""
-    items: Sequence[Any]
-    """The messages that become rows; of a wide book one, the pair of its sides."""
 
 
 class BodyRows(NamedTuple):
@@ -45,9 +39,16 @@ class BodyRows(NamedTuple):
     ret_msg: str | None
     notes: list[str]
     """Notes on the message, without those on values in the rows."""
-    rows: list[Found]
+    part: Any
+    """The c2s or s2c, where rows stand; None if there is none."""
 
 
+Find = Callable[[Any], Iterable[tuple[Any, Sequence[Any]]]]
+"""Takes the c2s or s2c of a body; yields rows of one table that share what is around them:
+
+the message around them (a tuple of messages, from outside to inside, where there are several), and the messages that
+become rows (of a wide book one, the pair of its sides).
+"""
 Lent = tuple[tuple[int, str], ...]
 """Places in a table's context, and fields of a request."""
 
@@ -62,12 +63,13 @@ class Place:
     """What reads the messages around the rows."""
     columns: list[int | None]
     """Of each column of the table's context: where it stands in what `readers` return; None if nowhere."""
-    find: Callable[[Any], Iterable[tuple[tuple[Any, ...], Sequence[Any]]]]
-    """Takes the c2s or s2c of a body; yields the messages around, and the items."""
+    find: Find
+    """Finds rows in the c2s or s2c of a body."""
 
-    def context(self, around: Sequence[Sequence[Any]], odd: Odd) -> list[Cells | None]:
-        """Returns the columns of the context, None for one that the protocol lacks; of each reader its messages."""
-        found = [cells for read, parts in zip(self.readers, around, strict=True) for cells in read(parts, odd)]
+    def context(self, around: Sequence[Any], odd: Odd) -> list[Cells | None]:
+        """Returns the columns of the context, None for one that the protocol lacks; `around` as `find` yields it."""
+        levels = (around,) if len(self.readers) == 1 else zip(*around, strict=True)
+        found = [cells for read, parts in zip(self.readers, levels, strict=True) for cells in read(parts, odd)]
         return [None if column is None else found[column] for column in self.columns]
 
 
@@ -110,26 +112,31 @@ class Plan:
         self.table = source.table
         self.kind = kind_of(source.proto_id, source.direction)
         assert self.kind.cls is not None
+        self._cls = self.kind.cls
+        self._limits: Limits | None = None
+        self._always_safe = 0
+        """Bytes of a body up to which it cannot hit a limit."""
         self.owns_body = source.direction == "s2c" and len(source.steps) == 1
         """True if the tables hold all that the body says."""
         table = tables[source.table]
         if source.side and "side" not in {column.name for column in table.columns}:
-            self._places = [_wide_place(found, table, readers)]
+            self.places = [_wide_place(found, table, readers)]
         else:
-            self._places = [_place(each, tables[each.table], readers) for each in found]
+            self.places = [_place(each, tables[each.table], readers) for each in found]
 
     def read(self, message: Message) -> BodyRows | None:
-        """The rows of a message; None if its body is not there or cannot be read."""
-        content = message.content
-        body: Any = content.message
+        """Returns what the tables take from a message; None if its body is not there or cannot be read."""
+        plaintext = message.plaintext
+        if plaintext is None:
+            return None
+        body = self._parsed(message, plaintext)
         if body is None:
             return None
         notes = [*message.own_notes] if message.own_notes else []
-        for remark in content.remarks_on_form:
+        for remark in message.content.remarks_on_form:
             notes.append(remark.partition(":")[0])
-        assert message.plaintext is not None
-        if message.plaintext.startswith(_PUSH):
-            return BodyRows(_OK, None, None, notes, self._rows(body))
+        if plaintext.startswith(_PUSH):
+            return BodyRows(_OK, None, None, notes, body.s2c)
         ret_type = err_code = ret_msg = None
         if self.kind.has_ret_type:
             ret_type = ret_type_of(body)
@@ -141,13 +148,20 @@ class Plan:
             err_code = body.errCode if body.HasField("errCode") else None
             if is_odd:
                 notes = message.notes
-        return BodyRows(ret_type, err_code, ret_msg, notes, self._rows(body))
+        part = getattr(body, self.direction) if body.HasField(self.direction) else None
+        return BodyRows(ret_type, err_code, ret_msg, notes, part)
 
-    def _rows(self, body: Any) -> list[Found]:
-        if not body.HasField(self.direction):
-            return []
-        part = getattr(body, self.direction)
-        return [Found(place, parts, items) for place in self._places for parts, items in place.find(part)]
+    def _parsed(self, message: Message, plaintext: bytes) -> Any:
+        """Returns the parsed body, or None; the usual one at half the price of `Message.protobuf`."""
+        limits = message.flow.limits
+        if limits is not self._limits:
+            self._limits, self._always_safe = limits, always_safe_size(limits)
+        if not message.header[FORMAT] and len(plaintext) <= self._always_safe and not message.is_parsed:
+            body = parse_known(self._cls, plaintext)
+            if body is not None:
+                message.adopt(body)
+                return body
+        return message.protobuf
 
 
 def _lent(source: Source, table: Table) -> Lent:
@@ -179,15 +193,15 @@ def _place(source: Source, table: Table, readers: ColumnReaders) -> Place:
     return Place(table, source.side, context, _places_of(table.context, names), find)
 
 
-def _finder(step: Field) -> Callable[[Any], Iterable[tuple[tuple[Any, ...], Sequence[Any]]]]:
+def _finder(step: Field) -> Callable[[Any], Iterable[tuple[Any, Sequence[Any]]]]:
     """For rows that stand in a list of the body, or alone in it."""
     name = step.name
 
-    def find_list(part: Any) -> Iterable[tuple[tuple[Any, ...], Sequence[Any]]]:
-        return (((part,), getattr(part, name)),)  # without rows too: what is odd around them deserves a note
+    def find_list(part: Any) -> Iterable[tuple[Any, Sequence[Any]]]:
+        return ((part, getattr(part, name)),)  # without rows too: what is odd around them deserves a note
 
-    def find_one(part: Any) -> Iterable[tuple[tuple[Any, ...], Sequence[Any]]]:
-        return (((part,), (getattr(part, name),) if part.HasField(name) else ()),)
+    def find_one(part: Any) -> Iterable[tuple[Any, Sequence[Any]]]:
+        return ((part, (getattr(part, name),) if part.HasField(name) else ()),)
 
     return find_list if step.repeated else find_one
 
@@ -217,8 +231,8 @@ def _wide_place(found: list[Source], table: Table, readers: ColumnReaders) -> Pl
     lists = {source.side: source.steps[0].name for source in found}
     bid, ask = lists["bid"], lists["ask"]
 
-    def find(part: Any) -> Iterable[tuple[tuple[Any, ...], Sequence[Any]]]:
-        return (((part,), ((getattr(part, bid), getattr(part, ask)),)),)
+    def find(part: Any) -> Iterable[tuple[Any, Sequence[Any]]]:
+        return ((part, ((getattr(part, bid), getattr(part, ask)),)),)
 
     context = [readers.reader(_part_class(found[0]), entries)]
     return Place(table, None, context, _places_of(table.context, names), find)
@@ -260,11 +274,7 @@ def _places_of(wanted: tuple[Column, ...], names: list[str]) -> list[int | None]
 def _part_class(source: Source) -> type[ProtobufMessage]:
     cls = schema.body_class(source.proto_id, source.direction)
     assert cls is not None
-    from google.protobuf.message_factory import GetMessageClass
-
-    part = cls.DESCRIPTOR.fields_by_name[source.direction].message_type
-    assert part is not None
-    return GetMessageClass(part)
+    return _class_of(fields_by_name(cls.DESCRIPTOR)[source.direction])
 
 
 def _class_of(step: Field) -> type[ProtobufMessage]:

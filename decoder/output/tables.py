@@ -27,7 +27,7 @@ from decoder.statistics.statistics import Statistics
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
     from decoder.message import Flow, Gap
-    from decoder.output.table_bodies import BodyRows, Found, Lent
+    from decoder.output.table_bodies import BodyRows, Lent, Plan
 
 __all__ = ["Tables", "connection_id"]
 
@@ -37,11 +37,17 @@ _MAX_CONNECTIONS = 65_536
 """Connections whose ends and first times are remembered, to tell apart those that have the same."""
 
 _MAX_MESSAGES = 4_096
-"""Messages whose rows wait at most, so that a column is read of many at once, and before a live capture is far ahead."""
+"""Messages whose rows wait at most; of fewer, it takes longer to make the arrays than to fill them."""
 _MAX_ROWS = 65_536
-"""Rows that wait at most in all tables together: 20 MB."""
+"""Rows that wait at most, and that are read at once of one body: 20 MB."""
 _MAX_BYTES = 4 * 1024 * 1024
 """Bytes of bodies of which rows wait at most; parsed they take four times as much."""
+
+_SHARED = (
+    *("host", "connection", "proto", "source", "verdict", "direction", "kind", "proto_id", "conn_id", "src", "dst"),
+    *("format", "version", "encryption", "reason", "ret_type", "transport"),
+)
+"""Columns of ``messages`` that most messages of a protocol and connection have in common."""
 
 _SOURCES = {"push": "push", "response": "get", "request": "request"}
 
@@ -84,11 +90,17 @@ class Tables:
         self._wants_all = not {"messages", "requests"}.isdisjoint(tables)
         # (What notes a message deserves does not depend on the tables that are wanted.)
         self._rows = {
-            name: RowBlocks(complete[name], row_reader(complete[name], row_type, readers), write if name in tables else None)
+            name: RowBlocks(
+                complete[name], row_reader(complete[name], row_type, readers), write if name in tables else None
+            )
             for row_type, name in ROW_TYPES.items()
             if name in tables or "messages" in tables
         }
-        self._flat = {name: FlatBlocks(table, write) for name, table in tables.items() if name not in self._rows}
+        self._flat = {
+            name: FlatBlocks(table, write, _SHARED if name == "messages" else ())
+            for name, table in tables.items()
+            if name not in self._rows
+        }
         self._waiting = self._size = 0
         self._json = JsonFragmentCache("sdk", show_secrets=show_secrets)
         self._all_bodies = all_bodies
@@ -103,9 +115,7 @@ class Tables:
         self._ids: BoundedDict[int, str] = BoundedDict(_MAX_CONNECTIONS)
         self._starts: BoundedDict[tuple[str, str], tuple[int, int]] = BoundedDict(_MAX_CONNECTIONS)
         self._pending: BoundedDict[int, _Request] = BoundedDict(_MAX_PENDING, None, self._unanswered)
-        self._messages, self._requests, self._gaps = (
-            self._flat.get(name) for name in ("messages", "requests", "gaps")
-        )
+        self._messages, self._requests, self._gaps = (self._flat.get(name) for name in ("messages", "requests", "gaps"))
 
     def add(self, records: Sequence[Message | Gap]) -> None:
         """Collects the rows of `records`."""
@@ -185,8 +195,9 @@ class Tables:
             *(message.proto if plan is None else plan.kind.proto, _SOURCES[kind], message.verdict),
         )
         read = None if plan is None else plan.read(message)
-        if read is not None and wanted:
-            self._add_rows(head, read, request, message)
+        if read is not None and wanted and read.part is not None:
+            assert plan is not None
+            self._add_rows(head, plan, read, request, message)
         record = None
         if lent is not None or (self._wants_all and (read is None or plan is None or not plan.owns_body)):
             record = self._json.record(message) or message.record(show_secrets=self._show_secrets)
@@ -203,20 +214,21 @@ class Tables:
             ordinal = None if request is None else request.ordinal
             self._add_row(self._messages, head, message, ordinal, read, record)
 
-    def _add_rows(self, head: Row, read: BodyRows, request: _Request | None, message: Message) -> None:
+    def _add_rows(self, head: Row, plan: Plan, read: BodyRows, request: _Request | None, message: Message) -> None:
         lent = () if request is None or request.values is None else request.values
         origin = message, read.notes
-        for found in read.rows:
-            rows = self._rows.get(found.place.table.name)
+        for place in plan.places:
+            rows = self._rows.get(place.table.name)
             if rows is None:
                 continue
-            if len(found.items) <= _MAX_ROWS:
-                rows.add(head, found, origin, lent)
-                continue
-            for start in range(0, len(found.items), _MAX_ROWS):
-                rows.add(head, found._replace(items=found.items[start : start + _MAX_ROWS]), origin, lent, start)
-                self._read()
-                self._flush()
+            for around, items in place.find(read.part):
+                if len(items) <= _MAX_ROWS:
+                    rows.add(place, head, around, items, origin, lent)
+                    continue
+                for start in range(0, len(items), _MAX_ROWS):
+                    rows.add(place, head, around, items[start : start + _MAX_ROWS], origin, lent, start)
+                    self._read()
+                    self._flush()
 
     def _add_row(
         self,
@@ -238,16 +250,21 @@ class Tables:
         else:
             assert read is not None
             ret_type, notes = read.ret_type, read.notes
-        row = (
-            *(flow.direction, message.kind, proto_id, None if message.conn_id is None else int(message.conn_id)),
-            *(flow.src, flow.dst, FORMATS.get(format) or str(format), version, serial_no, body_len, sha1 or None),
-            *(message.encryption, message.reason),
-            *((int(packet_id["connID"]), packet_id["serialNo"]) if packet_id else (None, None)),
-            *(request, None if latency is None else latency / 1_000_000, ret_type),
-            *(message._frames, notes, body, raw),
-            *(flow.transport, None if message.error is None else json_text(message.error)),
+        host, connection, number_in_connection, number, time_ns, proto, source, verdict = head
+        shared = (
+            *(host, connection, proto, source, verdict, flow.direction, message.kind, proto_id),
+            *(None if message.conn_id is None else int(message.conn_id), flow.src, flow.dst),
+            *(FORMATS.get(format) or str(format), version, message.encryption, message.reason, ret_type),
+            flow.transport,
         )
-        block.add(head + row)
+        own = (
+            *(number_in_connection, number, time_ns, serial_no, body_len, sha1 or None),
+            *((int(packet_id["connID"]), packet_id["serialNo"]) if packet_id else (None, None)),
+            *(request, None if latency is None else latency / 1_000_000),
+            *(message._frames, notes, body, raw),
+            None if message.error is None else json_text(message.error),
+        )
+        block.add(own, shared)
 
     def _answer(
         self,
@@ -276,9 +293,7 @@ class Tables:
             self._requests.add((*request.head, request.serial_no, request.body_len, *(None,) * 8))
 
     def _add_gap(self, block: FlatBlocks, gap: Gap) -> None:
-        block.add(
-            (self._host, self._connection(gap.flow).id, gap.time_ns, gap.flow.direction, gap.bytes, gap.reason)
-        )
+        block.add((self._host, self._connection(gap.flow).id, gap.time_ns, gap.flow.direction, gap.bytes, gap.reason))
 
     def _add_ledgers(self, summary: Summary) -> None:
         figures = None if self._statistics is None else self._statistics.finish(summary, ())
