@@ -12,6 +12,7 @@
 #   make man      write the manual page, build/opendump.1, from the help texts
 #   make bench    measure against other decoders: half an hour; BENCH_ARGS=--quick: 4 minutes
 #   make fuzz     throw damaged input at the decoder: a minute per target; FUZZ_ARGS='--seconds 3600 streams': longer
+#   make fuzz-core  compare the compiled core with Python for a minute, built with AddressSanitizer and UBSan
 #   (OPENDUMP_HYPOTHESIS=long make test PYTEST_ARGS=tests/scenarios/test_properties.py: random traffic for an hour or so)
 #   make clean    remove what the others made
 
@@ -25,7 +26,7 @@ BIN := $(VENV)/bin
 endif
 RUN := $(BIN)/python -m
 
-.PHONY: help demo check test cover dist format schema docs docs-output man bench fuzz clean
+.PHONY: help demo check test cover dist format schema docs docs-output man bench fuzz fuzz-core clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -38,7 +39,8 @@ $(VENV)/made:
 	  $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install -q pip; }
 	@touch $@
 
-$(VENV)/installed: $(VENV)/made pyproject.toml
+# Without a C compiler the package installs as well: pure Python.
+$(VENV)/installed: $(VENV)/made pyproject.toml setup.py $(wildcard decoder/engine/*.[ch])
 	@echo "== Install opendump and what it needs into $(VENV)"
 	@$(RUN) pip install -q --disable-pip-version-check -e .
 	@touch $@
@@ -125,5 +127,9 @@ $(VENV)/fuzz-tools: $(VENV)/tools
 fuzz: $(VENV)/fuzz-tools
 	@$(RUN) tests.fuzz $(FUZZ_ARGS)
 
+fuzz-core: $(VENV)/tools
+	@$(RUN) tests.fuzz.sanitized $(FUZZ_ARGS)
+
 clean:
+	rm -rf decoder/engine/_core.*.so decoder/engine/_core.*.pyd
 	rm -rf $(VENV) build build.log dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

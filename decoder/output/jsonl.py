@@ -11,6 +11,7 @@ import orjson
 from decoder.formatting.escape import json_safe
 from decoder.message import Message
 from decoder.output.json_cache import JsonFragmentCache
+from decoder.output.json_core import compiled_json_lines
 
 if TYPE_CHECKING:
     from decoder.message import Gap
@@ -26,9 +27,12 @@ class JsonLinesOutput:
         self._enums: EnumStyle = enums
         self._show_secrets = show_secrets
         self._cache = JsonFragmentCache(enums, show_secrets=show_secrets)
+        self._compiled = compiled_json_lines(enums, self._line, show_secrets=show_secrets)
 
     def render(self, records: Iterable[Message | Gap]) -> bytes:
         """Returns the lines of `records`, in UTF-8."""
+        if self._compiled is not None:
+            return json_safe(self._compiled.render(records))
         return json_safe(b"".join([self._line(item) for item in records]))
 
     def _line(self, item: Message | Gap) -> bytes:

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from decoder.cli.main import cli
+from decoder.engine.core import CORE
 from tests.support.command import (
     FORMATS,
     PCAP_HEADER,
@@ -63,7 +64,7 @@ def test_help_is_cheap() -> None:
 def test_version() -> None:
     from importlib.metadata import version
 
-    expected = f"opendump, version {version('scapy-opend')}\n"
+    expected = f"opendump, version {version('scapy-opend')} ({CORE} core)\n"
     assert opendump("--version").out == opendump("decode", "--version").out == expected
 
 
