@@ -14,7 +14,7 @@ import pytest
 
 import decoder
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[2]
 
 
 def run(python: Path | str, code: str, folder: Path) -> str:
