@@ -55,14 +55,15 @@ class Replacer:
         """Return the body of `message`, which has a plaintext, fit to be passed on; None if that cannot be judged."""
         plaintext, sha1 = message.plaintext, message.header[DIGEST]
         assert plaintext is not None
+        # Of either direction: what came the wrong way is in fields that are unknown there.
+        suspicious = self._pseudonyms is not None or (self._redact and may_hold_secrets(message.proto_id))
         cls = kind_of(message.proto_id, message.direction).cls
-        if self._pseudonyms is None and cls is not None and not self._plan(cls.DESCRIPTOR):
+        if cls is not None and not suspicious and not self._plan(cls.DESCRIPTOR):
             return Replaced(plaintext, sha1, [])  # most messages: quotes have no secrets
         content = message.protobuf
         if content is None:
-            unknown = self._pseudonyms is not None or (self._redact and may_hold_secrets(message.proto_id))
-            return None if unknown and plaintext else Replaced(plaintext, sha1, [])
-        if not self._plan(content.DESCRIPTOR):
+            return None if suspicious and plaintext else Replaced(plaintext, sha1, [])
+        if not suspicious and not self._plan(content.DESCRIPTOR):
             return Replaced(plaintext, sha1, [])
         copy = type(content)()
         copy.CopyFrom(content)

@@ -47,11 +47,12 @@ opend.experts = { unreadable }
 opend.prefs.ports = Pref.range("Gateway ports", "11111", "TCP ports of OpenD", 65535)
 
 local protobuf, json = Dissector.get("protobuf"), Dissector.get("json")
-local tcp_stream = Field.new("tcp.stream")
-local requests, responses = {}, {} -- by stream, protocol and serial number: frame and time; frame
+-- By ends, protocol and serial number: requests without a response so far.  By frame and these: the request of the
+-- response in the frame; the frame of the response to the request in it.
+local open_requests, requests, responses = {}, {}, {}
 
 function opend.init()
-  requests, responses = {}, {}
+  open_requests, requests, responses = {}, {}, {}
 end
 
 -- Ports
@@ -129,16 +130,31 @@ end
 
 -- Messages
 
-local function link(kind, key, pinfo, tree)
+-- Found when a packet is dissected first; Wireshark then dissects it again whenever it is looked at.  Not by tcp.stream:
+-- the first time there is no tree to take it from.
+local function find_links(kind, key, pinfo)
   if kind == REQUEST then
-    if not pinfo.visited then requests[key] = { pinfo.number, pinfo.abs_ts } end
-    if responses[key] then tree:add(f.response_in, responses[key]):set_generated() end
-  elseif kind == RESPONSE and requests[key] then
-    local frame, time = requests[key][1], requests[key][2]
-    if not pinfo.visited then responses[key] = pinfo.number end
-    local seconds = pinfo.abs_ts - time -- a float: good to a microsecond
+    open_requests[key] = { frame = pinfo.number, time = pinfo.abs_ts }
+  elseif kind == RESPONSE and open_requests[key] then
+    local request = open_requests[key]
+    open_requests[key] = nil
+    requests[pinfo.number .. key] = request
+    responses[request.frame .. key] = pinfo.number
+  end
+end
+
+local function link(kind, message, pinfo, tree)
+  local ends = { pinfo.src_port .. "@" .. tostring(pinfo.src), pinfo.dst_port .. "@" .. tostring(pinfo.dst) }
+  if message.from_gateway then ends[1], ends[2] = ends[2], ends[1] end
+  local key = "/" .. ends[1] .. "/" .. ends[2] .. "/" .. message.id .. "/" .. tostring(message.serial)
+  if not pinfo.visited then find_links(kind, key, pinfo) end
+  local response, request = responses[pinfo.number .. key], requests[pinfo.number .. key]
+  if kind == REQUEST and response then
+    tree:add(f.response_in, response):set_generated()
+  elseif kind == RESPONSE and request then
+    local seconds = pinfo.abs_ts - request.time -- a float: good to a microsecond
     local whole = math.floor(seconds)
-    tree:add(f.request_in, frame):set_generated()
+    tree:add(f.request_in, request.frame):set_generated()
     tree:add(f.time, NSTime.new(whole, math.floor((seconds - whole) * 1e6 + 0.5) * 1000)):set_generated()
   end
 end
@@ -168,8 +184,7 @@ local function show(message, buffer, pinfo, root)
   tree:add(f.proto, buffer(0, 1), name or "unknown"):set_generated()
   tree:add(f.kind, kind):set_generated()
   if not message.add_header(tree) then return end
-  local stream = tcp_stream()
-  link(kind, (stream and stream.value or 0) .. "/" .. message.id .. "/" .. tostring(message.serial), pinfo, tree)
+  link(kind, message, pinfo, tree)
   if not show_body(message, buffer, name, pinfo, tree) then title = title .. " [not in clear]" end
   -- Last, as the dissectors of bodies write here too.  A packet may hold several messages.
   local before = pinfo.private["opend_info"]
@@ -183,17 +198,18 @@ local function is_header(buffer)
   return buffer:len() >= 16 and buffer(0, 2):uint() == 0x4654 and buffer(12, 4):le_uint() <= MAX_BODY
 end
 
-local function is_from_gateway(pinfo)
+local function is_from_gateway(buffer, pinfo)
   if is_gateway(pinfo.src_port) ~= is_gateway(pinfo.dst_port) then return is_gateway(pinfo.src_port) end
+  local first = buffer:len() > HEADER_LEN and buffer(HEADER_LEN, 1):uint()
+  if first == 0x08 or first == 0x0a then return first == 0x08 end -- retType of a response; c2s of a request
   return pinfo.src_port < pinfo.dst_port
 end
 
-local function dissect_message(buffer, pinfo, root, from_gateway)
+local function dissect_message(buffer, pinfo, root)
   if not is_header(buffer) then return buffer:len() end
-  if type(from_gateway) ~= "boolean" then from_gateway = is_from_gateway(pinfo) end
   show({
     id = buffer(2, 4):le_uint(), format = buffer(6, 1):uint(), serial = buffer(8, 4):le_uint(),
-    length = buffer(12, 4):le_uint(), header_len = HEADER_LEN, from_gateway = from_gateway,
+    length = buffer(12, 4):le_uint(), header_len = HEADER_LEN, from_gateway = is_from_gateway(buffer, pinfo),
     add_header = function(tree)
       tree:add_le(f.proto_id, buffer(2, 4))
       tree:add(f.fmt, buffer(6, 1))
@@ -226,7 +242,6 @@ end
 
 local SIGN = "ft-v1.0\0"
 local SDK_REQUEST_LEN, SDK_REPLY_LEN = 20, 44
-local websocket_mask = Field.new("websocket.mask")
 
 local function dissect_sdk_message(buffer, pinfo, root, from_gateway)
   local header_len = from_gateway and SDK_REPLY_LEN or SDK_REQUEST_LEN
@@ -248,10 +263,10 @@ local function dissect_sdk_message(buffer, pinfo, root, from_gateway)
 end
 
 local function dissect_websocket(buffer, pinfo, root)
-  local mask = websocket_mask() -- only a client masks its frames
-  local from_gateway = not (mask and mask.value)
   local size = buffer:len()
   if size >= SDK_REQUEST_LEN and buffer:raw(0, #SIGN) == SIGN then
+    -- In a reply an error of 32 bits, which is small, stands where a request has nothing or the field c2s.
+    local from_gateway = size >= SDK_REPLY_LEN and buffer(SDK_REQUEST_LEN, 1):uint() ~= 0x0a
     dissect_sdk_message(buffer, pinfo, root, from_gateway)
     return true
   end
@@ -259,7 +274,7 @@ local function dissect_websocket(buffer, pinfo, root)
   local at = 0
   while size - at >= HEADER_LEN and is_header(buffer(at):tvb()) do
     local length = math.min(HEADER_LEN + buffer(at + 12, 4):le_uint(), size - at)
-    dissect_message(buffer(at, length):tvb(), pinfo, root, from_gateway)
+    dissect_message(buffer(at, length):tvb(), pinfo, root)
     at = at + length
   end
   return true

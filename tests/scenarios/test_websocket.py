@@ -14,14 +14,18 @@ from random import Random
 from typing import Any, NamedTuple
 
 import pytest
+from scapy.packet import ls
+from scapy.sendrecv import sniff
 
 import decoder
-from decoder import Gap, Message
+from decoder import Gap, Message, OpenD, OpenDSession
 from tests.support import dirt
+from tests.support import exchange as ex
 from tests.support.command import PCAP_HEADER, opendump, record, write
 from tests.support.dirt import Dirt, Segment, Way, in_turn, segments_of
 from tests.support.recorded import CAPTURES, WEBSOCKET_RECORDINGS, Recording
 from tests.support.segments import Talk
+from tests.support.spellings import spellings
 from tests.support.websocket import ACCEPTED, UPGRADE, reply, request, ws
 
 every_recording = pytest.mark.parametrize("recording", WEBSOCKET_RECORDINGS, ids=lambda recording: recording.name)
@@ -357,3 +361,78 @@ def test_without_the_port_it_is_named(tmp_path: Path) -> None:
     done = opendump("decode", at_33333(tmp_path))
     assert (done.code, done.out) == (1, "")
     assert "message headers (FT) were seen on port 33333 (2 segments): give --port 33333" in done.err
+
+
+# Secrets
+
+
+def field_bytes(number: int, value: str | bytes) -> bytes:
+    data = value.encode() if isinstance(value, str) else value
+    return bytes((number << 3 | 2, len(data))) + data
+
+
+TOKEN, KEY, PASSWORD = "token-7f3a9c-NEVER", hashlib.md5(b"key").hexdigest(), hashlib.md5(b"password").hexdigest()
+WITH_TOKEN = (
+    f"GET /ws?token={TOKEN} HTTP/1.1\r\nHost: 127.0.0.1:33333\r\nAuthorization: Bearer {TOKEN}\r\n"
+    f"Sec-WebSocket-Protocol: {TOKEN}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+).encode()
+
+
+@pytest.fixture(scope="module")
+def secretive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both framings with secrets where they belong and where they do not; upgrades refused and with a hole."""
+    login = field_bytes(3, "RSA PRIVATE KEY") + field_bytes(4, KEY)
+    login = field_bytes(1, login)
+    unlock = ex.vendor("Trd_UnlockTrade").Request(c2s={"unlock": True, "pwdMD5": PASSWORD}).SerializeToString()
+    talk = Talk(ports=(50112, 33333)).c2s(WITH_TOKEN).s2c(ACCEPTED)
+    for number, (cmd, body) in enumerate([(1, login), (2005, unlock), (1, login + b"\xff"), (1, login[:30])], 1):
+        talk.c2s(ws(request(cmd, number, body), masked=True))
+    talk.s2c(ws(reply(1, 1, b"\x08\x00")), ws(reply(1, 4, login)), ws(reply(2005, 2, unlock)))
+    talk.s2c(ws(ex.frame(1001, ex.init_response()))).c2s(ws(ex.frame(2005, unlock, serial_no=9), masked=True))
+    talk.s2c(ws(f'{{"token": "{TOKEN}"}}'.encode(), 1)).fin()
+    refused = Talk(ports=(50113, 33333)).c2s(WITH_TOKEN).s2c(b"HTTP/1.1 403 Forbidden\r\nX: " + TOKEN.encode()).fin()
+    torn = Talk(ports=(50114, 33333)).c2s(WITH_TOKEN[:40]).lose("c2s", 20).c2s(WITH_TOKEN[60:]).s2c(ACCEPTED)
+    torn.c2s(ws(request(1, 1, login), masked=True)).fin()
+    segments = [*talk.segments, *refused.segments, *torn.segments]
+    packets = (record(segment.packet(), number) for number, segment in enumerate(segments))
+    return write(tmp_path_factory.mktemp("secretive") / "in.pcap", PCAP_HEADER + b"".join(packets))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["decode"], ["decode", "-V"], ["decode", "--format", "jsonl"], ["decode", "--format", "csv"],
+        ["decode", "--format", "csv", "-e", "body.c2s.websocketKey,body.c2s.pwdMD5,body.s2c.connAESKey"],
+        ["stats"], ["stats", "--format", "json"], ["report", "-o", "out"], ["rewrite", "--all", "-o", "out"],
+        ["rewrite", "--all", "--pseudonyms", "-o", "out"],
+        ["export", "--format", "jsonl", "--bodies", "all", "-o", "out"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_no_output_has_a_secret_of_a_websocket(arguments: list[str], secretive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = opendump(*(out if each == "out" else each for each in arguments), "--port", "33333", secretive)
+    assert done.code == 0
+    written = [path for path in (out, *out.rglob("*")) if path.is_file()]
+    told = (done.out + done.err).encode() + b"".join(path.read_bytes() for path in written)
+    assert len(told) > 300
+    for secret in (TOKEN, KEY, PASSWORD, ex.KEY.decode(), "RSA PRIVATE"):
+        assert [form for form in spellings(secret) if len(form) > 5 and form in told] == [], secret
+
+
+def test_no_comment_and_no_packet_of_scapy_has_a_secret_of_a_websocket(
+    secretive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.pcapng"
+    assert opendump("annotate", "--port", "33333", secretive, "-o", out).code == 0
+    source = secretive.read_bytes()
+    for secret in (TOKEN, KEY, PASSWORD, ex.KEY.decode()):  # the packets are there as they were
+        assert out.read_bytes().count(secret.encode()) == source.count(secret.encode())
+    for packet in sniff(offline=str(secretive), session=OpenDSession(ports=33333)):
+        if OpenD in packet:
+            packet.show()
+            print(packet.summary(), repr(packet), packet[OpenD].message, packet[OpenD].message.record())
+            ls(packet[OpenD])
+    told = capsys.readouterr().out
+    assert "InitWebSocket" in told
+    assert [secret for secret in (TOKEN, KEY, PASSWORD, ex.KEY.decode(), "RSA PRIVATE") if secret in told] == []

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,7 +17,7 @@ import pytest
 import decoder
 from decoder import Message
 from decoder.schema.fields import fields_by_name
-from tests.support.command import opendump
+from tests.support.command import environment, opendump
 from tests.support.recorded import CAPTURES, RECORDINGS, WEBSOCKET_RECORDINGS, Recording
 
 pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
@@ -338,3 +339,44 @@ def test_the_filters_of_findings_show_the_messages_that_they_are_about() -> None
     assert said is not None
     assert shown_by(said[1], CBC) == sorted(shown)
     assert "in Wireshark" not in opendump("stats", *OF_CBC, "--table", "connections").err
+
+
+@pytest.mark.skipif(shutil.which("sharkd") is None, reason="sharkd, which comes with tshark, is not installed")
+def test_a_packet_looked_at_in_the_window(plugin: list[str], tmp_path: Path) -> None:
+    """As Wireshark does it, and sharkd: all packets once without a tree, then one with it, on any connection."""
+    home = {"HOME": str(tmp_path / "home")}
+    (tmp_path / "home").mkdir()
+    clear = tmp_path / "clear.pcapng"
+    assert opendump("rewrite", *OF_CBC, "-o", clear).code == 0
+    assert opendump("wireshark", "--install", **home).code == 0
+    messages = [m for m in decoder.read(clear) if isinstance(m, Message)]
+    asked = next(m for m in messages if m.proto_id == 2202 and m.kind == "request")
+    answered = next(m for m in messages if m.request == asked.number)
+    assert asked.connection == 1
+    labels = [sharkd_labels(clear, m.frames[-1], home) for m in (asked, answered)]
+    assert f"Response in: {answered.frames[-1]}" in labels[0]
+    assert "orderType: OrderType_Normal (1)" in labels[0]
+    assert f"Request in: {asked.frames[-1]}" in labels[1]
+    assert f"Time from the request: {(answered.latency_ns or 0) / 1e9:.9f} seconds" in labels[1]
+
+
+def sharkd_labels(capture: Path, frame: int, home: dict[str, str]) -> list[str]:
+    """The lines of the tree of a packet."""
+    calls = [("load", {"file": str(capture)}), ("frame", {"frame": frame, "proto": True})]
+    lines = [
+        json.dumps({"jsonrpc": "2.0", "id": n, "method": name, "params": p}) for n, (name, p) in enumerate(calls, 1)
+    ]
+    run = subprocess.run(
+        ["sharkd", "-"],
+        input="\n".join([*lines, ""]).encode(),
+        env=environment(**home),
+        capture_output=True,
+        check=False,
+    )
+
+    def labels(tree: list[dict[str, Any]]) -> Iterator[str]:
+        for each in tree:
+            yield each.get("l", "")
+            yield from labels(each.get("n", []))
+
+    return list(labels(json.loads(run.stdout.splitlines()[1])["result"]["tree"]))

@@ -9,18 +9,19 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.json_format import MessageToDict
 
 import decoder
 from decoder import Gap, Message
 from tests.support import exchange as ex
-from tests.support.command import PCAP_HEADER, Result, in_clear, opendump, pcap, posix, record
+from tests.support.command import PCAP_HEADER, Result, in_clear, opendump, pcap, posix, record, write
 from tests.support.recorded import CAPTURES, RECORDINGS, WEBSOCKET_RECORDINGS, Recording
 from tests.support.segments import Talk, decode_segments
+from tests.support.spellings import spellings
 from tests.support.websocket import ACCEPTED, UPGRADE, reply, request, ws
 
 READABLE = [recording for recording in RECORDINGS if recording.name != "sample-key"]
@@ -60,26 +61,6 @@ def values(plain: Any, names: set[str], secret_protos: bool = False) -> Iterator
     elif isinstance(plain, list):
         for value in plain:
             yield from values(value, names)
-
-
-def spellings(value: str) -> Iterator[bytes]:
-    """The bytes by which a value could be found: as text, as hex, in base64 at each of the three places in a triple."""
-    data = value.encode()
-    yield from (data, data.hex().encode(), data.hex().upper().encode())
-    for shift in range(3):
-        encoded = base64.b64encode(bytes(shift) + data + bytes(-(shift + len(data)) % 3))
-        yield encoded[4 if shift else 0 : len(encoded) - 4]
-    if value.isascii() and value.isalnum() and len(value) % 2 == 0 and value[:6] != "000000":
-        with suppress(ValueError):
-            yield bytes.fromhex(value)
-    if value.isdecimal() and value[0] != "0" and len(value) > 5 and int(value) < 2**64:
-        number, varint = int(value), bytearray()
-        while number > 127:
-            varint.append(number & 127 | 128)
-            number >>= 7
-        yield bytes((*varint, number))
-        yield int(value).to_bytes(8, "little")
-        yield int(value).to_bytes(8, "big")
 
 
 @every_recording
@@ -383,6 +364,26 @@ def test_tshark_follows_each_stream_without_a_remark(recording: Recording, tmp_p
     assert [packet["frame.comment"][0].split()[1] for packet in packets if "frame.comment" in packet] == [
         str(m.number) for m in again
     ]
+
+
+@pytest.mark.parametrize("body_format", [0, 1], ids=["protobuf", "json"])
+@pytest.mark.parametrize("pseudonyms", [False, True])
+def test_what_came_the_wrong_way_is_not_passed_on(pseudonyms: bool, body_format: int, tmp_path: Path) -> None:
+    """A request in the gateway's direction is read as a response, in which its fields are unknown."""
+    digest, account = "5f4dcc3b5aa765d61d8327deb882cf99", 271828182845904
+    unlock = ex.vendor("Trd_UnlockTrade").Request(c2s={"unlock": True, "pwdMD5": digest})
+    header = {"trdEnv": 1, "accID": account, "trdMarket": 1}
+    orders = ex.vendor("Trd_GetOrderList").Request(c2s={"header": header})
+    talk = Talk()
+    for number, (proto_id, body) in enumerate(((2005, unlock), (2201, orders)), 5):
+        data = json.dumps(MessageToDict(body)).encode() if body_format else body.SerializeToString()
+        talk.s2c(ex.frame(proto_id, data, serial_no=number, fmt=body_format))
+    out = tmp_path / "out.pcapng"
+    source = write(tmp_path / "in.pcap", PCAP_HEADER + b"".join(record(s.packet(), 0) for s in talk.segments))
+    assert opendump("rewrite", source, "--all", "-o", out, *["--pseudonyms"] * pseudonyms).code == 0
+    kept = out.read_bytes()
+    assert [form for form in spellings(digest) if form in kept] == []
+    assert any(form in kept for form in spellings(str(account)) if len(form) > 4) != pseudonyms
 
 
 # WebSocket
