@@ -152,8 +152,14 @@ def test_plan_prints_hosts_and_partitions(folders: Folders, divided: list[str]) 
     done = opendump("plan", *datasets.paths(folders), *divided)
     assert done.code == 0, done.err
     size = sum(map(os.path.getsize, folders["alpha"]))
-    assert f"host alpha: files 3, bytes {size:,}, packets {len(datasets.FIRST)}" in done.out
-    assert f"packets {len(datasets.SECOND):,}" in done.out
+    assert f"host alpha: 3 files, {size:,} bytes, {len(datasets.FIRST)} packets, 5 flows" in done.out
+    assert f"{len(datasets.SECOND):,} packets" in done.out
+    shares = [float(share) for share in re.findall("([0-9.]+) % of the work", done.out)]
+    assert sum(shares) == pytest.approx(100, abs=0.5)
+    skew = float(re.findall("heaviest ([0-9.]+) times the mean", done.out)[0])
+    assert skew == pytest.approx(max(shares) / (sum(shares) / len(shares)), abs=0.02)
+    assert f"{len(shares)} partitions, " in done.out
+    assert "one flow, which more workers do not make shorter" in done.out
     assert done.out == opendump("plan", *datasets.paths(folders), "--workers", 3).out
 
 
