@@ -16,13 +16,13 @@ from decoder.cli.options import EXIT_FAILED, EXIT_NOT_VERIFIED
 from decoder.cli.run import counted, say
 from decoder.engine.shards import FileIndex, index_file, plan_partitions
 from decoder.formatting.escape import escape
-from decoder.output.workers import Workers
 from decoder.vocabulary import HINTS
 
 if TYPE_CHECKING:
     from decoder.cli.live_options import LiveOptions
     from decoder.cli.options import Options
     from decoder.output.partition import Source
+    from decoder.output.workers import Workers
 
 __all__ = [
     "Cluster",
@@ -78,6 +78,8 @@ class Cluster:
 
         :raises OpenDError: if there is no such scheduler
         """
+        from decoder.output.workers import Workers
+
         return Workers(self.count, self.scheduler)
 
 
