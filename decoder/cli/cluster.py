@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -15,13 +16,13 @@ from decoder.cli.options import EXIT_FAILED, EXIT_NOT_VERIFIED
 from decoder.cli.run import counted, say
 from decoder.engine.shards import FileIndex, index_file, plan_partitions
 from decoder.formatting.escape import escape
-from decoder.output.workers import Workers
 from decoder.vocabulary import HINTS
 
 if TYPE_CHECKING:
     from decoder.cli.live_options import LiveOptions
     from decoder.cli.options import Options
     from decoder.output.partition import Source
+    from decoder.output.workers import Workers
 
 __all__ = [
     "Cluster",
@@ -32,9 +33,11 @@ __all__ = [
     "planned_source",
     "run_on_hosts",
     "say_counts",
+    "with_progress",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class Cluster:
 
         :raises OpenDError: if there is no such scheduler
         """
+        from decoder.output.workers import Workers
+
         return Workers(self.count, self.scheduler)
 
 
@@ -151,6 +156,16 @@ def planned_source(ctx: click.Context, options: Options, cluster: Cluster, live:
     )
 
 
+def with_progress(results: Iterable[Result], what: str, total: int) -> Iterable[Result]:
+    """Yields `results`, of which there will be `total`, and shows a progress bar if stderr is a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return results
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(results, what, total, console=Console(stderr=True), transient=True)
+
+
 def index_files(captures: Sequence[str], cluster: Cluster, ports: tuple[int, ...], workers: Workers) -> list[FileIndex]:
     """Counts the packets of each capture and weighs its flows, in the order of `captures`; names the unreadable."""
     if "-" in captures:
@@ -160,7 +175,8 @@ def index_files(captures: Sequence[str], cluster: Cluster, ports: tuple[int, ...
         given.setdefault(os.path.abspath(path), path)
     paths = list(given if cluster.scheduler is not None else given.values())
     tasks = [(cluster.host(path), path, frozenset(ports)) for path in paths]
-    found = {index.path: index for index in workers.map_unordered(index_file, tasks)}
+    results = with_progress(workers.map_unordered(index_file, tasks), "reading captures", len(tasks))
+    found = {index.path: index for index in results}
     indexes = [found[path] for path in paths]
     for index in indexes:
         for line in (*index.warnings, *([index.error] if index.error else [])):
@@ -190,7 +206,8 @@ def run_on_hosts(
         indexes = index_files(captures, cluster, source.ports, workers)
         count = cluster.count if divided and source.divides else 1
         partitions = plan_partitions([index for index in indexes if index.packets], count)
-        done = list(workers.map_unordered(task, [(partition, source, *arguments) for partition in partitions]))
+        tasks = [(partition, source, *arguments) for partition in partitions]
+        done = list(with_progress(workers.map_unordered(task, tasks), "decoding", len(tasks)))
     order = {host: place for place, host in enumerate(dict.fromkeys(index.host for index in indexes))}
     done.sort(key=lambda each: (order[each[0]["host"]], each[0]["id"]))
     return OnHosts(indexes, [counts for counts, _ in done], [(counts["host"], result) for counts, result in done])

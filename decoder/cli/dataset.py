@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from decoder.cli.cluster import index_files, say_counts
+from decoder.cli.cluster import index_files, say_counts, with_progress
 from decoder.errors import OpenDError
 from decoder.formatting.escape import escape
 from decoder.output.dataset import STATE, completed, dataset_tasks, export_partition, settings_record, write_whole
@@ -41,7 +41,7 @@ def export_dataset(
         _begin(state, plan, resume=resume)
         done = {partition.id: completed(settings.directory, partition.id) for partition, _ in tasks if resume}
         left = [task for task in tasks if done.get(task[0].id) is None]
-        for result in workers.map_unordered(export_partition, left):
+        for result in with_progress(workers.map_unordered(export_partition, left), "decoding", len(left)):
             done[result["id"]] = result
     for temporary in state.glob("*.part"):  # of workers that were killed
         with suppress(OSError):

@@ -11,13 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from decoder.crypto.keylog import key_log_line
-from decoder.findings.exposure import SECRECY_CODES
 from decoder.findings.orders import OrderLedger
 from decoder.framing.header import PROTO_ID
 from decoder.message import Message
 from decoder.output.partition import PartitionRun
-from decoder.output.text import TextOutput
-from decoder.statistics.statistics import Statistics
 from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
@@ -37,6 +34,9 @@ def host_stats(
     partition: Partition, source: Source, max_per_code: int, by_symbol: bool
 ) -> tuple[dict[str, Any], Stats]:
     """Returns the counts of the partition, and the figures of its host."""
+    from decoder.findings.exposure import SECRECY_CODES
+    from decoder.statistics.statistics import Statistics
+
     statistics = Statistics(source.match(), max_per_code=max_per_code, by_symbol=by_symbol)
     run = PartitionRun(partition, source, statistics.connection_ended)
     for records in run.records():
@@ -57,6 +57,8 @@ class OrderLines:
 
     def renderer(self) -> Callable[[Message], str]:
         """Returns a function that renders a message as a line of text."""
+        from decoder.output.text import TextOutput
+
         text = TextOutput("sdk", show_secrets=self.show_secrets, utc=self.utc, color=False, encoding=self.encoding)
         return lambda message: str(text.render((message,))).rstrip("\n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +26,7 @@ from decoder.output.table_columns import Table
 from decoder.output.table_schema import all_tables
 from decoder.output.tables import Tables
 from tests.support import exchange as ex
+from tests.support.command import Result, opendump
 from tests.support.recorded import CAPTURES, DEMO_KEY
 
 NAMES = tuple(all_tables())
@@ -172,3 +174,57 @@ def differences(dataset: Path, hosts: Sequence[Path], names: Sequence[str] = NAM
 def count(database: Any, query: str) -> int:
     rows: int = database.execute(f"select count(*) from ({query})").fetchone()[0]
     return rows
+
+
+FIRST = in_time(recorded("ftaes.pcap", "ipv6.pcap"), reused_port(3))
+"""Encrypted connections with one handshake each, IPv6, and three connections between the same two ends."""
+SECOND = in_time(recorded("cbc.pcap", "reconnect.pcap.gz"), reused_port(2))
+"""Another host, with some of the same ends: its loopback addresses and ports."""
+
+
+def two_hosts(directory: Path) -> dict[str, list[str]]:
+    """Writes the files of two hosts, which have some of the same ends."""
+    return {
+        "alpha": rotated(directory / "alpha", FIRST, [100, 300], "pg"),
+        "beta": rotated(directory / "beta", SECOND, [50], "g"),
+    }
+
+
+def paths(files: dict[str, list[str]]) -> list[str]:
+    return [path for host in files.values() for path in host]
+
+
+def export(files: dict[str, list[str]], output: Path, *more: object) -> Result:
+    """Runs the command."""
+    return opendump("export", *paths(files), "-o", output, "--bodies", "all", "--rsa-key", DEMO_KEY, *more)
+
+
+def expected(directory: Path, files: dict[str, list[str]]) -> list[Path]:
+    """Writes what single machines give, a directory for each host; returns the directories."""
+    for host, own in files.items():
+        single_machine(directory / host, host, own, settings(directory))
+    return [directory / host for host in files]
+
+
+def content(directory: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*.parquet")}
+
+
+def assert_whole(directory: Path) -> None:
+    """Asserts that each file of a dataset that has its name can be read to its end."""
+    from pyarrow import parquet
+
+    for path in directory.rglob("*.parquet"):
+        assert parquet.read_table(path, partitioning=None).num_rows > 0
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started and that still run (from ps, of POSIX)."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in listed.splitlines()]
+    return [int(child) for child, parent, state in rows if int(parent) == pid and not state.startswith("Z")]
+
+
+def is_alive(pid: int) -> bool:
+    listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return listed.strip() not in ("",) and not listed.startswith("Z")
