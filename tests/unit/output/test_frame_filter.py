@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
+from decoder.output.frame_filter import frame_filter
 from hypothesis import given
 from hypothesis import strategies as st
-
-from decoder.output.frame_filter import frame_filter
 
 
 def numbers(text: str) -> list[int]:
