@@ -6,6 +6,7 @@ decides how long a hole, or a better version of bytes, is waited for.
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from decoder.conversation.frame_output import FrameOutput
@@ -215,7 +216,7 @@ class HalfConnection(FrameOutput):
 
     def _pass_on(self, blocks: list[Block | Hole]) -> None:
         """Hands to the framer what the reassembler gave out."""
-        for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+        for block, following in zip_longest(blocks, blocks[1:]):
             if isinstance(block, Block):
                 if not self.shared.confirmed:
                     self._choose_framing(block)
