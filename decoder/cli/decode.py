@@ -53,7 +53,7 @@ _CONTEXT = click.IntRange(min=0, max=100_000)
 @click.option(
     "--explode",
     is_flag=True,
-    help="With -e: a row for each element of the list that a path goes through. It is so anyway where two fields share "
+    help="With -e: a row for each element of the list that a path goes through. Without it only where two fields share "
     "a list.",
 )
 @click.option(

@@ -83,7 +83,8 @@ def stats(
       opendump stats */*.pcap.gz --workers 8          of many hosts, one directory each
 
     Say what is worth knowing about a capture, who talked to the gateway, how much and how fast. Tables: protocols,
-    connections, findings, subscriptions, rates, lateness. With --where only what it holds for is counted and judged.
+    connections, findings, subscriptions, rates, lateness. With --where only messages that match are counted, and only
+    findings about them are listed.
     """
     from decoder.cli.output_file import OutputFile
 

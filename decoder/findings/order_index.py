@@ -89,7 +89,7 @@ class OrderIndex:
         return entry[1]
 
     def _merge(self, one: Order, other: Order) -> Order:
-        """Makes one entry of two that are the same order: a push told of it before the response did."""
+        """Makes one entry of two that are the same order: a push named it before the response did."""
         if other.states and not one.states:
             one, other = other, one
         del self._orders[id(other)]

@@ -48,7 +48,7 @@ ORDER_KEYS = {
     "states": "list of time, status, filled_qty, avg_price, source (push, list), message: each change of status, "
     "filled quantity, quantity or price",
     "fills": "list of time, fill_id, qty, price, status, message, repeated: one a fill; repeated: how often the same "
-    "connection told it again",
+    "connection sent it again",
     "changes": "list of time, op, qty, price, message, response, ret_type, ret_msg, effect (null: not known)",
     "status": "the last status",
     "outcome": "filled, partly-filled (over), cancelled, failed, refused, working, unanswered, unknown",
@@ -103,7 +103,7 @@ class Placed:
 
 @dataclass(slots=True)
 class State:
-    """One state of an order, as it was told first."""
+    """Holds one state of an order, as the first message shows it."""
 
     time_ns: int
     number: int
@@ -151,7 +151,7 @@ class State:
 
 @dataclass(slots=True)
 class Fill:
-    """One execution of an order, as it was told first; `status` is the last known."""
+    """Holds one execution of an order, as the first message shows it; `status` is the last known."""
 
     time_ns: int
     fill_id: str

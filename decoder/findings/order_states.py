@@ -21,21 +21,21 @@ __all__ = ["Added", "add_state", "is_as_asked"]
 
 
 class Added(NamedTuple):
-    """Tells how a state fits into those that were known."""
+    """Says how a state fits into those that were known."""
 
     new: bool
     """True if it was not known and is kept."""
     newest: bool
     """True if it is the last one, known before or new."""
     went_back_from: State | None = None
-    """State after which it must not come, told by the same connection."""
+    """State after which it must not come, shown by the same connection."""
 
 
 def add_state(order: Order, state: State, ordinal: int, asked_ns: int | None = None) -> Added:
-    """Inserts a state that connection `ordinal` told, unless it is known; judges the changes that wait for an effect.
+    """Inserts a state that connection `ordinal` showed, unless it is known; judges the changes that wait for an effect.
 
-    Each connection tells the states in their order, but one may lag behind another, and a list may be older than
-    a push: so a state counts as a repetition if it equals one that this connection has still to tell.
+    Each connection shows the states in their order, but one may lag behind another, and a list may be older than
+    a push: so a state counts as a repetition if it equals one that this connection has not shown yet.
 
     :param asked_ns: time of the request, of a state in a list: the list is not older
     """
@@ -43,7 +43,7 @@ def add_state(order: Order, state: State, ordinal: int, asked_ns: int | None = N
     start = told.get(ordinal, -1)
     if states and start == len(states) - 1 and states[-1].same(state):
         _tell_earlier(states[-1], state)
-        return Added(False, True)  # by far the most: told again
+        return Added(False, True)  # by far the most frequent case
     if asked_ns is not None:
         current = [place for place, known in enumerate(states) if known.time_ns <= asked_ns]
         start = min(start, (current[-1] if current else 0) - 1)
@@ -64,7 +64,7 @@ def _insert(order: Order, state: State, ordinal: int, earliest: int) -> Added:
     states, told = order.states, order.told
     told_before, place = ordinal in told, len(states)
     while place > max(earliest, 0) and state.is_older(states[place - 1]):
-        place -= 1  # the other connections have told more, but missed this one
+        place -= 1  # the other connections showed more, but missed this one
     before = states[place - 1] if place else None
     if place < len(states):
         for other, last in told.items():
@@ -85,7 +85,7 @@ def _note_told(order: Order, ordinal: int, place: int) -> None:
 
 
 def _tell_earlier(known: State, state: State) -> None:
-    """Copies time and message of a state that another connection had told before, but whose stream stood still."""
+    """Copies time and message of a state that came earlier on another connection, whose messages came out later."""
     if state.time_ns < known.time_ns:
         known.time_ns, known.message, known.source = state.time_ns, state.message, state.source
 

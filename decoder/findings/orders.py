@@ -66,7 +66,7 @@ class OrderEvents(Protocol):
         """A connection told an earlier state after a final one, or a smaller filled quantity."""
 
     def fill_repeated(self, order: Order, fill: Fill, message: Message, *, reconnected: bool) -> None:
-        """A fill was told again on its connection, or (`reconnected`) on one that was opened later."""
+        """A fill was sent again on its connection, or (`reconnected`) on one that was opened later."""
 
 
 class _Response(NamedTuple):
@@ -392,6 +392,6 @@ def _only_refused(order: Order) -> bool:
 
 def _ask_for(order: Order, change: Change) -> None:
     if order.states and order.states[-1].time_ns >= change.time_ns:
-        return  # its effect, or that of something later, was told already
+        return  # its effect, or that of something later, is in the states already
     order.qty = order.qty if change.qty is None else change.qty
     order.price = order.price if change.price is None else change.price

@@ -16,7 +16,6 @@ TO_COME = {
     "output/dataset.py",
     "output/frames.py",
     "output/parquet.py",
-    "output/statistics.py",
     "output/table_blocks.py",
     "output/table_bodies.py",
     "output/table_columns.py",

@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 from decoder import schema
 from decoder.body.parse import note, parse_body, unknown_fields
 from decoder.body.to_dict import to_dict
+from tests.support.every import for_every
 from tests.support.random_messages import instances, length_delimited, parsed, vendor_classes
 
 
@@ -62,7 +63,7 @@ def varint_field(number: int, value: int = 1) -> bytes:
     return bytes((tag & 0x7F | 0x80, tag >> 7, value))
 
 
-@pytest.mark.parametrize("name", vendor_classes())
+@for_every(vendor_classes)
 def test_unknown_fields_are_kept_and_noted(name: str) -> None:
     vendor = instances(name, 1)[0]
     body = vendor.SerializeToString()

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from decoder import schema
 from decoder.body.parse import parse_body, unknown_fields
 from decoder.body.to_dict import to_dict
+from tests.support.every import for_every
 from tests.support.random_messages import instances, length_delimited, parsed, random_message, vendor_classes
 from tests.support.runtime import needs_lenient_text
 
@@ -39,7 +40,7 @@ def as_text(value: Any) -> str:
     return json.dumps(value)
 
 
-@pytest.mark.parametrize("name", vendor_classes())
+@for_every(vendor_classes)
 def test_numbers_as_protobuf_maps_the_vendors_class(name: str) -> None:
     for vendor in instances(name):
         ours = parsed(name, vendor.SerializeToString())

@@ -27,7 +27,7 @@ def figures(*arguments: str) -> Any:
 
 def test_text_has_the_tables_for_people() -> None:
     out = run().stdout
-    assert [line.partition(" (")[0] for line in out.splitlines() if line and not line.startswith(" ")] == [
+    assert [line.partition(" ")[0] for line in out.splitlines() if line and not line.startswith(" ")] == [
         "Capture",
         "Findings",
         "Connections",

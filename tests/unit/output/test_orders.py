@@ -54,7 +54,7 @@ def test_the_story_tells_states_fills_and_changes() -> None:
         "outcome     filled (FILLED_ALL)",
         "answer      RET_OK after 12 ms",
         "FILLED_ALL 100 filled",
-        "told again 2 times",
+        "sent again 2 times",
         "CANCEL",
         "RET_ERROR",
         "Messages (6)\n  a line\n  another\n",
