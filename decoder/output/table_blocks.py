@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from decoder.output.table_columns import Table
     from decoder.output.table_rows import Cells, ColumnReader, Odd, Row
 
-__all__ = ["Block", "FlatBlocks", "Origin", "RowBlocks", "Write"]
+__all__ = ["MAX_ROWS", "Block", "FlatBlocks", "Origin", "RowBlocks", "Write"]
+
+MAX_ROWS = 65_536
+"""Rows of a table that wait at most, and that are read at once of one body: 20 MB."""
 
 Origin = tuple["Message", list[str]]
 """The message that rows are from, and the list of its notes."""
@@ -123,10 +126,10 @@ class RowBlocks:
         """
         self._parents.append((place, head, around, items, origin, lent, start))
 
-    def read(self) -> int:
-        """Reads what was collected; completes the notes of messages with odd values.  Returns the rows that wait."""
+    def read(self) -> None:
+        """Reads what was collected; completes the notes of messages with odd values."""
         if not self._parents:
-            return self._rows
+            return
         places, heads, around, lists, origins, lent, starts = zip(*self._parents, strict=True)
         counts = list(map(len, lists))
         items = list(chain.from_iterable(lists))
@@ -149,7 +152,8 @@ class RowBlocks:
             self._counts += counts
             self._rows += len(items)
         self._begin_batch()
-        return self._rows
+        if self._rows >= MAX_ROWS:
+            self.flush()
 
     def flush(self) -> None:
         """Passes on the rows that were read."""
