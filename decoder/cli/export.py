@@ -11,7 +11,7 @@ import click
 
 from decoder.cli.dataset import Cluster, cluster_options
 from decoder.cli.live_options import LiveOptions, source_options
-from decoder.cli.options import Options, common_options
+from decoder.cli.options import EXIT_INTERRUPTED, Options, common_options
 from decoder.cli.output_file import OutputFile
 from decoder.errors import OpenDError
 from decoder.formatting.escape import escape
@@ -144,7 +144,8 @@ def export(
                 live=live,
             )
             if run.interrupted and shares:
-                raise OpenDError("interrupted; nothing was written: each of the --jobs had come to another place")
+                say("interrupted; nothing was written, because each of the --jobs had come to another place")
+                ctx.exit(EXIT_INTERRUPTED)
     target = "standard output" if output == "-" else output
     say(f"{len(tables)} {'table' if len(tables) == 1 else 'tables'} written to {target}")
     ctx.exit(run.finish())
