@@ -219,10 +219,10 @@ class Tables:
                 continue
             for around, items in place.find(read.part):
                 if len(items) <= MAX_ROWS:
-                    rows.add(place, head, around, items, origin, lent)
+                    rows.add(place, head, around, items, origin, read.data, lent)
                     continue
                 for start in range(0, len(items), MAX_ROWS):
-                    rows.add(place, head, around, items[start : start + MAX_ROWS], origin, lent, start)
+                    rows.add(place, head, around, items[start : start + MAX_ROWS], origin, None, lent, start)
                     rows.read()
 
     def _add_row(
