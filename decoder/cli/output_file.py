@@ -81,6 +81,11 @@ class OutputFile:
         """Name of the output for messages."""
         return "standard output" if self._path is None else escape(self._path)
 
+    @property
+    def temporary(self) -> str | None:
+        """Path of what is written until it is complete; None of a device, a pipe or standard output."""
+        return self._temporary
+
     def __enter__(self) -> OutputFile:
         try:
             self._file = self._open()

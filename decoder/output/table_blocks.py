@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import accumulate, chain, repeat
 from typing import TYPE_CHECKING, Any
 
+from decoder import schema
+from decoder.output.table_rows import Batch
 from decoder.output.table_schema import COMMON, ITEM
 
 if TYPE_CHECKING:
@@ -19,11 +21,14 @@ if TYPE_CHECKING:
     from decoder.output.table_columns import Table
     from decoder.output.table_rows import Cells, ColumnReader, Odd, Row
 
-__all__ = ["Block", "FlatBlocks", "Origin", "RowBlocks", "Write"]
+__all__ = ["MAX_ROWS", "Block", "FlatBlocks", "Origin", "RowBlocks", "Write"]
+
+MAX_ROWS = 65_536
+"""Rows of a table that wait at most, and that are read at once of one body: 20 MB."""
 
 Origin = tuple["Message", list[str]]
 """The message that rows are from, and the list of its notes."""
-_Parent = tuple["Place", "Row", Any, Sequence[Any], Origin, Sequence[tuple[int, str]], int]
+_Parent = tuple["Place", "Row", Any, Sequence[Any], Origin, "bytes | None", Sequence[tuple[int, str]], int]
 """Rows of a message that share what is around them: the arguments of `RowBlocks.add`."""
 
 
@@ -111,6 +116,7 @@ class RowBlocks:
         around: Any,
         items: Sequence[Any],
         origin: Origin,
+        data: bytes | None,
         lent: Sequence[tuple[int, str]] = (),
         start: int = 0,
     ) -> None:
@@ -118,38 +124,65 @@ class RowBlocks:
 
         :param head: cells of the common columns
         :param around: with `items` as `Place.find` yields it
+        :param data: the whole body, if its columnar type may read it
         :param lent: cells of the context that the request told, by their places
         :param start: place of the first row in its list
         """
-        self._parents.append((place, head, around, items, origin, lent, start))
+        self._parents.append((place, head, around, items, origin, data, lent, start))
 
-    def read(self) -> int:
-        """Reads what was collected; completes the notes of messages with odd values.  Returns the rows that wait."""
+    def read(self) -> None:
+        """Reads what was collected; completes the notes of messages with odd values."""
         if not self._parents:
-            return self._rows
-        places, heads, around, lists, origins, lent, starts = zip(*self._parents, strict=True)
+            return
+        places, heads, around, lists, origins, data, lent, starts = zip(*self._parents, strict=True)
         counts = list(map(len, lists))
-        items = list(chain.from_iterable(lists))
         odd: Odd = set()
-        columns = self._read_cells(items, odd) if items else ()
-        odd_parents = _parents_of(odd, counts)
-        context = self._context(places, around, lent, odd_parents)
-        for parent in odd_parents:
+        groups = [
+            _Group(place, [parent for parent, other in enumerate(places) if other is place])
+            for place in dict.fromkeys(places)
+        ]
+        parsed: dict[str, tuple[list[bytes], Any]] = {}
+        for group in groups:
+            group.read(self._read_cells, around, lists, counts, _columns(group, data, parsed), odd)
+        for parent in odd:
             message, notes = origins[parent]
             notes[:] = message.notes
         if self._write is not None:
-            for column, cells in zip(self._own, columns, strict=False):
-                column += cells
-            for column, cells in zip(self._shared, context, strict=True):
-                column += cells
+            self._keep(groups, counts)
+            for parent, values in enumerate(lent):
+                for column, value in values:
+                    self._shared[column][len(self._counts) + parent] = value
             if self._has_items:
                 ends = map(int.__add__, starts, counts)
                 self._numbers += chain.from_iterable(map(range, starts, ends))
             self._heads += heads
             self._counts += counts
-            self._rows += len(items)
+            self._rows += sum(counts)
         self._begin_batch()
-        return self._rows
+        if self._rows >= MAX_ROWS:
+            self.flush()
+
+    def _keep(self, groups: list[_Group], counts: list[int]) -> None:
+        """Keeps the columns of all groups, the rows in the order of their parents."""
+        contexts = [group.context for group in groups]
+        if self._has_sides:
+            for group in groups:
+                group.context.append([group.place.side] * len(group.parents))
+        if len(groups) == 1:
+            columns, contexts_in_order = groups[0].columns, contexts[0]
+        else:
+            parents = list(chain.from_iterable(group.parents for group in groups))
+            places = [0] * len(parents)
+            for place, parent in enumerate(parents):
+                places[parent] = place
+            ends = list(accumulate([counts[parent] for parent in parents], initial=0))
+            rows = list(chain.from_iterable([range(ends[place], ends[place + 1]) for place in places]))
+            columns = _joined([group.columns for group in groups if group.columns], rows)
+            contexts_in_order = _joined(contexts, places)
+        for kept, cells in zip(self._own, columns, strict=False):
+            kept += cells
+        for kept, cells in zip(self._shared, contexts_in_order, strict=True):
+            kept += cells
 
     def flush(self) -> None:
         """Passes on the rows that were read."""
@@ -169,28 +202,58 @@ class RowBlocks:
             self._write(self.table, block)
         self._begin_block()
 
-    def _context(
-        self, places: Sequence[Place], around: Sequence[Any], lent: Sequence[Sequence[tuple[int, str]]], odd: Odd
-    ) -> list[list[Any]]:
-        """Returns the columns of what is around the rows, a cell for each parent."""
-        columns: list[list[Any]] = [[None] * len(places) for _ in self.table.context]
-        sides: list[str | None] = [None] * len(places)
-        for place in dict.fromkeys(places):
-            parents = [parent for parent, other in enumerate(places) if other is place]
-            odd_here: Odd = set()
-            for column, cells in zip(
-                columns, place.context([around[parent] for parent in parents], odd_here), strict=True
-            ):
-                if cells is not None:
-                    for parent, cell in zip(parents, cells, strict=True):
-                        column[parent] = cell
-            odd.update(parents[at] for at in odd_here)
-            for parent in parents:
-                sides[parent] = place.side
-        for parent, values in enumerate(lent):
-            for number, value in values:
-                columns[number][parent] = value
-        return [*columns, sides] if self._has_sides else columns
+
+class _Group:
+    """Parents in one place, and what was read of them."""
+
+    def __init__(self, place: Place, parents: list[int]) -> None:
+        self.place = place
+        self.parents = parents
+        self.columns: list[Cells] = []
+        """The cells of rows; no column if there are no rows."""
+        self.context: list[Cells] = []
+
+    def read(
+        self,
+        read: ColumnReader,
+        around: Sequence[Any],
+        lists: Sequence[Sequence[Any]],
+        counts: Sequence[int],
+        columns: Any,
+        odd: Odd,
+    ) -> None:
+        """Reads rows and context; `columns` is the c2s or s2c of the columnar type, or None; adds to `odd` parents."""
+        parents = self.parents
+        mine = [counts[parent] for parent in parents]
+        odd_here: Odd = set()
+        if any(mine):
+            items = None if columns is None or self.place.step is None else getattr(columns, self.place.step)
+            batch = Batch(sum(mine), lambda: list(chain.from_iterable([lists[parent] for parent in parents])), items)
+            odd_rows: Odd = set()
+            self.columns = read(batch, odd_rows)
+            odd_here = _parents_of(odd_rows, mine)
+        if len(self.place.readers) > 1:
+            columns = None
+        self.context = self.place.context([around[parent] for parent in parents], columns, odd_here)
+        odd.update(parents[place] for place in odd_here)
+
+
+def _columns(group: _Group, data: Sequence[bytes | None], parsed: dict[str, tuple[list[bytes], Any]]) -> Any:
+    """Returns what the columnar type of a group makes of its bodies, their c2s or s2c; None if one of them is odd."""
+    place = group.place
+    bodies = [body for parent in group.parents if (body := data[parent]) is not None]
+    if len(bodies) < len(group.parents):
+        return None
+    known = parsed.get(place.body)
+    if known is None or known[0] != bodies:  # (usually both sides of the same books)
+        cls = schema.columnar_class(place.body)
+        known = parsed[place.body] = bodies, cls.FromString(b"".join(bodies))
+    return getattr(known[1], place.part)
+
+
+def _joined(groups: list[list[Cells]], places: list[int]) -> list[Cells]:
+    """Joins columns end to end and returns their cells at `places`."""
+    return [list(map(list(chain.from_iterable(columns)).__getitem__, places)) for columns in zip(*groups, strict=True)]
 
 
 def _parents_of(odd: Odd, counts: Sequence[int]) -> Odd:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from decoder import schema
 from decoder.body.body import kind_of, ret_type_of
-from decoder.body.parse import parse_known
+from decoder.body.parse import parse_canonical
 from decoder.body.parse_cost import always_safe_size
 from decoder.framing.header import FORMAT
 from decoder.output.table_columns import Column, Source, Table, row_entries, sources
 from decoder.output.table_names import NAMES, snake_case
-from decoder.output.table_rows import Cells, ColumnReader, ColumnReaders, Odd
+from decoder.output.table_rows import Batch, Cells, ColumnReader, ColumnReaders, Odd
 from decoder.output.table_schema import WIDE_CELLS, WIDE_LEVELS, around
 from decoder.schema.fields import Field, fields_by_name, fields_of
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Bodies", "BodyRows", "Lent", "Place", "Plan", "row_reader"]
 
+_LONGEST = 256 * 1024
+"""Bytes of a body that is read with others; a longer one would be parsed twice at a high price if it is odd."""
 _PUSH = b"\x08\x00\x22"
 """First bytes of a push that says success: retType 0, then s2c."""
 _OK = "RET_OK"
@@ -41,6 +43,8 @@ class BodyRows(NamedTuple):
     """Notes on the message, without those on values in the rows."""
     part: Any
     """The c2s or s2c, where rows stand; None if there is none."""
+    data: bytes | None
+    """The body, if it can be read with others by its columnar type."""
 
 
 Find = Callable[[Any], Iterable[tuple[Any, Sequence[Any]]]]
@@ -65,12 +69,21 @@ class Place:
     """Of each column of the table's context: where it stands in what `readers` return; None if nowhere."""
     find: Find
     """Finds rows in the c2s or s2c of a body."""
+    body: str
+    """Full name of the body's type."""
+    part: str
+    """Name of its c2s or s2c."""
+    step: str | None
+    """Field of that in which the items are; None if they are deeper, or not as they are in the table."""
 
-    def context(self, around: Sequence[Any], odd: Odd) -> list[Cells | None]:
-        """Returns the columns of the context, None for one that the protocol lacks; `around` as `find` yields it."""
-        levels = (around,) if len(self.readers) == 1 else zip(*around, strict=True)
-        found = [cells for read, parts in zip(self.readers, levels, strict=True) for cells in read(parts, odd)]
-        return [None if column is None else found[column] for column in self.columns]
+    def context(self, around: Sequence[Any], columns: Any, odd: Odd) -> list[Cells]:
+        """Returns the columns of the context; `around` as `find` yields it, `columns` of the columnar type, or None."""
+        levels = (around,) if len(self.readers) == 1 else tuple(zip(*around, strict=True))
+        found: list[Cells] = []
+        for read, parts in zip(self.readers, levels, strict=True):
+            found += read(Batch(len(parts), lambda parts=parts: parts, columns), odd)  # type: ignore[misc]
+        empty = [None] * len(around)
+        return [empty if column is None else found[column] for column in self.columns]
 
 
 class Bodies:
@@ -114,8 +127,7 @@ class Plan:
         assert self.kind.cls is not None
         self._cls = self.kind.cls
         self._limits: Limits | None = None
-        self._always_safe = 0
-        """Bytes of a body up to which it cannot hit a limit."""
+        self._longest = 0
         self.owns_body = source.direction == "s2c" and len(source.steps) == 1
         """True if the tables hold all that the body says."""
         table = tables[source.table]
@@ -129,14 +141,14 @@ class Plan:
         plaintext = message.plaintext
         if plaintext is None:
             return None
-        body = self._parsed(message, plaintext)
+        body, data = self._parsed(message, plaintext)
         if body is None:
             return None
         notes = [*message.own_notes] if message.own_notes else []
         for remark in message.content.remarks_on_form:
             notes.append(remark.partition(":")[0])
         if plaintext.startswith(_PUSH):
-            return BodyRows(_OK, None, None, notes, body.s2c)
+            return BodyRows(_OK, None, None, notes, body.s2c, data)
         ret_type = err_code = ret_msg = None
         if self.kind.has_ret_type:
             ret_type = ret_type_of(body)
@@ -149,19 +161,19 @@ class Plan:
             if is_odd:
                 notes = message.notes
         part = getattr(body, self.direction) if body.HasField(self.direction) else None
-        return BodyRows(ret_type, err_code, ret_msg, notes, part)
+        return BodyRows(ret_type, err_code, ret_msg, notes, part, data)
 
-    def _parsed(self, message: Message, plaintext: bytes) -> Any:
-        """Returns the parsed body, or None; the usual one at half the price of `Message.protobuf`."""
+    def _parsed(self, message: Message, plaintext: bytes) -> tuple[Any, bytes | None]:
+        """Returns the parsed body, or None, and its bytes if the columnar type may read them."""
         limits = message.flow.limits
         if limits is not self._limits:
-            self._limits, self._always_safe = limits, always_safe_size(limits)
-        if not message.header[FORMAT] and len(plaintext) <= self._always_safe and not message.is_parsed:
-            body = parse_known(self._cls, plaintext)
+            self._limits, self._longest = limits, min(_LONGEST, always_safe_size(limits))
+        if not message.header[FORMAT] and len(plaintext) <= self._longest and not message.is_parsed:
+            body = parse_canonical(self._cls, plaintext)
             if body is not None:
                 message.adopt(body)
-                return body
-        return message.protobuf
+                return body, plaintext
+        return message.protobuf, None
 
 
 def _lent(source: Source, table: Table) -> Lent:
@@ -190,7 +202,9 @@ def _place(source: Source, table: Table, readers: ColumnReaders) -> Place:
         cls = _class_of(step)
     steps = source.steps
     find = _finder(steps[0]) if len(steps) == 1 else lambda part: _descend(steps, part, ())
-    return Place(table, source.side, context, _places_of(table.context, names), find)
+    columns = _places_of(table.context, names)
+    step_name = steps[0].name if len(steps) == 1 else None
+    return Place(table, source.side, context, columns, find, _body_name(source), source.direction, step_name)
 
 
 def _finder(step: Field) -> Callable[[Any], Iterable[tuple[Any, Sequence[Any]]]]:
@@ -235,7 +249,8 @@ def _wide_place(found: list[Source], table: Table, readers: ColumnReaders) -> Pl
         return ((part, ((getattr(part, bid), getattr(part, ask)),)),)
 
     context = [readers.reader(_part_class(found[0]), entries)]
-    return Place(table, None, context, _places_of(table.context, names), find)
+    columns = _places_of(table.context, names)
+    return Place(table, None, context, columns, find, _body_name(found[0]), found[0].direction, None)
 
 
 def row_reader(table: Table, row_type: str, readers: ColumnReaders) -> ColumnReader:
@@ -247,10 +262,13 @@ def row_reader(table: Table, row_type: str, readers: ColumnReaders) -> ColumnRea
     get_cells = itemgetter(*map(names.index, WIDE_CELLS))
     missing = (None,) * len(WIDE_CELLS)
 
-    def read_books(books: Sequence[Any], odd: Odd) -> list[Cells]:
+    def read_books(batch: Batch, odd: Odd) -> list[Cells]:
+        books = batch.messages
         levels = [(place, item) for place, book in enumerate(books) for side in book for item in side[:WIDE_LEVELS]]
         odd_levels: Odd = set()
-        columns = get_cells(read([item for _, item in levels], odd_levels)) if levels else ()
+        columns = (
+            get_cells(read(Batch(len(levels), lambda: [item for _, item in levels]), odd_levels)) if levels else ()
+        )
         odd.update(levels[place][0] for place in odd_levels)
         cells = zip(*columns, strict=True)
         rows = []
@@ -269,6 +287,12 @@ def row_reader(table: Table, row_type: str, readers: ColumnReaders) -> ColumnRea
 
 def _places_of(wanted: tuple[Column, ...], names: list[str]) -> list[int | None]:
     return [names.index(column.name) if column.name in names else None for column in wanted]
+
+
+def _body_name(source: Source) -> str:
+    cls = schema.body_class(source.proto_id, source.direction)
+    assert cls is not None
+    return cls.DESCRIPTOR.full_name
 
 
 def _part_class(source: Source) -> type[ProtobufMessage]:

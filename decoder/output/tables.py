@@ -15,7 +15,7 @@ from decoder.findings.orders import OrderLedger
 from decoder.framing.header import BODY_LEN, FORMATS, PROTO_ID, SERIAL_NO
 from decoder.message import Message
 from decoder.output.json_cache import JsonFragmentCache
-from decoder.output.table_blocks import FlatBlocks, RowBlocks, Write
+from decoder.output.table_blocks import MAX_ROWS, FlatBlocks, RowBlocks, Write
 from decoder.output.table_bodies import Bodies, row_reader
 from decoder.output.table_columns import Table
 from decoder.output.table_ledgers import LEDGERS, ledger_row
@@ -38,8 +38,6 @@ _MAX_CONNECTIONS = 65_536
 
 _MAX_MESSAGES = 4_096
 """Messages whose rows wait at most; of fewer, it takes longer to make the arrays than to fill them."""
-_MAX_ROWS = 65_536
-"""Rows that wait at most, and that are read at once of one body: 20 MB."""
 _MAX_BYTES = 4 * 1024 * 1024
 """Bytes of bodies of which rows wait at most; parsed they take four times as much."""
 
@@ -130,7 +128,9 @@ class Tables:
             for item in records:
                 if self._where is None or self._where(item):
                     self._orders.add(item)
-        if self._read() >= _MAX_ROWS or self._waiting >= _MAX_MESSAGES or self._size >= _MAX_BYTES:
+        for rows in self._rows.values():
+            rows.read()
+        if self._waiting >= _MAX_MESSAGES or self._size >= _MAX_BYTES:
             self._flush()
         for ordinal in self._ended:
             connection = self._connections.pop(ordinal, None)
@@ -151,12 +151,8 @@ class Tables:
         self._add_ledgers(summary)
         self._flush()
 
-    def _read(self) -> int:
-        """Reads the rows of the messages that were added last; returns how many rows wait."""
-        return sum([rows.read() for rows in self._rows.values()])
-
     def _flush(self) -> None:
-        """Hands on what waits: rows first, because what is odd in them is a note on their message."""
+        """Hands on what waits.  (The notes of its messages are complete: the rows were read.)"""
         for rows in self._rows.values():
             rows.flush()
         for flat in self._flat.values():
@@ -222,13 +218,12 @@ class Tables:
             if rows is None:
                 continue
             for around, items in place.find(read.part):
-                if len(items) <= _MAX_ROWS:
-                    rows.add(place, head, around, items, origin, lent)
+                if len(items) <= MAX_ROWS:
+                    rows.add(place, head, around, items, origin, read.data, lent)
                     continue
-                for start in range(0, len(items), _MAX_ROWS):
-                    rows.add(place, head, around, items[start : start + _MAX_ROWS], origin, lent, start)
-                    self._read()
-                    self._flush()
+                for start in range(0, len(items), MAX_ROWS):
+                    rows.add(place, head, around, items[start : start + MAX_ROWS], origin, None, lent, start)
+                    rows.read()
 
     def _add_row(
         self,
