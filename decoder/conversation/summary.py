@@ -95,6 +95,11 @@ class ConnectionInfo:
         return "websocket" if self.websocket is not None and self.websocket.accepted else "tcp"
 
     @property
+    def said_goodbye(self) -> str | None:
+        """``client`` or ``server``, which said first, before the TCP connection ends, that it closes; None over TCP."""
+        return None if self.websocket is None else self.websocket.closed_by
+
+    @property
     def refused(self) -> bool:
         """True if the gateway's host answered the SYN with a RST: nothing listens on the port."""
         return self.syn_seen and not self.syn_ack_seen and self.reset and self.closed_by == "server" and self.silent

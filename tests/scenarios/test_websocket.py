@@ -333,6 +333,67 @@ def test_the_order_of_a_javascript_client() -> None:
     assert order["placed"]["ret_type"] == "RET_OK"
 
 
+def over_tcp(messages: list[Message], path: Path) -> Path:
+    """The same messages at the same times on the API port, as a client in Python would exchange them."""
+    talks: dict[int, Talk] = {}
+    packets: list[bytes] = []
+    for message in messages:
+        talk = talks.get(message.connection)
+        if talk is None:
+            talk = talks[message.connection] = Talk(ports=(50000 + message.connection, 11111))
+        if message.proto_id >= 1000:  # the others belong to the WebSocket port
+            data = ex.frame(message.proto_id, message.plaintext or b"", serial_no=message.serial_no)
+            (talk.c2s if message.direction == "c2s" else talk.s2c)(data)
+        packets += [record(segment.packet(), message.time_ns) for segment in talk.segments]
+        talk.segments.clear()
+    return write(path, PCAP_HEADER + b"".join(packets))
+
+
+OF_THE_CAPTURE = {"message", "messages", "response", "requested_by", "connection", "connections"}
+OF_THE_CONNECTION = {"bytes", "not_verified", "until", "longest_silence_s"}
+"""The headers differ, and the connections are not closed in what is made here."""
+ON_WEBSOCKET_ONLY = {"InitWebSocket", "OpenDisConnect", "Qot_GetRT"}
+"""Messages of the port itself, and one that it answered with an error in the header, which TCP does not have."""
+
+
+def without_numbers(value: Any) -> Any:
+    """`value` without the numbers of messages and connections."""
+    if isinstance(value, dict):
+        return {key: without_numbers(each) for key, each in value.items() if key not in OF_THE_CAPTURE}
+    return [without_numbers(each) for each in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("name", ["websocket", "websocket-deflate"])
+def test_stats_and_orders_say_of_a_javascript_client_what_they_say_of_one_in_python(name: str, tmp_path: Path) -> None:
+    path = CAPTURES / f"{name}.pcap"
+    messages = [item for item in decoder.read(path, ports=33333) if isinstance(item, Message)]
+    python = over_tcp(messages, tmp_path / "python.pcap")
+    assert [item.plaintext or None for item in decoder.read(python) if isinstance(item, Message)] == [
+        message.plaintext for message in messages if message.proto_id >= 1000
+    ]
+    for arguments in (
+        ["orders", "--format", "jsonl"],
+        ["stats", "--format", "json", "--table", "subscriptions"],
+        ["stats", "--format", "json", "--table", "rates"],
+        ["stats", "--format", "json", "--table", "lateness"],
+        ["stats", "--format", "json", "--table", "protocols"],
+    ):
+        told = []
+        for port, capture in (("33333", path), ("11111", python)):
+            out = opendump(*arguments, "--port", port, capture).out
+            rows = json.loads(f"[{','.join(out.splitlines())}]" if "jsonl" in arguments else out)
+            told.append(
+                [
+                    {key: value for key, value in without_numbers(row).items() if key not in OF_THE_CONNECTION}
+                    for row in rows
+                    if row.get("proto") not in ON_WEBSOCKET_ONLY
+                ]
+            )
+        of_javascript, of_python = told
+        assert len(of_javascript) > 0
+        assert of_javascript == of_python, arguments
+
+
 # Port 33333, OpenD's default for WebSocket, on a connection made by hand
 
 

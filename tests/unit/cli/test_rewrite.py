@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from google.protobuf.json_format import MessageToDict
 
 import decoder
 from decoder import Gap, Message
+from decoder.capture.reader import CaptureReader
 from tests.support import exchange as ex
 from tests.support.command import PCAP_HEADER, Result, in_clear, opendump, pcap, posix, record, write
 from tests.support.recorded import CAPTURES, RECORDINGS, WEBSOCKET_RECORDINGS, Recording
@@ -418,6 +420,16 @@ def test_a_websocket_stays_one_and_nothing_is_proven_that_was_not(recording: Rec
     assert key[:16].encode() in out.read_bytes()
     for form in (*spellings(key[:16]), *spellings("a-token-that-nobody-uses")):
         assert form not in data
+
+
+def test_a_copy_is_in_stream_order_so_steps_back_in_time_are_not_told(tmp_path: Path) -> None:
+    out, port = tmp_path / "out.pcapng", ("--port", "33333")
+    opendump("rewrite", CAPTURES / "websocket.pcap", *port, "--all", "-o", out)
+    times = [time_ns for batch in CaptureReader(str(out)).batches() for time_ns, *_ in batch]
+    assert any(later < earlier - 100_000_000 for earlier, later in pairwise(times))
+    assert "steps back" not in opendump("decode", out, *port).err
+    data = out.read_bytes().replace(b"opendump", b"mergecap")
+    assert "steps back" in opendump("decode", write(tmp_path / "other.pcapng", data), *port).err
 
 
 def test_without_all_messages_that_have_no_digest_are_left_out(tmp_path: Path) -> None:
