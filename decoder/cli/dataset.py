@@ -31,7 +31,7 @@ def export_dataset(
     store = store_at(settings.directory)
     with cluster.open() as workers:
         indexes = index_files(captures, cluster, settings.source.ports, workers)
-        tasks, repeated = dataset_tasks([index for index in indexes if index.packets], cluster.count, settings)
+        tasks = dataset_tasks([index for index in indexes if index.packets], cluster.count, settings)
         plan = {
             "version": version("scapy-opend"),
             "settings": settings_record(settings),
@@ -47,6 +47,7 @@ def export_dataset(
     results = [result for _, result in sorted(done.items()) if result is not None]
     rows = {name: sum(result["rows"].get(name, 0) for result in results) for name in settings.tables}
     store.write("manifest.json", {**plan, "partitions": results, "rows": rows})
+    repeated = {partition.id for partition, _ in tasks if partition.job == "host"}
     counted = [result for result in results if result["id"] not in repeated]
     return say_counts(indexes, counted, f" written to {escape(name)}", strict=strict)
 

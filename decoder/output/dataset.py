@@ -63,21 +63,15 @@ class Settings:
     source: Source
 
 
-def dataset_tasks(
-    indexes: Sequence[FileIndex], workers: int, settings: Settings
-) -> tuple[list[tuple[Partition, Settings]], set[str]]:
-    """Returns the tasks of a dataset, the longest first, and the ids of those that decode what others do as well."""
+def dataset_tasks(indexes: Sequence[FileIndex], workers: int, settings: Settings) -> list[tuple[Partition, Settings]]:
+    """Returns the tasks of a dataset, the longest first, each with the tables that it writes."""
     of_host = tuple(name for name in settings.tables if name in _OF_HOST)
     of_messages = tuple(name for name in settings.tables if name not in _OF_HOST)
-    hosts = plan_partitions(indexes, 1)
-    if not of_messages or workers == 1 or not settings.source.divides:
-        return [(host, settings) for host in hosts], set()
-    partitions = plan_partitions(indexes, workers)
-    undivided = {host.id for host in hosts} & {partition.id for partition in partitions}
-    divided = replace(settings, tables=of_messages)
-    tasks = [(each, settings if each.id in undivided else divided) for each in partitions]
-    again = [(host, replace(settings, tables=of_host)) for host in hosts if of_host and host.id not in undivided]
-    return [*again, *tasks], {host.id for host, _ in again}
+    if not of_messages or not settings.source.divides:
+        workers = 1
+    tables = {"all": settings.tables, "messages": of_messages, "host": of_host}
+    partitions = plan_partitions(indexes, workers, apart=bool(of_host))
+    return [(partition, replace(settings, tables=tables[partition.job])) for partition in partitions]
 
 
 def marker(ident: str) -> str:
