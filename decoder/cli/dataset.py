@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -14,12 +12,14 @@ import orjson
 from decoder.cli.cluster import index_files, say_counts, with_progress
 from decoder.errors import OpenDError
 from decoder.formatting.escape import escape
-from decoder.output.dataset import STATE, completed, dataset_tasks, export_partition, settings_record, write_whole
+from decoder.output.dataset import dataset_tasks, export_partition, marker, settings_record
+from decoder.output.store import STATE, store_at
 
 if TYPE_CHECKING:
     from decoder.cli.cluster import Cluster
     from decoder.engine.shards import FileIndex
     from decoder.output.dataset import Settings
+    from decoder.output.store import Store
 
 __all__ = ["export_dataset"]
 
@@ -28,27 +28,26 @@ def export_dataset(
     captures: Sequence[str], cluster: Cluster, settings: Settings, *, resume: bool, strict: bool, name: str
 ) -> int:
     """Writes a dataset and returns the exit code; its manifest is written last.  `name` is its name in messages."""
+    store = store_at(settings.directory)
     with cluster.open() as workers:
         indexes = index_files(captures, cluster, settings.source.ports, workers)
-        tasks, repeated = dataset_tasks([index for index in indexes if index.packets], cluster.count, settings)
+        tasks = dataset_tasks([index for index in indexes if index.packets], cluster.count, settings)
         plan = {
             "version": version("scapy-opend"),
             "settings": settings_record(settings),
             "inputs": [_input(index) for index in indexes],
             "partitions": sorted(partition.id for partition, _ in tasks),
         }
-        state = Path(settings.directory, STATE)
-        _begin(state, plan, resume=resume)
-        done = {partition.id: completed(settings.directory, partition.id) for partition, _ in tasks if resume}
+        _begin(store, plan, resume=resume)
+        done = {partition.id: store.read(marker(partition.id)) for partition, _ in tasks if resume}
         left = [task for task in tasks if done.get(task[0].id) is None]
         for result in with_progress(workers.map_unordered(export_partition, left), "decoding", len(left)):
             done[result["id"]] = result
-    for temporary in state.glob("*.part"):  # of workers that were killed
-        with suppress(OSError):
-            temporary.unlink()
+    store.clean()
     results = [result for _, result in sorted(done.items()) if result is not None]
     rows = {name: sum(result["rows"].get(name, 0) for result in results) for name in settings.tables}
-    write_whole(str(Path(settings.directory, "manifest.json")), {**plan, "partitions": results, "rows": rows})
+    store.write("manifest.json", {**plan, "partitions": results, "rows": rows})
+    repeated = {partition.id for partition, _ in tasks if partition.job == "host"}
     counted = [result for result in results if result["id"] not in repeated]
     return say_counts(indexes, counted, f" written to {escape(name)}", strict=strict)
 
@@ -59,23 +58,20 @@ def _input(index: FileIndex) -> dict[str, Any]:
     return record
 
 
-def _begin(state: Path, plan: dict[str, Any], *, resume: bool) -> None:
-    """Makes the directory, or checks that an earlier run of the same plan began in it."""
-    directory, path = state.parent, state / "plan.json"
-    try:
-        if path.exists() and resume:
-            if orjson.loads(path.read_bytes()) != orjson.loads(orjson.dumps(plan)):
-                raise OpenDError(
-                    f"{escape(str(directory))}: was begun with other captures, options or --workers; --resume needs the"
-                    " same ones, or give another directory"
-                )
-            return
-        state.mkdir(parents=True, exist_ok=True)
-        if any(entry != state for entry in directory.iterdir()) or any(state.iterdir()):
+def _begin(store: Store, plan: dict[str, Any], *, resume: bool) -> None:
+    """Takes the place, or checks that an earlier run of the same plan began in it."""
+    empty, name = store.begin(), f"{STATE}/plan.json"
+    begun = store.read(name) if resume else None
+    if begun is not None:
+        if begun != orjson.loads(orjson.dumps(plan)):
             raise OpenDError(
-                f"{escape(str(directory))}: is not empty; give another directory, or --resume to complete what an"
-                " earlier run began there"
+                f"{escape(store.place)}: was begun with other captures, options or --workers; --resume needs the"
+                " same ones, or give another directory"
             )
-    except (OSError, ValueError) as error:
-        raise OpenDError(f"{escape(str(directory))}: cannot be used: {escape(str(error), 200)}") from None
-    write_whole(str(path), plan)
+        return
+    if not empty:
+        raise OpenDError(
+            f"{escape(store.place)}: is not empty; give another directory, or --resume to complete what an"
+            " earlier run began there"
+        )
+    store.write(name, plan)

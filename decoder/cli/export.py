@@ -169,9 +169,10 @@ def _dataset(
 
     import_pyarrow()
     from decoder.output.dataset import Settings
+    from decoder.output.store import is_url
 
     settings = Settings(
-        os.path.abspath(output),
+        output if is_url(output) else os.path.abspath(output),
         tuple(_chosen(names, wide=wide)),
         wide,
         bodies == "all",

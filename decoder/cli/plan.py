@@ -48,7 +48,7 @@ def plan(
     cluster = Cluster(workers, scheduler, host_of)
     with cluster.open() as processes:
         indexes = index_files(captures, cluster, planned_ports(options), processes)
-    partitions = plan_partitions([index for index in indexes if index.packets], cluster.count)
+    partitions = plan_partitions([index for index in indexes if index.packets], cluster.count, apart=True)
     for line in _lines(indexes, partitions, cluster.count):
         click.echo(line)
     ctx.exit(EXIT_FAILED if any(index.error for index in indexes) or not partitions else 0)
@@ -68,10 +68,10 @@ def _lines(indexes: Sequence[FileIndex], partitions: Sequence[Partition], worker
         for number, partition in enumerate(own, 1):
             alone = partition.flow_count == 1 and partition.weight * workers > total and workers > 1
             fat = ": one flow, which more workers do not make shorter" if alone else ""
+            if partition.job == "host":
+                fat = ": tables of the whole host, which more workers do not make shorter"
             share = f"{100 * partition.weight / total:.1f} % of the work"
             yield f"  partition {number}: {counted(partition.flow_count, 'flow')}, {share}{fat}"
-        if len(own) > 1:
-            yield f"  tables of the whole host: {counted(flows, 'flow')}, decoded once more"
     if partitions:
         skew = max(partition.weight for partition in partitions) * len(partitions) / total
         yield f"{counted(len(partitions), 'partition')}, the heaviest {skew:.2f} times the mean"

@@ -188,7 +188,7 @@ def test_resume_completes_what_is_missing_with_the_same_bytes(folders: Folders, 
 
 def test_a_task_that_is_done_twice_leaves_the_same_files(folders: Folders, tmp_path: Path) -> None:
     indexes = [index_file(host, path, frozenset([11111])) for host, paths in folders.items() for path in paths]
-    tasks, _ = dataset_tasks(indexes, 3, datasets.settings(tmp_path / "set"))
+    tasks = dataset_tasks(indexes, 3, datasets.settings(tmp_path / "set"))
     first = [export_partition(*task) for task in tasks]
     content = datasets.content(tmp_path / "set")
     assert [export_partition(*task) for task in tasks] == first
@@ -313,7 +313,7 @@ def test_no_key_and_no_key_path_is_written(folders: Folders, tmp_path: Path) -> 
 def test_no_task_and_no_log_holds_a_byte_of_a_key(folders: Folders, tmp_path: Path, scheduler: str) -> None:
     """A task has the path of the key; what is in the file is on the worker only."""
     indexes = [index_file(host, path, frozenset([11111])) for host, paths in folders.items() for path in paths]
-    tasks, _ = dataset_tasks(indexes, 3, datasets.settings(tmp_path / "set"))
+    tasks = dataset_tasks(indexes, 3, datasets.settings(tmp_path / "set"))
     results = [export_partition(*task) for task in tasks]
     done = datasets.export(folders, tmp_path / "logged", "--scheduler", scheduler, "--workers", 3)
     distributed = pytest.importorskip("distributed")
