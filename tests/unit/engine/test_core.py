@@ -152,7 +152,8 @@ def test_a_renderer_that_was_not_initialized_refuses() -> None:
 
 @needs_core
 @pytest.mark.parametrize(
-    "body", [None, (), (1, b"", 0, 0, 0, {}, -1), (0, b"", 9, 0, 0, {}, -1), (0, b"", 0, 0, 2000, {}, -1), (0,) * 7]
+    "body",
+    [None, (), (1, b"", 0, 0, 0, {}, 0, -1), (0, b"", 9, 0, 0, {}, 0, -1), (0, b"", 0, 0, 2000, {}, 0, -1), (0,) * 8],
 )
 def test_a_body_that_makes_no_sense_is_refused(body: Any) -> None:
     from decoder.engine._core import JsonLines
