@@ -13,6 +13,7 @@ from decoder.cli.completion import complete_column
 from decoder.cli.hints import HintingCommand
 from decoder.cli.live_options import LiveOptions, source_options
 from decoder.cli.options import DurationType, Options, common_options, output_options, use_color
+from decoder.engine.core import JsonLines
 from decoder.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["decode"]
 
-_JOBS_FROM = 8 * 1024 * 1024
-"""Bytes of input from which on several processes render; less is rendered while they would start."""
+_JOBS_FROM = 32 * 1024 * 1024
+"""Bytes of input from which on several processes render; with less, two processes save no time and cost more CPU time."""
 
 _CONTEXT = click.IntRange(min=0, max=100_000)
 
@@ -75,7 +76,7 @@ _CONTEXT = click.IntRange(min=0, max=100_000)
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Processes that render (default: all processors for long inputs, but one for lines of text).",
+    help="Processes that render (default: all processors for long inputs where writing is the most work, else one).",
 )
 @output_options
 @common_options
@@ -154,17 +155,30 @@ def decode(
         run.show_progress = not file.terminal
         file.write(file.encode(renderer.render(())))
         batches = run.records()
-        long = run.size >= _JOBS_FROM and count is None
-        several = jobs > 1 if jobs else long and (verbose or output_format != "text")
-        if several and not run.live:
-            from decoder.output.parallel import processors, render_in_order
+        if jobs is None:
+            long = run.size >= _JOBS_FROM and count is None
+            jobs = _processors() if long and _takes_long(verbose, output_format, columns) else 1
+        if jobs > 1 and not run.live:
+            from decoder.output.parallel import render_in_order
 
-            rendered = render_in_order(batches, partial(_headed, make), jobs or processors())
+            rendered = render_in_order(batches, partial(_headed, make), jobs)
         else:
             rendered = map(renderer.render, batches)
         for part in rendered:
             file.write(file.encode(part))
     ctx.exit(run.finish())
+
+
+def _takes_long(verbose: bool, output_format: str, columns: tuple[str, ...]) -> bool:
+    """Returns True if a record takes longer to write than to hand to another process."""
+    quick = output_format == "text" or (output_format == "jsonl" and JsonLines is not None)
+    return verbose or bool(columns) or not quick
+
+
+def _processors() -> int:
+    from decoder.output.parallel import processors
+
+    return processors()
 
 
 def _check(verbose: bool, output_format: str, columns: tuple[str, ...], explode: bool, wrap: bool) -> None:
