@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["decode"]
 
 _JOBS_FROM = 32 * 1024 * 1024
-"""Bytes of input from which on several processes render; with less, two processes save no time and cost more CPU time."""
+"""Bytes of input from which on several processes render; with less they save no time, and they cost more CPU time."""
 
 _CONTEXT = click.IntRange(min=0, max=100_000)
 
