@@ -407,7 +407,7 @@ write_text(struct page *page, const struct record *record)
     if (shown.at != NULL && !run_program(lines, out, lines->programs[body->program], shown)) {
         return false;
     }
-    while (out->length == start && out->bytes[start - 1] == ' ') { /* nothing is shown: no spaces at the end */
+    while (out->length == start && start > 0 && out->bytes[start - 1] == ' ') { /* nothing is shown: no spaces at the end */
         out->length = --start;
     }
     put_char(out, '\n');
