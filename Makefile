@@ -19,6 +19,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?= -n auto --maxprocesses 4
+# What runs with pure Python as well: the lines that the compiled core writes, in the package and from the command.
+PURE_TESTS := $(addprefix tests/unit/output/test_,jsonl.py json_cache.py text.py info.py parallel.py) \
+  tests/unit/engine/test_core.py tests/unit/cli/test_main.py tests/scenarios/test_recordings.py \
+  tests/scenarios/test_pure_python.py
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 else
@@ -78,6 +82,10 @@ check: $(VENV)/tools
 test: check
 	@echo "== pytest: the tests (a test that needs tshark, tcpdump or chromium is skipped where it is not installed)"
 	@$(RUN) pytest $(PYTEST_ARGS)
+ifeq ($(origin PYTEST_ARGS),file)
+	@echo "== pytest again, without the compiled core: the tests of what it writes"
+	@OPENDUMP_PURE=1 $(RUN) pytest $(PYTEST_ARGS) $(PURE_TESTS)
+endif
 
 cover: $(VENV)/tools
 	@$(RUN) pytest $(PYTEST_ARGS) --cov --cov-report=term

@@ -16,7 +16,7 @@ core = Extension(
     "decoder.engine._core",
     sources=[path.as_posix() for path in sorted(folder.glob("*.c"))],
     depends=[path.as_posix() for path in sorted(folder.glob("*.h"))],
-    extra_compile_args=["/std:c11"] if sys.platform == "win32" else ["-std=c11", "-fvisibility=hidden", "-g0"],
+    extra_compile_args=["/std:c11"] if sys.platform == "win32" else ["-std=c11", "-O2", "-g0", "-fvisibility=hidden"],
     py_limited_api=True,
     optional=True,
 )

@@ -47,7 +47,10 @@ add_class(PyObject *module, const char *name, PyType_Spec *spec)
 static int
 core_exec(PyObject *module)
 {
-    return add_class(module, "JsonLines", &json_lines_spec);
+    if (add_class(module, "JsonLines", &json_lines_spec) < 0) {
+        return -1;
+    }
+    return add_class(module, "TextLines", &text_lines_spec);
 }
 
 static PyMethodDef core_methods[] = {

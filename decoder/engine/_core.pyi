@@ -25,7 +25,22 @@ BodyRow = tuple[
     int,  # index of the type that has the field packetID
     int,  # number of that field, 0 if it has none
     dict[int, bytes],  # the text of each retType
-    int,  # index of the program that writes its line, -1 if it has none
+    int,  # of text: number of the field whose message is shown, 0 for the whole body
+    int,  # of text: index of the program that writes it, -1 if it has none
+]
+OpRow = tuple[
+    bool,  # begins a group: what is shown together or not at all
+    str,  # what it puts: enum op_code in core_text.h
+    str,  # under which condition: enum op_test in core_text.h
+    int,  # number of its field, 0 if it has none
+    int,  # number of its other field
+    int,  # limit of the condition "above"
+    bytes,  # its text
+    bytes,  # its other text
+    dict[int, bytes] | None,  # its names
+    Any,  # its mapping
+    int | None,  # index of its program
+    bool,  # says how many more items there are
 ]
 FlowRow = tuple[Any, ...]
 """Longest body in bytes, mapping of protocol ids to indexes of bodies (-1: none), then the texts of a line in bytes."""
@@ -54,6 +69,34 @@ class JsonLines:
 
     def render(self, records: Iterable[Any], /) -> bytes:
         """Returns the lines of records."""
+
+class TextLines:
+    """Writes records as lines of text.
+
+    :param quote: maps a text, as bytes, to how it is shown
+    :param message_class: and the others as for `JsonLines`; texts of a flow: zone, connection and arrow; unit of µs
+    """
+
+    def __init__(
+        self,
+        quote: dict[bytes, bytes],
+        message_class: type,
+        flows: dict[Any, FlowRow],
+        second: Callable[[int], bytes],
+        line: Callable[[Any], bytes],
+        /,
+    ) -> None: ...
+    def add_type(self, fields: tuple[FieldRow, ...], /) -> int:
+        """As `JsonLines.add_type`."""
+
+    def add_program(self, index: int, ops: tuple[OpRow, ...], /) -> int:
+        """Adds a program that writes messages of the type with that index; returns its own index."""
+
+    def add_body(self, body: BodyRow, /) -> int:
+        """As `JsonLines.add_body`."""
+
+    def render(self, records: Iterable[Any], /) -> bytes:
+        """Returns the lines of records, in UTF-8."""
 
 def json_double(value: float, write: Callable[[float], bytes], /) -> bytes:
     """Returns a finite double as orjson writes it, which is `write`; for the tests."""

@@ -21,26 +21,12 @@ struct line {
 
 static bool put_message(struct line *line, const struct type *type, struct span bytes);
 
-/* Puts the text that the mapping of a field gives for a number; None is for Python. */
 static bool
-put_mapped(struct buffer *out, const struct field *field, int64_t number)
+put_integer(struct buffer *out, const struct field *field, uint64_t sent)
 {
-    PyObject *key = field->kind == UINT64 ? PyLong_FromUnsignedLongLong((uint64_t)number) : PyLong_FromLongLong(number);
-    PyObject *text = key == NULL ? NULL : PyObject_GetItem(field->texts, key);
-    struct span bytes = text == NULL || text == Py_None ? (struct span){NULL, NULL} : span_of(text);
-    if (bytes.at != NULL) {
-        put_bytes(out, bytes.at, span_size(bytes));
-    }
-    Py_XDECREF(key);
-    Py_XDECREF(text);
-    return bytes.at != NULL;
-}
-
-static bool
-put_integer(struct buffer *out, const struct field *field, int64_t number)
-{
+    int64_t number = integer_of(field->kind, sent);
     if (field->texts != NULL) {
-        return put_mapped(out, field, number);
+        return put_mapped(out, field->texts, number_object(field->kind, sent));
     }
     if (field->names.dict != NULL) {
         struct span name = name_of(&field->names, number);
@@ -93,7 +79,7 @@ put_value(struct line *line, const struct field *field, const struct value *valu
         float number = float_of(value->number);
         return number - number == 0 && put_shortest_float(out, number, line->write_double);
     }
-    default: return put_integer(out, field, integer_of(field->kind, value->number));
+    default: return put_integer(out, field, value->number);
     }
 }
 

@@ -33,6 +33,30 @@ read_integer(PyObject *object, int64_t *value)
     return true;
 }
 
+PyObject *
+number_object(enum kind kind, uint64_t number)
+{
+    switch (kind) {
+    case DOUBLE: return PyFloat_FromDouble(double_of(number));
+    case FLOAT: return PyFloat_FromDouble(float_of(number));
+    case UINT64: return PyLong_FromUnsignedLongLong(number);
+    default: return PyLong_FromLongLong(integer_of(kind, number));
+    }
+}
+
+bool
+put_mapped(struct buffer *out, PyObject *mapping, PyObject *key)
+{
+    PyObject *text = key == NULL ? NULL : PyObject_GetItem(mapping, key);
+    struct span bytes = text == NULL || text == Py_None ? (struct span){NULL, NULL} : span_of(text);
+    if (bytes.at != NULL) {
+        put_bytes(out, bytes.at, span_size(bytes));
+    }
+    Py_XDECREF(key);
+    Py_XDECREF(text);
+    return bytes.at != NULL;
+}
+
 /* Looks a key up in a dict; where it is missing, the dict's class makes the value.  Returns a new reference. */
 static PyObject *
 look_up(PyObject *dict, PyObject *key)
@@ -243,17 +267,18 @@ static bool
 body_from(struct body *body, PyObject *row, const struct types *types)
 {
     Py_ssize_t type, packet_type;
-    int ret_type, packet_id;
+    int ret_type, packet_id, wrapper;
     PyObject *label, *names;
-    if (!PyArg_ParseTuple(row, "nSiniO!n:body", &type, &label, &ret_type, &packet_type, &packet_id, &PyDict_Type, &names,
-                          &body->program)) {
+    if (!PyArg_ParseTuple(row, "nSiniO!in:body", &type, &label, &ret_type, &packet_type, &packet_id, &PyDict_Type,
+                          &names, &wrapper, &body->program)) {
         return false;
     }
     body->label = span_of(label);
     body->type = type_at(types, type);
     const struct type *holder = body->type == NULL ? NULL : type_at(types, packet_type);
     return holder != NULL && find_field(body->type, ret_type, &body->ret_type)
-           && find_field(holder, packet_id, &body->packet_id) && names_from(&body->ret_names, names);
+           && find_field(holder, packet_id, &body->packet_id) && find_field(body->type, wrapper, &body->wrapper)
+           && names_from(&body->ret_names, names);
 }
 
 PyObject *

@@ -19,8 +19,9 @@ struct body {
     struct span label;        /* what the line says of the protocol */
     const struct field *ret_type;  /* or NULL */
     const struct field *packet_id; /* or NULL */
-    struct names ret_names;
-    Py_ssize_t program;       /* of text: its program; -1 if there is none */
+    struct names ret_names;   /* texts of retType */
+    const struct field *wrapper;   /* of text: the message in the body that is shown; NULL: the body itself */
+    Py_ssize_t program;       /* of text: the program that writes it; -1 if there is none */
 };
 
 struct renderer {
@@ -68,13 +69,19 @@ bool put_second(struct page *page, int64_t time_ns);
 /* Returns the bytes at a place of a tuple; `at` is NULL with an exception if there are none. */
 struct span bytes_at(PyObject *tuple, Py_ssize_t place);
 
+/* Puts the text, as bytes, that a mapping has for a key, which is released; false if it is None, or with an exception. */
+bool put_mapped(struct buffer *out, PyObject *mapping, PyObject *key);
+
+/* Returns the Python number that a number of this kind is. */
+PyObject *number_object(enum kind kind, uint64_t number);
+
 /* Converts a Python integer; returns false, without an exception, if it is none of 64 bits. */
 bool read_integer(PyObject *object, int64_t *value);
 
 /* Adds a message type from a tuple of fields; returns its index. */
 PyObject *add_type(PyObject *self, PyObject *rows);
 
-/* Adds a body from (type, label, ret_type, packet_id, ret_names, program); returns its index. */
+/* Adds a body from a BodyRow of _core.pyi; returns its index. */
 PyObject *add_body(PyObject *self, PyObject *row);
 
 int renderer_init(PyObject *self, PyObject *arguments, PyObject *keywords);
@@ -83,5 +90,6 @@ int renderer_clear(PyObject *self);
 void renderer_dealloc(PyObject *self);
 
 extern PyType_Spec json_lines_spec;
+extern PyType_Spec text_lines_spec;
 
 #endif

@@ -51,19 +51,6 @@ put_decimal(struct buffer *buffer, uint64_t digits, int decimals)
     }
 }
 
-/* Puts PyOS_double_to_string's text for a double. */
-static bool
-put_python_double(struct buffer *buffer, double value, char format, int digits, int flags)
-{
-    char *text = PyOS_double_to_string(value, format, digits, flags, NULL);
-    if (text == NULL) {
-        return false;
-    }
-    put_bytes(buffer, text, strlen(text));
-    PyMem_Free(text);
-    return true;
-}
-
 /* Puts the bytes that the Python function `write` returns for a double. */
 static bool
 put_written_double(struct buffer *buffer, double value, PyObject *write)
@@ -97,9 +84,6 @@ put_shortest_double(struct buffer *buffer, double value, PyObject *write)
         }
         return true;
     }
-    if (positive >= 1e-4 && positive < 1e16) { /* without exponent, which orjson's versions write differently */
-        return put_python_double(buffer, value, 'r', 0, Py_DTSF_ADD_DOT_0);
-    }
     return put_written_double(buffer, value, write);
 }
 
@@ -112,7 +96,13 @@ put_rounded_double(struct buffer *buffer, double value, int digits)
         put_decimal(buffer, whole, decimals);
         return true;
     }
-    return put_python_double(buffer, value, 'g', digits, 0);
+    char *text = PyOS_double_to_string(value == 0 ? 0.0 : value, 'g', digits, 0, NULL);
+    if (text == NULL) {
+        return false;
+    }
+    put_bytes(buffer, text, strlen(text));
+    PyMem_Free(text);
+    return true;
 }
 
 bool

@@ -48,7 +48,7 @@ class FieldTexts(NamedTuple):
     """Text instead of the value."""
     names: dict[int, bytes] | None = None
     """Text of each number."""
-    texts: Mapping[int, bytes | None] | None = None
+    texts: Mapping[int, bytes | None] | Mapping[float, bytes] | None = None
     """Text of each number, where it is computed; None for a number that Python must write."""
 
 

@@ -62,7 +62,7 @@ class _Tables:
             c2s = fields["c2s"].message_type
             holder, packet_id = self._types.index(c2s), fields_by_name(c2s)["packetID"].descriptor.number
         label = b',"proto_id":%d,"proto":%b,"format":"Protobuf"' % (proto_id, orjson.dumps(kind.proto))
-        return self.renderer.add_body((index, label, ret_type, holder, packet_id, _ret_names(), -1))
+        return self.renderer.add_body((index, label, ret_type, holder, packet_id, _ret_names(), 0, -1))
 
     def _texts(self, field: Field) -> FieldTexts:
         key = orjson.dumps(field.name) + b":"

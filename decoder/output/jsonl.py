@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -46,5 +45,7 @@ def json_line(record: dict[str, object]) -> bytes:
     try:
         return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:
+        import json
+
         # A JSON body may hold values that orjson refuses: integers beyond 64 bits, unpaired surrogates.
         return json.dumps(record, separators=(",", ":")).encode() + b"\n"

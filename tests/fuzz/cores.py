@@ -9,7 +9,8 @@ from random import Random
 from decoder.engine.core import CORE
 from decoder.framing.header import FORMAT
 from decoder.output.jsonl import JsonLinesOutput
-from tests.support.cores import BODIES, STYLES, body_message, without_core
+from decoder.output.text import TextOutput
+from tests.support.cores import BODIES, STYLES, Both, body_message
 from tests.support.hostile_bodies import hostile_body
 from tests.support.random_messages import random_message
 
@@ -21,9 +22,10 @@ _STRUCTURED = 0x80  # option: the rest of the input is the seed of a body that i
 _STEP = 3  # between the types of which there is a seed
 
 # Made once: what they keep between records is part of what is tried.
-_COMPILED = [JsonLinesOutput(enums, show_secrets=shown) for enums, shown in STYLES]
-with without_core():
-    _PYTHON = [JsonLinesOutput(enums, show_secrets=shown) for enums, shown in STYLES]
+_BOTH = [
+    (Both(JsonLinesOutput, enums, show_secrets=shown), Both(TextOutput, enums, show_secrets=shown, utc=shown))
+    for enums, shown in STYLES
+]
 
 
 def check(data: bytes) -> None:
@@ -35,9 +37,8 @@ def check(data: bytes) -> None:
     plain = data[_HEAD.size :]
     if options & _STRUCTURED:
         plain = hostile_body(cls, Random(plain))
-    style = options % len(STYLES)
-    message = body_message(proto_id, direction, plain)
-    assert _COMPILED[style].render([message]) == _PYTHON[style].render([message])
+    for both in _BOTH[options % len(STYLES)]:
+        both.compare([body_message(proto_id, direction, plain)])
 
 
 def seeds() -> Iterator[bytes]:

@@ -18,10 +18,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "decoder" / "engine"
-_FLAGS = "-std=c11 -O1 -g -shared -fPIC -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
-# The module takes the place of the one in the package before anybody imports that.
+_FLAGS = "-std=c11 -O1 -g -shared -fPIC -fsanitize=address,undefined -fno-sanitize-recover=all"
+# The module takes the place of the one in the package before anybody imports that.  Without cffi pycryptodome loads its
+# own libraries in a way that AddressSanitizer allows.
 _START = """
 import importlib.util, runpy, sys
+sys.modules["cffi"] = None
 spec = importlib.util.spec_from_file_location("decoder.engine._core", sys.argv.pop(1))
 sys.modules[spec.name] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules[spec.name])

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -17,6 +18,7 @@ from decoder.body.scalars import plain_float
 from tests.support.command import environment
 from tests.support.cores import needs_core
 
+ROOT = Path(__file__).parents[3]
 COUNT = 100_000
 
 DOUBLES: dict[str, Callable[[Random], float]] = {
@@ -152,7 +154,8 @@ def test_a_renderer_that_was_not_initialized_refuses() -> None:
 
 @needs_core
 @pytest.mark.parametrize(
-    "body", [None, (), (1, b"", 0, 0, 0, {}, -1), (0, b"", 9, 0, 0, {}, -1), (0, b"", 0, 0, 2000, {}, -1), (0,) * 7]
+    "body",
+    [None, (), (1, b"", 0, 0, 0, {}, 0, -1), (0, b"", 9, 0, 0, {}, 0, -1), (0, b"", 0, 0, 2000, {}, 0, -1), (0,) * 8],
 )
 def test_a_body_that_makes_no_sense_is_refused(body: Any) -> None:
     from decoder.engine._core import JsonLines
@@ -161,3 +164,81 @@ def test_a_body_that_makes_no_sense_is_refused(body: Any) -> None:
     renderer.add_type((row(),))
     with pytest.raises((TypeError, ValueError, IndexError)):
         renderer.add_body(body)
+
+
+WITHOUT_MEMORY = """
+import sys
+from _testcapi import remove_mem_hooks, set_nomemory
+import orjson
+# orjson itself does not survive a failed allocation; it is called for some doubles only.
+dumps = orjson.dumps
+orjson.dumps = lambda value, *more, **options: (
+    repr(value).encode() if isinstance(value, float) else dumps(value, *more, **options)
+)
+from random import Random
+from decoder.output.jsonl import JsonLinesOutput
+from decoder.output.text import TextOutput
+from tests.support.cores import BODIES, Both, body_message
+from tests.support.random_messages import random_message
+
+for output in (JsonLinesOutput, TextOutput):
+    random, ordinary = Random(1), []
+    both = Both(output)
+    for proto_id, direction, cls in BODIES[:60]:
+        item = body_message(proto_id, direction, random_message(cls, random, 0.4).SerializeToString())
+        left = both.left
+        both.compare([item])
+        if both.left == left:
+            ordinary.append(item)
+    core = output()._compiled
+    expected = core.render(ordinary)
+    failed = 0
+    for number in range(200):
+        set_nomemory(number, number + 1)
+        try:
+            written = core.render(ordinary)
+        except MemoryError:
+            failed += 1
+        else:
+            assert written == expected
+        finally:
+            remove_mem_hooks()
+    print(len(ordinary) > 5, failed > 3)
+"""
+
+
+@needs_core
+def test_an_allocation_that_fails_is_a_memory_error() -> None:
+    """Each of the first allocations fails once."""
+    pytest.importorskip("_testcapi")
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_MEMORY],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        env=environment(),
+        cwd=ROOT,
+    )
+    assert (done.returncode, done.stdout) == (0, "True True\nTrue True\n"), done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="CC chooses no compiler there")
+def test_without_a_compiler_it_builds_as_well(tmp_path: Path) -> None:
+    pytest.importorskip("setuptools")
+    folders = ("--build-lib", str(tmp_path / "lib"), "--build-temp", str(tmp_path / "temp"))
+    done = subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_ext", *folders],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        env=environment(CC=str(tmp_path / "none")),
+    )
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.rglob("_core*"))
+
+
+def test_a_core_that_was_not_built_is_no_fault() -> None:
+    code = "import sys; sys.modules['decoder.engine._core'] = None; import decoder.engine.core as c; print(c.CORE)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True, cwd=ROOT)
+    assert done.stdout == "pure Python\n"
