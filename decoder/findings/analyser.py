@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["Analyser"]
 
 _MAX_CONNECTIONS = 65_536  # analysed at once; the oldest is concluded for a new one
+_MAX_RECENT = 16_384
+"""Requests and responses whose packets are remembered, about 3 MB: a finding may name one later."""
+_MAX_PACKETS = 64
+"""Packets of a message that a finding names."""
 
 
 class Analyser:
@@ -44,6 +48,8 @@ class Analyser:
     def __init__(self, max_per_code: int = 100, wanted: Callable[[int | None, int | None], bool] | None = None) -> None:
         self._findings = Findings(max_per_code, wanted)
         self._shared = SharedAnalyses(self._findings)
+        self._packets = _Packets()
+        self._findings.packets_of = self._packets.of
         self._connections: BoundedDict[int, ConnectionAnalyser] = BoundedDict(_MAX_CONNECTIONS, on_drop=self._conclude)
         self._ended: list[ConnectionInfo] = []
         self._last_ns = 0
@@ -104,6 +110,7 @@ class Analyser:
             connection = self._open(item.flow, item.time_ns)
         self._last_ns = item.time_ns
         if isinstance(item, Message):
+            self._packets.message(item)
             return connection.message(item)
         connection.gap(item)
         return False
@@ -162,3 +169,23 @@ class Analyser:
                 f"({row.limit_source}): spread them before they are refused"
             )
             self._findings.add(Finding("note", "rate-limit-near", row.message, row.connection, row.busiest_ns, text))
+
+
+class _Packets:
+    """Remembers the packets of the current message, and of recent requests and responses."""
+
+    def __init__(self) -> None:
+        self._current: Message | None = None
+        self._recent: BoundedDict[int, tuple[int, ...]] = BoundedDict(_MAX_RECENT)
+
+    def message(self, message: Message) -> None:
+        """Takes the next message."""
+        self._current = message
+        if message.kind != "push":  # a push is named when it comes; a request may be named once nobody answered it
+            self._recent[message.number] = tuple(message.frames[:_MAX_PACKETS])
+
+    def of(self, number: int) -> tuple[int, ...]:
+        """Returns the packets of a message; none if they are not known any more."""
+        if self._current is not None and self._current.number == number:
+            return tuple(self._current.frames[:_MAX_PACKETS])
+        return self._recent.get(number, ())

@@ -13,19 +13,30 @@ from decoder.formatting.escape import escape, json_safe
 from decoder.formatting.table import Table, columns
 from decoder.output.csv import write_rows
 
-__all__ = ["csv_rows", "json_lines", "order_table", "story"]
+__all__ = ["csv_rows", "csv_rows_of_hosts", "json_lines", "order_table", "story"]
 
 _MAX_TEXT = 60
 
 
-def json_lines(orders: Iterable[Order]) -> bytes:
-    """Returns one JSON object a line."""
-    return b"".join(json_safe(orjson.dumps(order.record())) + b"\n" for order in orders)
+def json_lines(orders: Iterable[Order], host: str | None = None) -> bytes:
+    """Returns one JSON object a line, with the key ``host`` first if there is one."""
+    first = {} if host is None else {"host": host}
+    return b"".join(json_safe(orjson.dumps({**first, **order.record()})) + b"\n" for order in orders)
 
 
 def csv_rows(orders: Iterable[Order]) -> str:
     """Returns a header and one row an order; objects and lists of objects are JSON."""
-    return write_rows([list(ORDER_KEYS), *(list(map(_cell, order.record().values())) for order in orders)])
+    return write_rows([list(ORDER_KEYS), *map(_cells, orders)])
+
+
+def csv_rows_of_hosts(hosts: Iterable[tuple[str, Sequence[Order]]]) -> str:
+    """Returns the same for the orders of several hosts, with a column ``host`` first."""
+    rows = ([host, *_cells(order)] for host, orders in hosts for order in orders)
+    return write_rows([["host", *ORDER_KEYS], *rows])
+
+
+def _cells(order: Order) -> list[Any]:
+    return list(map(_cell, order.record().values()))
 
 
 def _cell(value: Any) -> Any:

@@ -32,8 +32,6 @@ def known_name(number: int, known: dict[str, int]) -> str:
 
 def test_the_ids_of_the_websocket_layer() -> None:
     assert (vocabulary.INIT_WEB_SOCKET, vocabulary.OPEND_DISCONNECT) == (1, 2)
-    assert {1, 2, 99} < set(vocabulary.WEBSOCKET_LAYER_IDS)
-    assert vocabulary.INIT_CONNECT not in vocabulary.WEBSOCKET_LAYER_IDS
 
 
 def test_every_gap_reason_has_a_phrase() -> None:

@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from decoder.cli.main import cli
+from decoder.engine.core import CORE
 from tests.support.command import (
     FORMATS,
     PLAIN,
@@ -60,7 +62,7 @@ def test_help_is_cheap() -> None:
 def test_version() -> None:
     from importlib.metadata import version
 
-    expected = f"opendump, version {version('scapy-opend')}\n"
+    expected = f"opendump, version {version('scapy-opend')} ({CORE} core)\n"
     assert opendump("--version").out == opendump("decode", "--version").out == expected
 
 
@@ -220,3 +222,36 @@ def test_colour_only_where_it_is_wanted() -> None:
     assert "\x1b[36m" in opendump("decode", PLAIN, FORCE_COLOR="1").out
     assert "\x1b" not in opendump("decode", PLAIN, FORCE_COLOR="1", NO_COLOR="1").out
     assert "\x1b[" in opendump("stats", PLAIN, "--color", "always").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "size", "compiled", "expected"),
+    [
+        ([], 64, False, 1),
+        (["--format", "jsonl"], 31, False, 1),
+        (["--format", "jsonl"], 32, False, 3),
+        (["--format", "jsonl"], 64, True, 1),
+        (["--format", "jsonl", "-e", "proto"], 64, True, 3),
+        (["--format", "csv"], 64, True, 3),
+        (["-V"], 64, True, 3),
+        (["-V", "-c", "1"], 64, True, 1),
+        (["--jobs", "2"], 0, True, 2),
+        (["--format", "csv", "--jobs", "1"], 64, True, 1),
+    ],
+)
+def test_how_many_processes_render(
+    arguments: list[str], size: int, compiled: bool, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`size` is that of the input in MiB."""
+    used = [1]
+
+    def render_in_order(batches: Any, make: Any, jobs: int) -> Any:
+        used.append(jobs)
+        return map(make().render, batches)
+
+    monkeypatch.setattr("decoder.cli.run._size", lambda path: size << 20)
+    monkeypatch.setattr("decoder.cli.decode.JsonLines", object if compiled else None)
+    monkeypatch.setattr("decoder.output.parallel.processors", lambda: 3)
+    monkeypatch.setattr("decoder.output.parallel.render_in_order", render_in_order)
+    assert CliRunner().invoke(cli, ["decode", str(PLAIN), *arguments]).exit_code == 0
+    assert used[-1] == expected

@@ -232,14 +232,14 @@ def test_an_acknowledged_fin_that_was_not_seen_is_no_hole() -> None:
 def test_a_fin_tells_where_the_stream_ends() -> None:
     play = Play()
     play.push(0, b"ab")
-    play.stream.fin = 5
+    play.stream.note_fin(5)
     assert play.finish(acked=6) == ["hole 3 lost"]
 
 
 def test_bytes_behind_a_fin_show_that_it_was_none() -> None:
     play = Play()
     play.push(0, b"ab")
-    play.stream.fin = 2
+    play.stream.note_fin(2)
     assert play.push(2, b"cd") == ["cd #2"]
     assert play.stream.fin is None
 
