@@ -164,7 +164,10 @@ def decode(
             rendered = map(renderer.render, batches)
         for part in rendered:
             file.write(file.encode(part))
-    ctx.exit(run.finish())
+        code = run.finish()
+        if run.read_nothing:
+            ctx.exit(code)  # before the file takes the place of an older one
+    ctx.exit(code)
 
 
 def _check(verbose: bool, output_format: str, columns: tuple[str, ...], explode: bool, wrap: bool) -> None:

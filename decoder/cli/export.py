@@ -118,6 +118,8 @@ def export(
         for records in run.records():
             collector.add(records)
         collector.finish(run.summary)
+        if run.read_nothing:
+            ctx.exit(run.finish())
     target = "standard output" if output == "-" else output
     say(f"{len(tables)} {'table' if len(tables) == 1 else 'tables'} written to {target}")
     ctx.exit(run.finish())

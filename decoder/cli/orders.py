@@ -72,18 +72,25 @@ def orders(
     ledger = OrderLedger()
     lines: dict[int, str] = {}
     wanted: set[int] = set()
+    unread = 0
     where = None if options.where is None else options.where.match
     with OutputFile(output, options.inputs(captures), private=options.show_secrets, force=force) as file:
         render = None if order_id is None else _line_renderer(options, file.encoding)
         for records in run.records():
             for item in records:
-                if not ledger.add(item) or not isinstance(item, Message):
+                concerns_orders = ledger.add(item)
+                if not isinstance(item, Message):
+                    continue
+                unread += item.plaintext is None
+                if not concerns_orders:
                     continue
                 if where is not None and where(item):
                     wanted.add(item.number)
                 if render is not None and len(lines) < _MAX_LINES:
                     lines[item.number] = render(item)
         code = run.finish()
+        if run.read_nothing:
+            ctx.exit(code)
         found = [order for order in ledger.finish() if where is None or not wanted.isdisjoint(order.messages)]
         if ledger.dropped:
             say(f"{ledger.dropped:,} orders beyond the first {len(found):,} are not followed: cut the capture by time")
@@ -92,7 +99,8 @@ def orders(
             if not found:
                 say(f"no order {order_id}: `opendump orders` without it lists those that the capture shows")
                 code = code or EXIT_FAILED
-        _write(found, file, options, output_format, None if order_id is None else lines)
+        if run.summary.messages:
+            _write(found, file, options, output_format, None if order_id is None else lines, unread)
     ctx.exit(code)
 
 
@@ -117,6 +125,7 @@ def _write(
     options: Options,
     output_format: str,
     lines: dict[int, str] | None,
+    unread: int,
 ) -> None:
     from decoder.output.orders import csv_rows, json_lines, order_table, story
 
@@ -125,7 +134,7 @@ def _write(
     elif output_format == "csv":
         file.write(file.encode(csv_rows(found)))
     elif lines is None:
-        file.write_tables([order_table(found, utc=options.utc)], options.color)
+        file.write_tables([order_table(found, utc=options.utc, unread=unread)], options.color)
     else:
         for order in found:
             own = [lines[number] for number in order.messages if number in lines]

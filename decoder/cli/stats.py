@@ -91,8 +91,9 @@ def stats(
                 statistics.mute(SECRECY_CODES)
             statistics.add(records)
         code = run.finish()
-        warnings = [warning for reader in run.readers for warning in reader.warnings]
-        figures = statistics.finish(run.summary, [reader.name for reader in run.readers], warnings)
+        if run.read_nothing:
+            ctx.exit(code)
+        figures = statistics.finish(run.summary, [reader.name for reader in run.readers], run.warnings)
         if output_format == "json":
             file.write(_json(figures, table))
         elif output_format == "csv":

@@ -109,13 +109,17 @@ class ConnectionInfo:
         return not any(self.bytes.values())
 
     @property
-    def silence(self) -> str:
-        """Returns in a word how a connection without a byte came to nothing."""
+    def no_message(self) -> str | None:
+        """Returns the code of the finding on why it carried no message, ``silent`` if there is none; else None."""
         if self.refused:
             return "refused"
         if self.unanswered:
-            return "unanswered"
-        return "closed before a byte was sent" if self.closed_by is not None else "open"
+            return "unreachable"
+        if self.silent:
+            return "closed-before-login" if self.syn_ack_seen and self.closed_by is not None else "silent"
+        if not self.not_opend:
+            return None
+        return "wrong-header" if self.wrong_header is not None and self.other_protocol is None else "not-opend"
 
     @property
     def other_protocol(self) -> str | None:
@@ -189,9 +193,13 @@ class Summary:
     not_opend: list[str] = field(default_factory=list)
     """Connections on a gateway port that spoke something else, a line each."""
     no_message: Counter[str] = field(default_factory=Counter)
-    """Connections to a gateway port on which neither end sent a byte: refused, unanswered, closed or open."""
+    """Connections to a gateway port on which neither end sent a byte, by `ConnectionInfo.no_message`."""
     header_ports: Counter[int] = field(default_factory=Counter)
-    """Other ports on which segments began with a plausible header."""
+    """Other ports on which segments began with a plausible header: the gateway's, as SYN or content tells."""
+    unsure_ports: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """Likewise where nothing tells which of two ports, the lower one first, is the gateway's."""
+    library_missing: bool = False
+    """True if a WebSocket connection was not decoded because the library `websockets` is not installed."""
     clock_steps: int = 0
     """Packets whose time lies before that of the packet before them."""
     largest_step_ns: int = 0

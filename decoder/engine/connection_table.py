@@ -85,7 +85,7 @@ class ConnectionTable:
         self._half_open: dict[bytes, HalfOpen] = {}
         self._older: dict[bytes, Entry] = {}  # the connection before that between the same ends
         self._closed: deque[tuple[bytes, Connection]] = deque()
-        self._syns: dict[bytes, tuple[int, Segment]] = {}  # with "auto": SYNs on other ports
+        self._syns: dict[bytes, tuple[int, Segment]] = {}  # SYNs on other ports
 
     # Segments
 
@@ -230,16 +230,26 @@ class ConnectionTable:
             return to_gateway
         if not self._looks_like_gateway(key, segment):
             return None
-        to_gateway = self._guess_direction(key, segment.payload)
+        told = self._told_direction(key, segment.payload)
+        if not self._auto:
+            self._count_header(source, destination, told)
+            return None
+        to_gateway = destination < source if told is None else told  # corrected when the content tells
+        if not begins_upgrade(segment.payload):  # which begins connections with other servers, too
+            self.ports.add(destination if to_gateway else source)
+        return to_gateway
+
+    def _count_header(self, source: int, destination: int, to_gateway: bool | None) -> None:
+        """Counts a header on ports that were not asked for, so that the summary can name them."""
+        summary = self._summary
+        if to_gateway is None:
+            pair = min(source, destination), max(source, destination)
+            if len(summary.unsure_ports) < _MAX_PORTS or pair in summary.unsure_ports:
+                summary.unsure_ports[pair] += 1
+            return
         port = destination if to_gateway else source
-        if self._auto:
-            if not begins_upgrade(segment.payload):  # which begins connections with other servers, too
-                self.ports.add(port)
-            return to_gateway
-        header_ports = self._summary.header_ports
-        if len(header_ports) < _MAX_PORTS or port in header_ports:
-            header_ports[port] += 1
-        return None
+        if len(summary.header_ports) < _MAX_PORTS or port in summary.header_ports:
+            summary.header_ports[port] += 1
 
     def _looks_like_gateway(self, key: bytes, segment: Segment) -> bool:
         """Returns True if a segment on an unknown port begins with a header, or with a part of one at a known start."""
@@ -247,21 +257,21 @@ class ConnectionTable:
             return True
         if begins_with_frame(segment.payload) is not None:
             return True
-        if not self._auto:
-            return False
-        if begins_upgrade(segment.payload):
+        if self._auto and begins_upgrade(segment.payload):
             return True
         if segment.flags & SYN:
             self._syns[key] = segment.flags, segment
             if len(self._syns) > _MAX_PORTS:
                 del self._syns[next(iter(self._syns))]
             return False
+        if not self._auto:
+            return False
         syn = self._syns.get(key)
         begins = syn is not None and segment.seq == (syn[1].seq + 1) & 0xFFFFFFFF
         return begins and may_begin_header(segment.payload, self._limits.max_body)
 
-    def _guess_direction(self, key: bytes, payload: bytes) -> bool:
-        """Returns True if a segment on unknown ports goes to the gateway: by SYN, content, or the lower port."""
+    def _told_direction(self, key: bytes, payload: bytes) -> bool | None:
+        """Returns True if a segment on unknown ports goes to the gateway, as SYN or content tells; else None."""
         for end, sent_by_client in ((key, True), (flow_key.reverse_key(key), False)):
             if end in self._syns:
                 return sent_by_client != bool(self._syns[end][0] & ACK)
@@ -271,10 +281,7 @@ class ConnectionTable:
         if masked is not None:
             return masked
         told = told_by_content(payload[:HEADER_LEN], payload[HEADER_LEN:])
-        if told is not None:
-            return told == "c2s"
-        source, destination = flow_key.ports(key)
-        return destination < source
+        return None if told is None else told == "c2s"
 
     def _remember(self, key: bytes, segment: Segment) -> None:
         """Remembers a packet of a connection that has carried no byte yet."""
@@ -426,12 +433,13 @@ class ConnectionTable:
         elif info.not_opend and len(summary.not_opend) < MAX_NOTED:
             summary.not_opend.append(f"{info.client} > {info.server}: {info.why_not_opend}")
         elif info.silent:
-            summary.no_message[info.silence] += 1
+            summary.no_message[info.no_message or "silent"] += 1
         if info.sample_key:
             summary.report(
                 "the SDK's public sample key protects this traffic: anyone can read it; make a key of your own"
             )
         if info.library_missing:
+            summary.library_missing = True
             summary.report(
                 "a WebSocket connection was not decoded, for which a library is missing: "
                 "pip install 'scapy-opend[websocket]'"

@@ -150,7 +150,6 @@ def _connections(rows: Sequence[ConnectionFigures]) -> Table:
         ],
     )
     for row in rows:
-        closed = {"client": "client", "server": "gateway"}.get(row.closed_by or "", "-")
         table.rows.append(
             [
                 str(row.connection),
@@ -165,10 +164,17 @@ def _connections(rows: Sequence[ConnectionFigures]) -> Table:
                 f"{row.errors:,}",
                 f"{row.unanswered:,}",
                 f"{row.bytes_c2s + row.bytes_s2c:,}",
-                f"{closed} (reset)" if row.reset else closed,
+                _end(row),
             ]
         )
     return table
+
+
+def _end(row: ConnectionFigures) -> str:
+    if row.no_message not in (None, "silent"):
+        return str(row.no_message)
+    closed = {"client": "client", "server": "gateway"}.get(row.closed_by or "", "-")
+    return f"{closed} (reset)" if row.reset else closed
 
 
 def _encryption(row: ConnectionFigures) -> str:
