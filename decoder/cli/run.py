@@ -248,9 +248,10 @@ class Run:
         if self._options.where is not None:
             line += f"; {counted(self._selection.wanted, 'message')} shown"
         say("interrupted; " * self.interrupted + line)
-        if summary.no_message:
-            others = counted(summary.no_message.total(), "other connection")
-            say(f"{others} carried no message: {_by_code(summary.no_message)}; see opendump stats")
+        failed = Counter({code: n for code, n in summary.no_message.items() if code in ("refused", "unreachable")})
+        if failed:
+            others = counted(failed.total(), "other connection")
+            say(f"{others} did not come about: {_by_code(failed)}; see opendump stats")
         self._name_ports()
 
     def _explain_nothing(self) -> None:
@@ -268,7 +269,8 @@ class Run:
             say(f"{seen}, none carried a message: {_by_code(silent)}; see opendump stats")
             self._name_ports()
             return
-        say(f"no gateway traffic{place} in {counted(summary.packets, 'packet')}")
+        nothing = "no message was decoded" if summary.library_missing else "no gateway traffic"
+        say(f"{nothing}{place} in {counted(summary.packets, 'packet')}")
         self._name_ports()
         explained = (summary.header_ports, summary.unsure_ports, summary.not_opend, summary.library_missing)
         if not any(explained) and "auto" not in ports:
@@ -276,16 +278,20 @@ class Run:
 
     def _explain_no_packet(self, interface: str) -> None:
         ports = self._options.ports
-        where = "" if "auto" in ports else f" to or from port {', '.join(map(str, ports))}"
+        where, port = "", ""
+        if "auto" not in ports:
+            where = f" to or from port {', '.join(map(str, ports))}"
+            port = ", to this port (--port)"
         say(
-            f"no packet{where} passed on {interface}: does the program talk to the gateway meanwhile, and over this "
-            "interface? One on this machine is reached over the loopback interface; opendump interfaces lists all"
+            f"no packet{where} passed on {interface}: check that the program talks to the gateway meanwhile{port} and "
+            "over this interface (loopback if both run on one machine; opendump interfaces lists all)"
         )
 
     def _name_ports(self) -> None:
-        for port, n in self.summary.header_ports.most_common(_SHOWN):
+        told, unsure = _told_ports(self.summary)
+        for port, n in told.most_common(_SHOWN):
             say(f"message headers (FT) were seen on port {port} ({counted(n, 'segment')}): give --port {port}")
-        for (low, high), n in self.summary.unsure_ports.most_common(_SHOWN):
+        for (low, high), n in unsure.most_common(_SHOWN):
             say(
                 f"message headers (FT) were seen between ports {low} and {high} ({counted(n, 'segment')}), and nothing "
                 f"tells which is the gateway's: give --port {low}, or --port {high} if the directions come out wrong"
@@ -327,6 +333,22 @@ def _size(path: str) -> int:
 def counted(count: int, noun: str) -> str:
     """Returns `count` with its noun, which gets an s unless it is one: ``1,234 messages``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _told_ports(summary: Summary) -> tuple[Counter[int], Counter[tuple[int, int]]]:
+    """Returns the gateways' ports with their segments, and the pairs of ports of which neither is known to be one.
+
+    A port that several others talk to is the gateway's.
+    """
+    told, unsure = Counter(summary.header_ports), Counter[tuple[int, int]]()
+    partners = Counter(port for pair in summary.unsure_ports for port in pair)
+    for pair, n in summary.unsure_ports.items():
+        port = max(pair, key=lambda each: (each in summary.header_ports, partners[each]))
+        if port in summary.header_ports or partners[port] > 1:
+            told[port] += n
+        else:
+            unsure[pair] += n
+    return told, unsure
 
 
 def _by_code(counts: Counter[str]) -> str:

@@ -11,7 +11,6 @@ from hashlib import sha1
 from typing import TYPE_CHECKING, NamedTuple
 
 from decoder.body.body import Body
-from decoder.conversation.direction import direction_of
 from decoder.conversation.hold_queue import PendingMessage
 from decoder.conversation.state import State
 from decoder.crypto.verifier import BodyVerifier
@@ -427,7 +426,8 @@ class HalfConnection:
     def handle_frame(self, header: Header, body: bytes, arrival: Arrival, offset: int) -> Verdict | None:
         shared = self.shared
         opened = shared.verifier.open(self.direction, header, body)
-        if not shared.direction_known and header[PROTO_ID] == INIT_CONNECT and self._turned(header, opened):
+        if not shared.direction_known and self._is_reversed(header, opened):
+            self._turn()
             opened = shared.verifier.open(self.direction, header, body)
         _, encryption, verdict, reason = opened
         if verdict != "verified" and reason != "sha1-of-ciphertext":
@@ -440,14 +440,22 @@ class HalfConnection:
             self._emit(header, opened, arrival, notes)
         return None
 
-    def _turned(self, header: Header, opened: Verdict) -> bool:
-        """Exchanges the directions if an InitConnect shows that they were guessed wrongly; returns True if so."""
+    def _is_reversed(self, header: Header, opened: Verdict) -> bool:
+        """Returns True if the first message shows that the other end is the gateway."""
         plaintext, _, verdict, _ = opened
-        told = direction_of(plaintext) if plaintext is not None and verdict == "verified" else None
-        if plaintext is None or told is None or told == self.direction:
+        shared, peer, proto_id = self.shared, self.peer, header[PROTO_ID]
+        if proto_id == INIT_CONNECT and self.direction == "s2c" and shared.from_start and peer.untouched:
+            return peer.acked <= 0  # its end sent the SYN, and speaks first
+        if plaintext is None or verdict != "verified":
             return False
-        if not Body(INIT_CONNECT, told, header[FORMAT], plaintext, self.shared.limits).complete:
-            return False  # ciphertext that its sender hashed: one of 256 begins like a request
+
+        def is_complete(direction: Direction) -> bool:
+            return Body(proto_id, direction, header[FORMAT], plaintext, shared.limits).complete
+
+        return is_complete(peer.direction) and not is_complete(self.direction)
+
+    def _turn(self) -> None:
+        """Exchanges the directions, which were guessed wrongly."""
         shared, info, peer = self.shared, self.shared.info, self.peer
         earlier_keys = shared.verifier.earlier_keys
         shared.verifier = BodyVerifier(shared.keyring, shared.limits)
@@ -457,7 +465,6 @@ class HalfConnection:
         for counts in (info.retransmissions, info.messages):
             counts["c2s"], counts["s2c"] = counts["s2c"], counts["c2s"]
         shared.server_settled = (self if self.direction == "s2c" else peer).stream.settled
-        return True
 
     def handle_unproven(self, header: Header, body: bytes, opened: Verdict, arrival: Arrival, offset: int) -> None:
         notes = self._conflict_notes(header, body, offset) if self.conflicts else None

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from decoder.message import Gap, Message
     from decoder.vocabulary import Transport
 
-__all__ = ["MAX_NOTED", "ConnectionInfo", "Results", "Summary", "protocol_of"]
+__all__ = ["MAX_NOTED", "WEBSOCKET_LIBRARY", "ConnectionInfo", "Results", "Summary", "protocol_of"]
 
 Octets = bytes  # `ConnectionInfo` has a field named `bytes`
+WEBSOCKET_LIBRARY = "pip install 'scapy-opend[websocket]'"
+"""Installs what reads WebSocket connections."""
 MAX_NOTED = 64
 """Lines of one kind in a summary."""
 _HTTP = (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"DELE", b"HTTP", b"PATC", b"CONN")
@@ -137,6 +139,8 @@ class ConnectionInfo:
     def why_not_opend(self) -> str:
         """Returns a line for people on what was sent instead of the protocol."""
         what = self.other_protocol
+        if self.library_missing:
+            return f"this is WebSocket, and the library that reads it is missing: {WEBSOCKET_LIBRARY}"
         if what is not None:
             return (
                 f"this is {what}, not the protocol of a gateway's API port: compare the port with OpenD's settings"

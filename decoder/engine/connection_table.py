@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from decoder.conversation.connection import Connection
 from decoder.conversation.direction import told_by_content
 from decoder.conversation.state import State
-from decoder.conversation.summary import MAX_NOTED, ConnectionInfo, Results, Summary
+from decoder.conversation.summary import MAX_NOTED, WEBSOCKET_LIBRARY, ConnectionInfo, Results, Summary
 from decoder.engine.half_open import HALF_OPEN_COST, HalfOpen
 from decoder.framing.header import HEADER_LEN, begins_with_header, may_begin_header
 from decoder.framing.websocket_frames import begins_with_frame
@@ -425,9 +425,14 @@ class ConnectionTable:
         self._report(connection.info)
 
     def _report(self, info: ConnectionInfo) -> None:
+        summary = self._summary
+        if info.library_missing:
+            summary.library_missing = True
+            summary.report(
+                f"a WebSocket connection was not decoded, for which a library is missing: {WEBSOCKET_LIBRARY}"
+            )
         if self._auto and not info.confirmed and int(info.server.rpartition(":")[2]) not in self.ports:
             return  # a WebSocket connection with some other server
-        summary = self._summary
         if info.confirmed:
             summary.connections += 1
         elif info.not_opend and len(summary.not_opend) < MAX_NOTED:
@@ -437,12 +442,6 @@ class ConnectionTable:
         if info.sample_key:
             summary.report(
                 "the SDK's public sample key protects this traffic: anyone can read it; make a key of your own"
-            )
-        if info.library_missing:
-            summary.library_missing = True
-            summary.report(
-                "a WebSocket connection was not decoded, for which a library is missing: "
-                "pip install 'scapy-opend[websocket]'"
             )
         if info.websocket is not None and info.websocket.texts:
             summary.report(

@@ -63,7 +63,8 @@ def _capture(capture: CaptureFigures, utc: bool) -> Table:
         f", {capture.not_listed:,} of them not listed" if capture.not_listed else ""
     )
     gaps = f"; {_counted(capture.gaps, 'gap')}" if capture.gaps else ""
-    table.rows.append(["messages", f"{capture.messages:,} on {connections}; {verdicts or 'none'}{gaps}"])
+    how_many = f"{capture.messages:,}" if capture.messages else "none"
+    table.rows.append(["messages", f"{how_many} on {connections}{'; ' * bool(verdicts)}{verdicts}{gaps}"])
     counts = capture.findings
     table.rows.append(["findings", ", ".join(_counted(counts[severity], severity) for severity in SEVERITIES)])
     table.rows += [["warning", escape(warning, 300)] for warning in capture.warnings]
