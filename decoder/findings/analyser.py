@@ -17,6 +17,7 @@ from decoder.findings.order_findings import OrderFindings
 from decoder.findings.orders import OrderLedger
 from decoder.findings.push_sampler import PushSampler
 from decoder.findings.push_silence import PushSilence
+from decoder.findings.quote_rights import QuoteRights
 from decoder.findings.rates import RateLedger
 from decoder.findings.readability import CONFLICT, report_conflict, report_gap, report_unverified
 from decoder.findings.refusals import TRADE_WRITES, Refusals
@@ -71,6 +72,7 @@ class _Shared:
         self.accounts = AccountChecks()
         self.gateways = Gateways(findings)
         self.rates = RateLedger()
+        self.rights = QuoteRights()
         self.subscriptions = SubscriptionLedger(findings)
         self.order_findings = OrderFindings(findings)
         self.orders = OrderLedger(self.order_findings)
@@ -226,7 +228,7 @@ class _Connection:
         self._tracking = RequestTracking(context, shared.tally)
         self._lifetime = Lifetime(context, self._silence)
         self._subscriptions = Subscriptions(context, shared.subscriptions, self._silence)
-        self._refusals = Refusals(context, shared.rates, shared.subscriptions)
+        self._refusals = Refusals(context, shared.rates, shared.subscriptions, shared.rights)
         self._sampler = PushSampler()
         self._serials: PushSerials | None = None
         self._first: First | None = None
@@ -325,6 +327,8 @@ class _Connection:
             return
         if body.retType:  # type: ignore[attr-defined]
             self._refusals.failure(message, body)
+        else:
+            self._shared.rights.response(self._context, message)
         if proto_id in SUBSCRIBING:
             self._subscriptions.response(message, body)
             self._sampler.forget()

@@ -205,7 +205,8 @@ SUBJECTS: dict[str, dict[str, Code]] = {
             "wait; look at OpenD's network",
         ),
         "quote-right-lost": Code(
-            "a quote right became lower: another terminal took it, or it ended",
+            "a quote right became lower, or quotes that were served before are refused for want of it: another "
+            "terminal took it, or it ended",
             "run request_highest_quote_right in OpenD, or close the other terminal",
         ),
         "opend-restarted": Code(
