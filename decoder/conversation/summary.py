@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from decoder.conversation.twins import TwinFinder
-from decoder.framing.header_faults import header_fault
+from decoder.framing.header_faults import header_fault, length_fault, unconfirmed_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,7 +133,11 @@ class ConnectionInfo:
     @property
     def wrong_header(self) -> str | None:
         """Returns what is wrong with the header that either end sent first; None if there is nothing like one."""
-        return next(filter(None, map(header_fault, self.first_bytes.values())), None)
+        faults = (
+            header_fault(data) or length_fault(data, self.bytes[direction])
+            for direction, data in self.first_bytes.items()
+        )
+        return next(filter(None, faults), None)
 
     @property
     def why_not_opend(self) -> str:
@@ -148,7 +152,8 @@ class ConnectionInfo:
             )
         if self.wrong_header is not None:
             return f"the message header is wrong: {self.wrong_header}"
-        return "no message header found, so this is not a gateway's traffic"
+        begun = (unconfirmed_header(data, self.bytes[direction]) for direction, data in self.first_bytes.items())
+        return next(filter(None, begun), "no message header found, so this is not a gateway's traffic")
 
 
 @dataclass

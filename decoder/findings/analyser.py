@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from decoder.bounded import BoundedDict
 from decoder.findings.accounts import AccountChecks
-from decoder.findings.connecting import First, report_connection, report_login, report_silent_gateway
+from decoder.findings.connecting import First, login_fault, report_connection, report_login, report_silent_gateway
 from decoder.findings.context import SECOND, Context, duration_text, name_of
 from decoder.findings.exposure import Exposure
 from decoder.findings.finding import Finding, Findings
@@ -289,6 +289,7 @@ class _Connection:
         if proto_id in LOGIN_IDS:
             self._context.handshake = True
             self._context.login_encrypted = message.encryption != "None"
+            self._context.login_fault = login_fault(message)
         if proto_id == INIT_CONNECT:
             self._exposure.handshake(message)
             self._subscriptions.init_request(message)

@@ -12,8 +12,9 @@ from decoder.vocabulary import LOGIN_IDS
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo
     from decoder.findings.context import Context
+    from decoder.message import Message
 
-__all__ = ["First", "report_connection", "report_login", "report_silent_gateway"]
+__all__ = ["First", "login_fault", "report_connection", "report_login", "report_silent_gateway"]
 
 _MAX_LINE = 80  # bytes of an HTTP status line that are quoted
 
@@ -59,6 +60,7 @@ def report_silent_gateway(context: Context, info: ConnectionInfo) -> None:
     data = info.first_bytes.get("s2c", b"")
     if not data or info.not_opend:
         return
+    context.other_protocol = True
     what = protocol_of(data)
     line = data.split(b"\r\n", 1)[0][:_MAX_LINE].decode("latin-1")
     said = f"{what}: {quote(line)}" if what == "HTTP" else what or f"they begin with {data[:8].hex(' ')}"
@@ -70,6 +72,16 @@ def report_silent_gateway(context: Context, info: ConnectionInfo) -> None:
         f"{info.bytes['s2c']:,} bytes came from the gateway's port and no message ({said}): "
         "something else answers there",
     )
+
+
+def login_fault(message: Message) -> str | None:
+    """Returns the reason for which no OpenD can read a login request; None if there is none."""
+    notes = message.own_notes or ()
+    if message.reason in ("sha1-mismatch", "rsa-padding"):
+        return f"message {message.number}: {message.reason}"
+    if message.reason == "gap" and not {"length-counts-header", "connection-ends"}.isdisjoint(notes):
+        return f"message {message.number}: its length"
+    return None
 
 
 def report_login(context: Context, info: ConnectionInfo, first: First) -> None:

@@ -192,12 +192,13 @@ class Exchange:
         self._next[direction] += size
         return self
 
-    def fin(self) -> Self:
-        self._put("c2s", "FA")
-        self._next["c2s"] += 1
-        self._put("s2c", "FA")
-        self._next["s2c"] += 1
-        self._put("c2s", "A")
+    def fin(self, by: str = "c2s") -> Self:
+        other = "s2c" if by == "c2s" else "c2s"
+        self._put(by, "FA")
+        self._next[by] += 1
+        self._put(other, "FA")
+        self._next[other] += 1
+        self._put(by, "A")
         return self
 
     def _send(self, direction: str, data: bytes, mss: int) -> Self:

@@ -32,7 +32,13 @@ FOREIGN = {
 }
 
 
-NAMED = {"HTTP": "this is HTTP,", "TLS": "this is TLS,", "WebSocket": "this is WebSocket,"}
+NAMED = {
+    "HTTP": "this is HTTP,",
+    "TLS": "this is TLS,",
+    "WebSocket": "this is WebSocket,",
+    "a fake header": "it begins like a message, and nothing proves that it is one",
+    "a fake header and nothing": "its only message is not complete: 0 of 100 bytes of the body came",
+}
 UNNAMED = "no message header found"
 
 
