@@ -44,11 +44,13 @@ def plan(
     Print the hosts, files, flows and partitions into which `opendump export --workers N` would divide CAPTURE, without
     decoding anything.
     """
+    from decoder.cli.output_file import OutputFile
+
     cluster = Cluster(workers, scheduler, host_of)
     indexes = index_files(captures, cluster, planned_ports(options))
     partitions = plan_partitions([index for index in indexes if index.packets], cluster.count)
-    for line in _lines(indexes, partitions):
-        click.echo(line)
+    with OutputFile(None) as file:
+        file.write(file.encode("".join(f"{line}\n" for line in _lines(indexes, partitions))))
     ctx.exit(EXIT_FAILED if any(index.error for index in indexes) or not partitions else 0)
 
 
