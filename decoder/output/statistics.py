@@ -6,7 +6,7 @@ messages: twenty, the rest as one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 
 from decoder.findings import SEVERITIES, Finding
@@ -94,9 +94,9 @@ def _findings(rows: Sequence[Finding], limit: int | None, utc: bool) -> Table:
                 groups.setdefault((severity, row.code), []).append(row)
     shown = _shares([len(group) for group in groups.values()], limit)
     left_out: list[str] = []
-    one_day = len({_time(row.time_ns, utc)[:10] for row in rows}) == 1
+    show = _clock([row.time_ns for row in rows], utc)
     for ((level, code), group), count in zip(groups.items(), shown, strict=True):
-        table.rows += [_finding(row, utc, one_day) for row in group[:count]]
+        table.rows += [_finding(row, show(row.time_ns)) for row in group[:count]]
         more = sum(row.count if row.connection is None and row.message is None else 1 for row in group[count:])
         if more and count:
             table.rows.append([level, "", "", "", code, f"... and {more:,} more of these"])
@@ -119,11 +119,11 @@ def _shares(sizes: list[int], limit: int | None) -> list[int]:
     return shares
 
 
-def _finding(row: Finding, utc: bool, one_day: bool) -> list[str]:
+def _finding(row: Finding, time: str) -> list[str]:
     times = f" ({row.count:,} times)" if row.count > 1 and row.connection is not None else ""
     return [
         row.severity,
-        _time(row.time_ns, utc)[11 if one_day else 0 :],
+        time,
         "-" if row.message is None else str(row.message),
         "-" if row.connection is None else str(row.connection),
         row.code,
@@ -208,7 +208,7 @@ def _protocols(rows: Sequence[ProtocolFigures], limit: int | None) -> Table:
             Column("bytes", number=True, wide=True),
             Column("p50", number=True),
             Column("p90", number=True, wide=True),
-            Column("p99", number=True),
+            Column("p99", number=True, wide=True),
             Column("max", number=True),
             Column("push/s", number=True, wide=True),
         ],
@@ -265,13 +265,15 @@ def _subscriptions(rows: Sequence[SubscriptionRow], utc: bool) -> Table:
             Column("until"),
             Column("first", number=True),
             Column("pushes", number=True),
-            Column("last push"),
+            Column("last push", wide=True),
             Column("silence", number=True),
             Column("asked by", number=True, wide=True),
-            Column("renewed"),
-            Column("slots", number=True),
+            Column("renewed", wide=True),
+            Column("slots", number=True, wide=True),
         ],
     )
+    moments = [each for row in rows for each in (row.since_ns, row.until_ns, row.last_push_ns)]
+    show = _clock(moments, utc)
     for row in rows:
         record = row.record()
         table.rows.append(
@@ -279,11 +281,11 @@ def _subscriptions(rows: Sequence[SubscriptionRow], utc: bool) -> Table:
                 str(row.connection),
                 escape(row.symbol, _MAX_TEXT),
                 row.sub_type,
-                "not asked for" if row.since_ns is None else _time(row.since_ns, utc),
-                "-" if row.until_ns is None else _time(row.until_ns, utc),
+                "not asked for" if row.since_ns is None else show(row.since_ns),
+                show(row.until_ns),
                 _number(record["first_push_ms"]),
                 f"{row.pushes:,}",
-                "-" if row.last_push_ns is None else _time(row.last_push_ns, utc),
+                show(row.last_push_ns),
                 _number(record["longest_silence_s"]),
                 "-" if row.requested_by is None else str(row.requested_by),
                 {True: "yes", False: "no", None: "-"}[row.renewed],
@@ -299,16 +301,17 @@ def _rates(rows: Sequence[RateRow], utc: bool) -> Table:
         [
             Column("protocol"),
             Column("account"),
-            Column("requests", number=True),
+            Column("requests", number=True, wide=True),
             Column("busiest", number=True),
             Column("limit", number=True),
             Column("share", number=True),
-            Column("source"),
-            Column("at"),
-            Column("gap", number=True),
+            Column("source", wide=True),
+            Column("at", wide=True),
+            Column("gap", number=True, wide=True),
             Column("refused", number=True),
         ],
     )
+    show = _clock([row.at_ns for row in rows], utc)
     for row in rows:
         table.rows.append(
             [
@@ -319,7 +322,7 @@ def _rates(rows: Sequence[RateRow], utc: bool) -> Table:
                 "-" if row.limit is None else str(row.limit),
                 "-" if row.share is None else f"{row.share:.0%}",
                 row.limit_source or "-",
-                "-" if row.at_ns is None else _time(row.at_ns, utc),
+                show(row.at_ns),
                 _number(row.min_gap_ms),
                 f"{row.refused:,}",
             ]
@@ -341,7 +344,7 @@ def _lateness(rows: Sequence[LatenessRow]) -> Table:
             Column("leg"),
             Column("count", number=True),
             Column("p50", number=True),
-            Column("p90", number=True),
+            Column("p90", number=True, wide=True),
             Column("p99", number=True),
             Column("max", number=True),
             Column("negative", number=True),
@@ -359,6 +362,12 @@ def _number(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _clock(moments: Iterable[int | None], utc: bool) -> Callable[[int | None], str]:
+    """Returns what writes times: without their date if all `moments` are of one day."""
+    one_day = len({_time(each, utc)[:10] for each in moments if each is not None}) == 1
+    return lambda time_ns: "-" if time_ns is None else _time(time_ns, utc)[11 if one_day else 0 :]
 
 
 def _time(time_ns: int, utc: bool) -> str:
