@@ -11,6 +11,7 @@ from decoder.statistics.quantiles import Quantiles
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo
+    from decoder.message import Gap, Message
     from decoder.vocabulary import Transport
 
 __all__ = [
@@ -87,6 +88,7 @@ FINDING_KEYS = {
     "time": "when it showed",
     "text": "what it means and what to do",
     "count": "how many occurrences it stands for",
+    "wireshark": "display filter for the packets of that message; null if there is none, or it is too long ago",
 }
 """Keys of a finding, and what they say."""
 
@@ -207,6 +209,13 @@ class ConnectionRow(_Counts):
         self.format: dict[int, str] = {}
         self.bytes_c2s = self.bytes_s2c = self.gaps = 0
         self.info: ConnectionInfo | None = None
+
+    @classmethod
+    def of(cls, item: Message | Gap) -> ConnectionRow:
+        """Returns the row of a connection that begins with `item`."""
+        flow = item.flow
+        client, gateway = (flow.src, flow.dst) if flow.direction == "c2s" else (flow.dst, flow.src)
+        return cls(client, gateway, item.time_ns, flow.transport)
 
     def figures(self, ordinal: int, hello: dict[str, Any]) -> ConnectionFigures:
         """Returns the figures of the connection; `hello` is what InitConnect says."""

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
     from decoder.findings import Finding, Severity
     from decoder.findings.orders import OrderLedger
-    from decoder.vocabulary import Transport
 
 __all__ = ["CONNECTION_KEYS", "FINDING_KEYS", "PROTOCOL_KEYS", "TABLE_KEYS", "CaptureFigures", "Statistics", "Stats"]
 
@@ -245,8 +244,9 @@ class Statistics:
     def _list_silent(self, info: ConnectionInfo) -> None:
         """Gives a connection without a message a row of its own, so that the findings about it have one."""
         room = self._silent < _MAX_SILENT
-        row = self._add_row(info.ordinal, info.client, info.server, info.first_ns, info.transport, listed=room)
+        row = ConnectionRow(info.client, info.server, info.first_ns, info.transport)
         row.info = info
+        self._add_row(info.ordinal, row, listed=room)
         self._silent += 1
 
     def _greet(self, message: Message) -> None:
@@ -339,19 +339,15 @@ class Statistics:
         return dict(sorted(self._reasons.items())) | ({"verified": verified} if verified else {})
 
     def _connection(self, item: Message | Gap) -> ConnectionRow:
-        flow = item.flow
-        client, gateway = (flow.src, flow.dst) if flow.direction == "c2s" else (flow.dst, flow.src)
-        return self._add_row(flow.connection, client, gateway, item.time_ns, flow.transport)
+        row = ConnectionRow.of(item)
+        self._add_row(item.flow.connection, row)
+        return row
 
-    def _add_row(
-        self, ordinal: int, client: str, gateway: str, time_ns: int, transport: Transport, *, listed: bool = True
-    ) -> ConnectionRow:
-        row = ConnectionRow(client, gateway, time_ns, transport)
+    def _add_row(self, ordinal: int, row: ConnectionRow, *, listed: bool = True) -> None:
         if listed and len(self._connections) < _MAX_CONNECTIONS:
             self._connections[ordinal] = row
         elif len(self._not_listed) < 100 * _MAX_CONNECTIONS:
             self._not_listed.add(ordinal)
-        return row
 
     def _protocol(self, proto_id: int) -> ProtocolRow:
         if schema.protocol(proto_id) is None:
