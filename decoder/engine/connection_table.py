@@ -93,6 +93,8 @@ class ConnectionTable:
         """Handles a segment that takes the slow path; returns True if it has payload and belongs to a gateway."""
         self.cut_payloads = self.cut_payloads or segment.missing > 0
         entry = self.entries.get(key)
+        if entry is None and self.flows is not None and key not in self.flows:
+            return False
         entry = self._admit(key, segment) if entry is None else self._route(key, entry, segment)
         if entry is None:
             return segment.size > 0 and self._is_gateway(key)
