@@ -205,3 +205,24 @@ class Summary:
         """Add a line to `reports`."""
         if line not in self.reports and len(self.reports) < MAX_NOTED:
             self.reports.append(line)
+
+    def add_connection(self, info: ConnectionInfo) -> None:
+        """Counts a connection, and reports what people should know about it."""
+        if info.confirmed:
+            self.connections += 1
+        elif info.not_opend and len(self.not_opend) < MAX_NOTED:
+            self.not_opend.append(f"{info.client} > {info.server}: {info.why_not_opend}")
+        elif info.silent:
+            self.no_message[info.silence] += 1
+        if info.sample_key:
+            self.report("the SDK's public sample key protects this traffic: anyone can read it; make a key of your own")
+        if info.library_missing:
+            self.report(
+                "a WebSocket connection was not decoded, for which a library is missing: "
+                "pip install 'scapy-opend[websocket]'"
+            )
+        if info.websocket is not None and info.websocket.texts:
+            self.report(
+                "text messages of WebSocket connections (JSON of another endpoint) were not decoded; "
+                "record OpenD's API or WebSocket port"
+            )

@@ -1,0 +1,104 @@
+"""Tells which segments belong to a gateway, and which end is the gateway: by port, by SYN, or by content."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from decoder.conversation.direction import told_by_content
+from decoder.framing.header import HEADER_LEN, begins_with_header, may_begin_header
+from decoder.framing.websocket_frames import begins_with_frame
+from decoder.framing.websocket_upgrade import begins_upgrade
+from decoder.packet import flow_key
+from decoder.tcp.segment import ACK, SYN, Segment
+
+if TYPE_CHECKING:
+    from decoder.conversation.summary import Summary
+
+__all__ = ["GatewayPorts", "ports_of"]
+
+_MAX_PORTS = 4096
+"""Ports that are counted, and SYNs that are remembered, where ports are found by content."""
+
+
+class GatewayPorts:
+    """Knows the ports of gateways: those that were given, and with `auto` those that the content shows."""
+
+    def __init__(self, ports: set[int], summary: Summary, max_body: int, *, auto: bool) -> None:
+        self.ports = ports
+        self.auto = auto
+        self._summary = summary
+        self._max_body = max_body
+        self._syns: dict[bytes, Segment] = {}  # with `auto`: SYNs on other ports
+
+    def concern(self, key: bytes) -> bool:
+        """Returns True if one of the ports in a flow key is a gateway's."""
+        source, destination = flow_key.ports(key)
+        return source in self.ports or destination in self.ports
+
+    def take_syn(self, key: bytes) -> Segment | None:
+        """Returns the SYN that was remembered of this direction, and forgets it."""
+        return self._syns.pop(key, None)
+
+    def to_gateway(self, key: bytes, segment: Segment) -> bool | None:
+        """Returns True if a segment of a new connection goes to a gateway, False if it comes from one, else None."""
+        source, destination = flow_key.ports(key)
+        to_gateway, from_gateway = destination in self.ports, source in self.ports
+        if to_gateway and from_gateway:
+            return segment.flags & (SYN | ACK) != SYN | ACK
+        if to_gateway or from_gateway:
+            return to_gateway
+        if not self._looks_like_gateway(key, segment):
+            return None
+        to_gateway = self._guess_direction(key, segment.payload)
+        port = destination if to_gateway else source
+        if self.auto:
+            if not begins_upgrade(segment.payload):  # which begins connections with other servers, too
+                self.ports.add(port)
+            return to_gateway
+        header_ports = self._summary.header_ports
+        if len(header_ports) < _MAX_PORTS or port in header_ports:
+            header_ports[port] += 1
+        return None
+
+    def _looks_like_gateway(self, key: bytes, segment: Segment) -> bool:
+        """Returns True if a segment on an unknown port begins with a header, or with a part of one at a known start."""
+        if begins_with_header(segment.payload, self._max_body):
+            return True
+        if begins_with_frame(segment.payload) is not None:
+            return True
+        if not self.auto:
+            return False
+        if begins_upgrade(segment.payload):
+            return True
+        if segment.flags & SYN:
+            self._syns[key] = segment
+            if len(self._syns) > _MAX_PORTS:
+                del self._syns[next(iter(self._syns))]
+            return False
+        syn = self._syns.get(key)
+        begins = syn is not None and segment.seq == (syn.seq + 1) & 0xFFFFFFFF
+        return begins and may_begin_header(segment.payload, self._max_body)
+
+    def _guess_direction(self, key: bytes, payload: bytes) -> bool:
+        """Returns True if a segment on unknown ports goes to the gateway: by SYN, content, or the lower port."""
+        for end, sent_by_client in ((key, True), (flow_key.reverse_key(key), False)):
+            if end in self._syns:
+                return sent_by_client != bool(self._syns[end].flags & ACK)
+        if begins_upgrade(payload):
+            return True
+        masked = begins_with_frame(payload)
+        if masked is not None:
+            return masked
+        told = told_by_content(payload[:HEADER_LEN], payload[HEADER_LEN:])
+        if told is not None:
+            return told == "c2s"
+        source, destination = flow_key.ports(key)
+        return destination < source
+
+
+def ports_of(ports: object) -> tuple[set[int], bool]:
+    """Returns the ports that were asked for, and True if others are to be found by content."""
+    if ports == "auto":
+        return set(), True
+    each = [ports] if isinstance(ports, int) else list(ports)  # type: ignore[call-overload]
+    return {int(port) for port in each if port != "auto"}, "auto" in each
