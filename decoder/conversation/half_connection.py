@@ -100,10 +100,9 @@ class HalfConnection(FrameOutput):
     def acknowledge(self, seq: int, ack: int) -> None:
         """Takes note of the acknowledgement in a segment of this direction, unless a later one overtook it."""
         stream = self.stream
-        if stream.started and abs(signed_distance(seq, stream.next_seq)) >= WINDOW:
+        if seq != stream.next_seq and stream.started and abs(signed_distance(seq, stream.next_seq)) >= WINDOW:
             return  # of another connection, or damaged
-        ahead = signed_distance(ack, self.ack)
-        if self.ack < 0 or ahead > 0 or ahead < -NEAR:
+        if self.ack < 0 or not -NEAR <= signed_distance(ack, self.ack) < 0:
             self.ack = ack
 
     def handle_data(self, segment: Segment) -> bool:
