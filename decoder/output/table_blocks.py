@@ -124,7 +124,7 @@ class RowBlocks:
 
         :param head: cells of the common columns
         :param around: with `items` as `Place.find` yields it
-        :param data: the whole body, if its columnar type may read it
+        :param data: the whole body as protobuf writes it, or None to read its messages one by one
         :param lent: cells of the context that the request told, by their places
         :param start: place of the first row in its list
         """

@@ -38,6 +38,8 @@ _MAX_CONNECTIONS = 65_536
 
 _MAX_MESSAGES = 4_096
 """Messages whose rows wait at most; of fewer, it takes longer to make the arrays than to fill them."""
+_MAX_UNREAD = 512
+"""Messages that are read at once: of fewer it takes longer to find the columns than to read them."""
 _MAX_BYTES = 4 * 1024 * 1024
 """Bytes of bodies of which rows wait at most; parsed they take four times as much."""
 
@@ -99,7 +101,7 @@ class Tables:
             for name, table in tables.items()
             if name not in self._rows
         }
-        self._waiting = self._size = 0
+        self._waiting = self._read = self._size = 0
         self._json = JsonFragmentCache("sdk", show_secrets=show_secrets)
         self._all_bodies = all_bodies
         self._show_secrets = show_secrets
@@ -128,8 +130,8 @@ class Tables:
             for item in records:
                 if self._where is None or self._where(item):
                     self._orders.add(item)
-        for rows in self._rows.values():
-            rows.read()
+        if self._waiting - self._read >= _MAX_UNREAD:
+            self._read_rows()
         if self._waiting >= _MAX_MESSAGES or self._size >= _MAX_BYTES:
             self._flush()
         for ordinal in self._ended:
@@ -151,13 +153,19 @@ class Tables:
         self._add_ledgers(summary)
         self._flush()
 
+    def _read_rows(self) -> None:
+        for rows in self._rows.values():
+            rows.read()
+        self._read = self._waiting
+
     def _flush(self) -> None:
-        """Hands on what waits.  (The notes of its messages are complete: the rows were read.)"""
+        """Hands on what waits: rows are read first, because what is odd in them is a note on their message."""
+        self._read_rows()
         for rows in self._rows.values():
             rows.flush()
         for flat in self._flat.values():
             flat.flush()
-        self._waiting = self._size = 0
+        self._waiting = self._read = self._size = 0
 
     def _connection(self, flow: Flow) -> _Connection:
         connection = self._connections.get(flow.connection)
