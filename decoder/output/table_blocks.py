@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from decoder import schema
@@ -253,7 +254,10 @@ def _columns(group: _Group, data: Sequence[bytes | None], parsed: dict[str, tupl
 
 def _joined(groups: list[list[Cells]], places: list[int]) -> list[Cells]:
     """Joins columns end to end and returns their cells at `places`."""
-    return [list(map(list(chain.from_iterable(columns)).__getitem__, places)) for columns in zip(*groups, strict=True)]
+    if len(places) < 2:
+        return [[*chain.from_iterable(columns)] for columns in zip(*groups, strict=True)]
+    get = itemgetter(*places)
+    return [get(list(chain.from_iterable(columns))) for columns in zip(*groups, strict=True)]
 
 
 def _parents_of(odd: Odd, counts: Sequence[int]) -> Odd:
