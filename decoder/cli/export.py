@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from decoder.cli.dataset import Cluster, cluster_options
+from decoder.cli.cluster import Cluster, cluster_options
 from decoder.cli.live_options import LiveOptions, source_options
 from decoder.cli.options import EXIT_INTERRUPTED, Options, common_options
 from decoder.cli.output_file import OutputFile
@@ -163,33 +163,21 @@ def _dataset(
     bodies: str,
     resume: bool,
 ) -> int:
-    from decoder.cli.dataset import export_dataset, planned_ports
+    from decoder.cli.cluster import planned_source
+    from decoder.cli.dataset import export_dataset
     from decoder.output.parquet import import_pyarrow
 
     import_pyarrow()
-    from decoder.output.dataset import ACROSS, Settings
+    from decoder.output.dataset import Settings
+    from decoder.output.store import is_url
 
-    if options.dedup or ctx.params["start"] is not None or ctx.params["end"] is not None:
-        raise click.UsageError("--dedup, --from and --to do not go with --workers, --scheduler and --host-of")
-    tables = _chosen(names, wide=wide)
-    if names and not tables.keys().isdisjoint(ACROSS):
-        raise click.UsageError(
-            f"{', '.join(name for name in ACROSS if name in tables)}: looks across connections, which a dataset of"
-            " several workers does not have; export it without --workers"
-        )
-    if cluster.scheduler is None:
-        options.key_ring()  # so that a wrong key is told of before the work begins
     settings = Settings(
-        os.path.abspath(output),
-        tuple(name for name in tables if name not in ACROSS),
+        output if is_url(output) else os.path.abspath(output),
+        tuple(_chosen(names, wide=wide)),
         wide,
         bodies == "all",
-        ctx.params["where"],
-        planned_ports(options),
-        tuple(map(os.path.abspath, options.rsa_keys)),
-        tuple(map(os.path.abspath, options.keylogs)),
         options.show_secrets,
-        options.limits,
+        planned_source(ctx, options, cluster),
     )
     return export_dataset(captures, cluster, settings, resume=resume, strict=options.strict, name=output)
 

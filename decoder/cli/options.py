@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 import click
 
 from decoder.cli.completion import complete_filter
+from decoder.engine.core import CORE
 
 if TYPE_CHECKING:
     from decoder.crypto.keyring import KeyRing
@@ -168,7 +169,9 @@ color_option = click.option(
     default="auto",
     help="Colour the output; auto: on a terminal, or where FORCE_COLOR is set, but not where NO_COLOR is.",
 )
-version_option = click.version_option(package_name="scapy-opend", prog_name="opendump")
+version_option = click.version_option(
+    package_name="scapy-opend", prog_name="opendump", message=f"%(prog)s, version %(version)s ({CORE} core)"
+)
 
 _OPTIONS = {
     "ports": click.option(

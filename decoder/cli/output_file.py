@@ -17,7 +17,6 @@ import stat
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from secrets import token_hex
 from shutil import get_terminal_size
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
@@ -141,7 +140,7 @@ class OutputFile:
         if _is_device(self._path):
             return open(self._path, "wb")
         # Without the path of a directory that may be long: file systems bound the length of a name.
-        temporary = os.path.join(os.path.dirname(self._path), f".opendump-{token_hex(8)}.part")
+        temporary = os.path.join(os.path.dirname(self._path), f".opendump-{os.urandom(8).hex()}.part")
         file = open(temporary, "xb", opener=self._create)  # noqa: SIM115 (closed by __exit__)
         self._temporary = temporary
         return file
