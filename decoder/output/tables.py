@@ -110,7 +110,7 @@ class Tables:
         self._numbered = numbered
         self._orders = OrderLedger() if "orders" in tables else None
         self._statistics = None if tables.keys().isdisjoint(set(LEDGERS) - {"orders"}) else Statistics(where)
-        self._connections: dict[int, _Connection] = {}
+        self._connections: dict[int, str] = {}
         self._ended: list[int] = []
         self._ids: BoundedDict[int, str] = BoundedDict(_MAX_CONNECTIONS)
         self._starts: BoundedDict[tuple[str, str], tuple[int, int]] = BoundedDict(_MAX_CONNECTIONS)
@@ -137,7 +137,7 @@ class Tables:
         for ordinal in self._ended:
             connection = self._connections.pop(ordinal, None)
             if connection is not None:
-                self._ids[ordinal] = connection.id
+                self._ids[ordinal] = connection
         self._ended.clear()
 
     def connection_ended(self, info: ConnectionInfo) -> None:
@@ -167,21 +167,21 @@ class Tables:
             flat.flush()
         self._waiting = self._read = self._size = 0
 
-    def _connection(self, flow: Flow) -> _Connection:
+    def _connection(self, flow: Flow) -> str:
+        """Returns the id of the connection of `flow`."""
         connection = self._connections.get(flow.connection)
         if connection is None:
             ends = (flow.src, flow.dst) if flow.direction == "c2s" else (flow.dst, flow.src)
             first_ns, nth = self._starts.get(ends, (None, 0))
             nth = nth + 1 if first_ns == flow.first_ns else 0
             self._starts[ends] = flow.first_ns, nth
-            connection = _Connection(connection_id(self._host, *ends, flow.first_ns, nth))
+            connection = connection_id(self._host, *ends, flow.first_ns, nth)
             self._connections[flow.connection] = connection
         return connection
 
     def _add_message(self, message: Message) -> None:
         flow, header = message.flow, message.header
         connection = self._connection(flow)
-        connection.ordinal += 1
         kind = message.kind
         request = None
         if kind == "response" and message.request is not None:
@@ -194,7 +194,7 @@ class Tables:
         if not self._wants_all and lent is None and (plan is None or plan.table not in self._rows):
             return
         head: Row = (
-            *(self._host, connection.id, connection.ordinal, message.number if self._numbered else None),
+            *(self._host, connection, message.ordinal, message.number if self._numbered else None),
             message.time_ns,
             *(message.proto if plan is None else plan.kind.proto, _SOURCES[kind], message.verdict),
         )
@@ -210,10 +210,10 @@ class Tables:
         if kind == "request":
             values = None if lent is None or record is None else _values(record["body"], lent)
             self._pending[message.number] = _Request(
-                head, connection.ordinal, header[SERIAL_NO], header[BODY_LEN], wanted, values
+                head, message.ordinal, header[SERIAL_NO], header[BODY_LEN], wanted, values
             )
         elif request is not None and self._requests is not None and request.wanted:
-            self._answer(self._requests, request, message, connection.ordinal, read, record)
+            self._answer(self._requests, request, message, read, record)
         if self._messages is not None and wanted:
             ordinal = None if request is None else request.ordinal
             self._add_row(self._messages, head, message, ordinal, read, record)
@@ -274,7 +274,6 @@ class Tables:
         block: FlatBlocks,
         request: _Request,
         message: Message,
-        ordinal: int,
         read: BodyRows | None,
         record: dict[str, Any] | None,
     ) -> None:
@@ -286,7 +285,7 @@ class Tables:
             ret_type, err_code, ret_msg = record["ret_type"], body.get("errCode"), body.get("retMsg")
         latency = message.latency_ns
         answer = (
-            *(ordinal, message.time_ns, message.header[BODY_LEN], message.verdict),
+            *(message.ordinal, message.time_ns, message.header[BODY_LEN], message.verdict),
             *(None if latency is None else latency / 1_000_000, ret_type, err_code, ret_msg),
         )
         block.add((*request.head, request.serial_no, request.body_len, *answer))
@@ -296,7 +295,7 @@ class Tables:
             self._requests.add((*request.head, request.serial_no, request.body_len, *(None,) * 8))
 
     def _add_gap(self, block: FlatBlocks, gap: Gap) -> None:
-        block.add((self._host, self._connection(gap.flow).id, gap.time_ns, gap.flow.direction, gap.bytes, gap.reason))
+        block.add((self._host, self._connection(gap.flow), gap.time_ns, gap.flow.direction, gap.bytes, gap.reason))
 
     def _add_ledgers(self, summary: Summary) -> None:
         figures = None if self._statistics is None else self._statistics.finish(summary, ())
@@ -313,19 +312,7 @@ class Tables:
                 block.add(ledger_row(block.table, record, self._host, self._id_of))
 
     def _id_of(self, ordinal: int) -> str | None:
-        known = self._connections.get(ordinal)
-        return self._ids.get(ordinal) if known is None else known.id
-
-
-class _Connection:
-    """Holds what is known of a connection that goes on."""
-
-    __slots__ = ("id", "ordinal")
-
-    def __init__(self, id: str) -> None:
-        self.id = id
-        self.ordinal = 0
-        """Messages so far."""
+        return self._connections.get(ordinal) or self._ids.get(ordinal)
 
 
 class _Request(NamedTuple):
