@@ -13,6 +13,7 @@ from decoder.cli.completion import complete_column
 from decoder.cli.hints import HintingCommand
 from decoder.cli.live_options import LiveOptions, source_options
 from decoder.cli.options import DurationType, Options, common_options, output_options, use_color
+from decoder.engine.core import JsonLines
 from decoder.errors import SchemaError
 from decoder.formatting.frame_filter import FrameFilter
 from decoder.message import Message
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["decode"]
 
-_JOBS_FROM = 8 * 1024 * 1024
-"""Bytes of input from which on several processes render; less is rendered while they would start."""
+_JOBS_FROM = 32 * 1024 * 1024
+"""Bytes of input from which on several processes render; with less they save no time, and they cost more CPU time."""
 
 _CONTEXT = click.IntRange(min=0, max=100_000)
 
@@ -53,7 +54,7 @@ _CONTEXT = click.IntRange(min=0, max=100_000)
 @click.option(
     "--explode",
     is_flag=True,
-    help="With -e: a row for each element of the list that a path goes through. It is so anyway where two fields share "
+    help="With -e: a row for each element of the list that a path goes through. Without it only where two fields share "
     "a list.",
 )
 @click.option(
@@ -83,7 +84,7 @@ _CONTEXT = click.IntRange(min=0, max=100_000)
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Processes that render (default: all processors for long inputs, but one for lines of text).",
+    help="Processes that render (default: all processors for long inputs where writing is the most work, else one).",
 )
 @output_options
 @common_options
@@ -165,12 +166,13 @@ def decode(
         file.write(file.encode(renderer.render(())))
         shown = FrameFilter() if wireshark_filter else None
         batches = run.records() if shown is None else _collected(run.records(), shown)
-        long = run.size >= _JOBS_FROM and count is None
-        several = jobs > 1 if jobs else long and (verbose or output_format != "text")
-        if several and not run.live:
-            from decoder.output.parallel import processors, render_in_order
+        if jobs is None:
+            long = run.size >= _JOBS_FROM and count is None
+            jobs = _processors() if long and _takes_long(verbose, output_format, columns) else 1
+        if jobs > 1 and not run.live:
+            from decoder.output.parallel import render_in_order
 
-            rendered = render_in_order(batches, partial(_headed, make), jobs or processors())
+            rendered = render_in_order(batches, partial(_headed, make), jobs)
         else:
             rendered = map(renderer.render, batches)
         for part in rendered:
@@ -188,6 +190,18 @@ def _collected(batches: Iterator[list[Message | Gap]], shown: FrameFilter) -> It
             if isinstance(item, Message):
                 shown.add(item.frames)
         yield records
+
+
+def _takes_long(verbose: bool, output_format: str, columns: tuple[str, ...]) -> bool:
+    """Returns True if a record takes longer to write than to hand to another process."""
+    quick = output_format == "text" or (output_format == "jsonl" and JsonLines is not None)
+    return verbose or bool(columns) or not quick
+
+
+def _processors() -> int:
+    from decoder.output.parallel import processors
+
+    return processors()
 
 
 def _check(verbose: bool, output_format: str, columns: tuple[str, ...], explode: bool, wrap: bool) -> None:

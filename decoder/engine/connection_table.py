@@ -118,7 +118,7 @@ class ConnectionTable:
     def _route(self, key: bytes, entry: Entry, segment: Segment) -> Entry | None:
         """Returns the connection between these ends that the segment belongs to; None if there is none (yet)."""
         connection, half = entry
-        older = self._older.get(key)
+        older = self._older.get(key) if self._older else None
         if older is not None and not connection.shared.confirmed and older[1].continued_by(segment):
             self._exchange(key)
             return older
@@ -130,9 +130,10 @@ class ConnectionTable:
         if segment.flags & (SYN | ACK) == SYN and (ended or connection.shared.state is State.RESET):
             self._set_aside(key)
             return self._admit(key, segment)
-        kept = connection.matching_out_of_window(half, segment)
+        kept = connection.out_of_window.matching(half, segment)
         if not kept and not (ended and not segment.flags & SYN):
-            connection.keep_out_of_window(half, segment)
+            connection.info.out_of_window += 1
+            connection.out_of_window.keep(half, segment)
             return None
         from_client = half.direction == "c2s"
         self._set_aside(key)
@@ -168,10 +169,11 @@ class ConnectionTable:
             self._make_room(fixed)
 
     def _recount(self, connection: Connection) -> None:
-        client, server = connection.client, connection.server
-        for half, buffered in ((client, client.buffered + connection.held_bytes), (server, server.buffered)):
-            self.buffered += buffered - half.counted
-            half.counted = buffered
+        client, server = connection.halves
+        before = client.counted + server.counted
+        client.counted = client.buffered + connection.held_bytes
+        server.counted = server.buffered
+        self.buffered += client.counted + server.counted - before
 
     def _make_room(self, fixed: int) -> None:
         """Frees what the fullest connections buffer; then ends those that were silent longest."""

@@ -80,7 +80,7 @@ def ledger_tables() -> list[Table]:
 
 def _columns(name: str) -> tuple[Column, ...]:
     keys = ORDER_KEYS if name == "orders" else TABLE_KEYS[name]
-    first = Column("host", "enum", "the capture host, null unless told")
+    first = Column("host", "enum", "host that captured it; null without --workers")
     others = []
     for key, meaning in keys.items():
         if key in _NO_COLUMNS:

@@ -198,7 +198,7 @@ local function find_links(kind, key, pinfo)
 end
 
 local function link(kind, message, pinfo, tree)
-  local ends = { pinfo.src_port .. "@" .. tostring(pinfo.src), pinfo.dst_port .. "@" .. tostring(pinfo.dst) }
+  local ends = { pinfo.src_port .. " " .. tostring(pinfo.src), pinfo.dst_port .. " " .. tostring(pinfo.dst) }
   if message.from_gateway then ends[1], ends[2] = ends[2], ends[1] end
   local key = "/" .. ends[1] .. "/" .. ends[2] .. "/" .. message.id .. "/" .. tostring(message.serial)
   if not pinfo.visited then find_links(kind, key, pinfo) end
