@@ -146,6 +146,7 @@ class Run:
                     yield records
                 advance()
                 self.interrupted = interrupt.seen
+            self.decoder.in_time_order = not self.is_rewritten
             if not self._stopped:
                 records = self._selection.select(self.decoder.flush())
                 self._stopped = self._selection.done

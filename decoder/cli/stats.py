@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import re
 
     from decoder.cli.output_file import OutputFile
+    from decoder.findings import Finding
     from decoder.statistics.statistics import Stats
 
     Hosts = Sequence[tuple[str | None, Stats]]
@@ -82,7 +83,8 @@ def stats(
       opendump stats */*.pcap.gz --workers 8          of many hosts, one directory each
 
     Say what is worth knowing about a capture, who talked to the gateway, how much and how fast. Tables: protocols,
-    connections, findings, subscriptions, rates, lateness. With --where only what it holds for is counted and judged.
+    connections, findings, subscriptions, rates, lateness. With --where only messages that match are counted, and only
+    findings about them are listed.
     """
     from decoder.cli.output_file import OutputFile
 
@@ -103,6 +105,8 @@ def stats(
             file.write(file.encode(_csv(hosts, table or "protocols")))
         else:
             _write_text(hosts, file, options, table, show_all)
+    if output_format == "text" and table in (None, "findings") and len(hosts) == 1:  # packets are counted on each host
+        _say_packets(hosts[0][1].findings)
     ctx.exit(code)
 
 
@@ -152,6 +156,19 @@ def _write_text(hosts: Hosts, file: OutputFile, options: Options, table: str | N
         if len(hosts) > 1:
             shown[0].title = f"{escape(str(host))}: {shown[0].title}"
         file.write_tables(shown, options.color)
+
+
+def _say_packets(findings: Sequence[Finding]) -> None:
+    """Says how to see the messages that errors and warnings are about in Wireshark."""
+    from decoder.cli.run import say
+    from decoder.formatting.frame_filter import FrameFilter
+
+    packets = FrameFilter()
+    for finding in findings:
+        if finding.severity != "note":
+            packets.add(finding.packets)
+    if packets:
+        say(f"the errors and warnings in Wireshark: {packets}")
 
 
 def _json(figures: Stats, table: str | None, host: str | None) -> bytes:
