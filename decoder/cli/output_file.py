@@ -17,7 +17,7 @@ import stat
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from shutil import get_terminal_size
+
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -108,6 +108,8 @@ class OutputFile:
         colored = use_color(color, self.terminal)
         if self.terminal or colored:
             from decoder.formatting.rich_table import terminal_text
+
+            from shutil import get_terminal_size  # takes 2 ms to import
 
             text = terminal_text(tables, get_terminal_size().columns, color=colored)
         else:
