@@ -261,6 +261,11 @@ class Message:
             body = self._body = Body(proto_id, self.flow.direction, body_format, self.plaintext, self.flow.limits)
         return body
 
+    def adopt(self, message: ProtobufMessage) -> None:
+        """Takes the body as `parse_known` has parsed it, so that nobody parses it again."""
+        assert self.plaintext is not None
+        self._body = Body.known(self.header[PROTO_ID], self.flow.direction, self.plaintext, message)
+
     @property
     def is_parsed(self) -> bool:
         """True once the body was parsed."""

@@ -56,6 +56,17 @@ class Body:
             if self.problem is None:
                 self._read_protobuf(cls, plaintext, limits)
 
+    @classmethod
+    def known(cls, proto_id: int, direction: Direction, plaintext: bytes, message: ProtobufMessage) -> Body:
+        """Returns the body of a `plaintext` that `parse_known` has parsed as `message`."""
+        body = cls.__new__(cls)
+        body._kind = kind_of(proto_id, direction)
+        body._proto_id = proto_id
+        body._format = 0
+        body._plaintext = plaintext
+        body.message = message
+        return body
+
     def _read_protobuf(self, cls: type[ProtobufMessage], plaintext: bytes, limits: Limits) -> None:
         message, self.problem, self._may_have_unknown = parse_body(cls, plaintext)
         if self.problem is None:

@@ -53,10 +53,14 @@ def lags(proto_id: int, body: ProtobufMessage, time_ns: int) -> list[Lag]:
                 continue
             exchange, received = _ns(tick.timestamp), _ns(tick.recvTime)
             if exchange and received:
-                found.append(("exchange-opend", received - exchange))
-            if received:
+                found += (
+                    ("exchange-opend", received - exchange),
+                    ("opend-wire", time_ns - received),
+                    ("exchange-wire", time_ns - exchange),
+                )
+            elif received:
                 found.append(("opend-wire", time_ns - received))
-            if exchange:
+            elif exchange:
                 found.append(("exchange-wire", time_ns - exchange))
     elif proto_id == QOT_UPDATE_ORDER_BOOK:
         newest = max(_ns(s2c.svrRecvTimeBidTimestamp), _ns(s2c.svrRecvTimeAskTimestamp))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,11 @@ from decoder.cli.live_options import LiveOptions, source_options
 from decoder.cli.options import DurationType, Options, common_options, output_options, use_color
 from decoder.engine.core import JsonLines
 from decoder.errors import SchemaError
+from decoder.formatting.frame_filter import FrameFilter
+from decoder.message import Message
 
 if TYPE_CHECKING:
+    from decoder.message import Gap
     from decoder.output.parallel import Renderer
     from decoder.vocabulary import EnumStyle
 
@@ -50,7 +53,7 @@ _CONTEXT = click.IntRange(min=0, max=100_000)
 @click.option(
     "--explode",
     is_flag=True,
-    help="With -e: a row for each element of the list that a path goes through. It is so anyway where two fields share "
+    help="With -e: a row for each element of the list that a path goes through. Without it only where two fields share "
     "a list.",
 )
 @click.option(
@@ -69,6 +72,11 @@ _CONTEXT = click.IntRange(min=0, max=100_000)
     metavar="DURATION",
     type=DurationType(),
     help="Only the last moments before a connection was closed, such as 10s.",
+)
+@click.option(
+    "--wireshark-filter",
+    is_flag=True,
+    help="At the end: the display filter that shows the packets of these messages in Wireshark.",
 )
 @click.option("--wrap", "--no-cut", "wrap", is_flag=True, help="On a terminal: do not cut lines at its width.")
 @click.option(
@@ -96,6 +104,7 @@ def decode(
     context: int | None,
     pair: bool,
     before_close: int | None,
+    wireshark_filter: bool,
     wrap: bool,
     jobs: int | None,
     output: str | None,
@@ -109,6 +118,7 @@ def decode(
       opendump decode day.pcapng --where 'symbol=HK.00700 and kind=request' --pair
       opendump decode day.pcapng --where 'ret_type!=RET_OK' -C 3
       opendump decode day.pcapng --before-close 10s      what led to a disconnect
+      opendump decode day.pcapng --where 'latency>1s' --wireshark-filter
       opendump decode day.pcapng --format jsonl | jq .body
       opendump decode day.pcapng --format csv -e time,symbol,qty,price
       opendump decode -i lo --rsa-key rsa.pem            what passes now
@@ -117,7 +127,7 @@ def decode(
     time order. With -i the messages are shown as they pass.
     """
     from decoder.cli.output_file import OutputFile
-    from decoder.cli.run import Run
+    from decoder.cli.run import Run, say
     from decoder.cli.selection import Selection, Surroundings
 
     columns = tuple(name.strip() for field in fields for name in field.split(","))
@@ -152,7 +162,8 @@ def decode(
             raise click.UsageError(str(error)) from None
         run.show_progress = not file.terminal
         file.write(file.encode(renderer.render(())))
-        batches = run.records()
+        shown = FrameFilter() if wireshark_filter else None
+        batches = run.records() if shown is None else _collected(run.records(), shown)
         if jobs is None:
             long = run.size >= _JOBS_FROM and count is None
             jobs = _processors() if long and _takes_long(verbose, output_format, columns) else 1
@@ -164,7 +175,19 @@ def decode(
             rendered = map(renderer.render, batches)
         for part in rendered:
             file.write(file.encode(part))
-    ctx.exit(run.finish())
+    code = run.finish()
+    if shown:
+        say(f"in Wireshark: {shown}")
+    ctx.exit(code)
+
+
+def _collected(batches: Iterator[list[Message | Gap]], shown: FrameFilter) -> Iterator[list[Message | Gap]]:
+    """Yields the batches, and collects the packets of their messages."""
+    for records in batches:
+        for item in records:
+            if isinstance(item, Message):
+                shown.add(item.frames)
+        yield records
 
 
 def _columns() -> int:

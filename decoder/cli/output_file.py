@@ -17,7 +17,6 @@ import stat
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -80,6 +79,11 @@ class OutputFile:
         """Name of the output for messages."""
         return "standard output" if self._path is None else escape(self._path)
 
+    @property
+    def temporary(self) -> str | None:
+        """Path of what is written until it is complete; None of a device, a pipe or standard output."""
+        return self._temporary
+
     def __enter__(self) -> OutputFile:
         try:
             self._file = self._open()
@@ -107,9 +111,9 @@ class OutputFile:
 
         colored = use_color(color, self.terminal)
         if self.terminal or colored:
-            from decoder.formatting.rich_table import terminal_text
-
             from shutil import get_terminal_size  # takes 2 ms to import
+
+            from decoder.formatting.rich_table import terminal_text
 
             text = terminal_text(tables, get_terminal_size().columns, color=colored)
         else:

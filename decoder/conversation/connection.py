@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeGuard
 
-from decoder.conversation.half_connection import NEAR, HalfConnection, new_message
+from decoder.conversation.frame_output import new_message
+from decoder.conversation.half_connection import NEAR, HalfConnection
 from decoder.conversation.hold_queue import HoldQueue, Item, PendingMessage, requests_to_come
+from decoder.conversation.out_of_window import OutOfWindow
 from decoder.conversation.pairing import Pairing
 from decoder.conversation.state import Event, SharedState, State
 from decoder.framing.header import PROTO_ID
 from decoder.message import Flow, Gap, Message
-from decoder.tcp.segment import ACK, FIN, RST, SYN, Segment, signed_distance
+from decoder.tcp.segment import ACK, FIN, RST, SYN, Segment
 from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ _SYN_DATA = 64 * 1024
 """Bytes by which the answer to a SYN may acknowledge more than the SYN: more than the payload of any SYN."""
 _MAX_DEFERRED = 16
 """Messages for which a repeated InitConnect request waits, to be recognized as a copy by its response."""
-_MAX_OUT_OF_WINDOW = 8
-"""Segments kept that may be the first of a later connection; the oldest is dropped for a new one."""
 _OVERTAKING_NS = 200_000_000
 """Nanoseconds for which a live source waits for packets that others overtook where a capture begins; they come within
 microseconds, and a line is to be shown within 0.3 s."""
@@ -41,11 +41,11 @@ class Connection:
         "_confirmation_handled",
         "_defers_request",
         "_hold",
-        "_out_of_window",
         "halves",
         "info",
         "last_ns",
         "needs_slow_path",
+        "out_of_window",
         "pairing",
         "released",
         "results",
@@ -79,7 +79,8 @@ class Connection:
         self.pairing = Pairing(results, limits)
         self.results = results
         """Collects the messages and gaps that come out."""
-        self._out_of_window: list[tuple[HalfConnection, Segment]] = []
+        self.out_of_window = OutOfWindow()
+        """Segments that did not fit."""
 
     @property
     def client(self) -> HalfConnection:
@@ -119,8 +120,11 @@ class Connection:
         seq, flags, arrival = segment.seq, segment.flags, segment.arrival
         shared.now = arrival
         shared.segments += 1
-        self.last_ns = max(self.last_ns, arrival.time_ns)
-        info.first_ns = min(info.first_ns, arrival.time_ns)
+        time_ns = arrival.time_ns
+        if time_ns > self.last_ns:
+            self.last_ns = time_ns
+        if time_ns < info.first_ns:
+            info.first_ns = time_ns
         if flags & SYN:
             segment = segment._replace(seq=seq + 1)
             self._handle_syn(half, segment)
@@ -160,27 +164,35 @@ class Connection:
     def check(self) -> None:
         """Decides what need not be waited for any longer, and emits what came out."""
         shared = self.shared
-        if self.client.direction == "s2c":  # the content showed that it was the other way round
-            self.halves = self.server, self.client
+        client, server = self.halves
+        if client.direction == "s2c":  # the content showed that it was the other way round
+            self.halves = client, server = server, client
         for half in self.halves:
-            half.check()
-        if self.client.ending is not None or self.server.ending is not None:
-            if self.client.reached and self.server.reached:
-                shared.handle(Event.FINS_REACHED)
-            if any(half.reached and half.ending is not None and half.ending.reset for half in self.halves):
-                shared.handle(Event.RST_REACHED)
-        self._emit_or_hold()
-        waits = any(half.waits or half.stream.waiting for half in self.halves)
+            if half.busy:
+                half.check()
+            else:
+                half.version_wait = None
+        if client.ending is not None or server.ending is not None:
+            self._check_endings(client, server)
+        if shared.items or len(self._hold) or shared.confirmed != self._confirmation_handled:
+            self._emit_or_hold()
         # (Without a message the framing may still be chosen, which the fast path does not do.)
-        self.needs_slow_path = waits or self.over or len(self._hold) > 0 or not shared.confirmed
+        self.needs_slow_path = (
+            client.busy or server.busy or not shared.confirmed or shared.state is not State.OPEN or len(self._hold) > 0
+        )
+
+    def _check_endings(self, client: HalfConnection, server: HalfConnection) -> None:
+        """Changes the state if a stream stands where a FIN or RST said that it ends."""
+        if client.reached and server.reached:
+            self.shared.handle(Event.FINS_REACHED)
+        if any(half.ending is not None and half.ending.reset and half.reached for half in (client, server)):
+            self.shared.handle(Event.RST_REACHED)
 
     def fits(self, half: HalfConnection, segment: Segment) -> bool:
         """Returns True if a segment belongs to this connection, not to another one between the same ends."""
         if not segment.flags & SYN:
-            expected_elsewhere = segment.seq != half.stream.next_seq and any(
-                kept.flags & SYN for _, kept in self.matching_out_of_window(half, segment)
-            )
-            return half.fits(segment) and not expected_elsewhere
+            continues = segment.seq == half.stream.next_seq
+            return half.fits(segment) and (continues or not self.out_of_window.announces(half, segment))
         peer, seq = half.peer, segment.seq + 1
         if segment.flags & ACK and peer.begin is not None:
             acknowledged = peer.stream.offset(segment.ack) - peer.begin
@@ -192,18 +204,6 @@ class Connection:
         stream = half.stream
         return not stream.started or (not stream.settled and -NEAR < stream.offset(seq) <= stream.first_pending)
 
-    # Packets that belong to no place of its streams
-
-    def keep_out_of_window(self, half: HalfConnection, segment: Segment) -> None:
-        """Keeps a segment that does not fit: it is stray, forged or damaged, or the first of a later connection."""
-        self.info.out_of_window += 1
-        self._out_of_window.append((half, segment))
-        del self._out_of_window[:-_MAX_OUT_OF_WINDOW]
-
-    def matching_out_of_window(self, half: HalfConnection, segment: Segment) -> list[tuple[HalfConnection, Segment]]:
-        """Returns the kept segments that show, together with this one, that a later connection has begun."""
-        return [each for each in self._out_of_window if _agree(half, segment, *each)]
-
     # Emitting and holding back
 
     def _emit_or_hold(self) -> None:
@@ -211,28 +211,39 @@ class Connection:
         shared, hold = self.shared, self._hold
         while shared.items:
             items, shared.items = shared.items, []
-            waits = any(half.waits for half in self.halves)
+            waits = self._waits
             for item in items:
-                if not (waits or len(hold) or isinstance(item, PendingMessage) or self._defers(item)):
-                    self._emit(item)
-                elif hold.add(item):
-                    if self._defers_request and self.twins is None and _is_handshake(item, "s2c"):
-                        self.results.twin_finder.find(self, item)
+                if waits or len(hold) or isinstance(item, PendingMessage) or self._defers(item):
+                    self._hold_back(item)
                 else:
-                    self.results.limits_hit.add(
-                        "too many messages waited for an InitConnect response; not all of them could be opened"
-                    )
-                    self.release_held()
-            if shared.confirmed and not self._confirmation_handled:
-                self._confirmation_handled = True
-                for half in self.halves:  # what begins there counts now as well
-                    if half.stream.settled:
-                        half.framer.resume(give_up=False)
-        if not len(hold) or (hold.pending and shared.may_hold) or any(half.waits for half in self.halves):
-            return
-        if self._defers_request and self.twins is None and len(hold) < _MAX_DEFERRED:
-            return
-        self._emit_held()
+                    self._emit(item)
+            self._handle_confirmation()
+        key_may_come = hold.pending and shared.may_hold
+        copy_may_come = self._defers_request and self.twins is None and len(hold) < _MAX_DEFERRED
+        if len(hold) and not (key_may_come or copy_may_come or self._waits):
+            self._emit_held()
+
+    @property
+    def _waits(self) -> bool:
+        """True while what comes out must be held back, so that the order is right."""
+        return self.halves[0].waits or self.halves[1].waits
+
+    def _hold_back(self, item: Item) -> None:
+        if not self._hold.add(item):
+            self.results.limits_hit.add(
+                "too many messages waited for an InitConnect response; not all of them could be opened"
+            )
+            self.release_held()
+        elif self._defers_request and self.twins is None and _is_handshake(item, "s2c"):
+            self.results.twin_finder.find(self, item)
+
+    def _handle_confirmation(self) -> None:
+        """Lets both directions look again once it is known that the connection speaks the protocol."""
+        if self.shared.confirmed and not self._confirmation_handled:
+            self._confirmation_handled = True
+            for half in self.halves:
+                if half.stream.settled:
+                    half.framer.resume(give_up=False)
 
     def emit_items(self) -> None:
         """Emits what came out, where nothing was waited for so far: `check` for the fast path."""
@@ -302,9 +313,12 @@ class Connection:
         return [item for item in items if not _is_handshake(item, "c2s")]
 
     def _verified(self, pending: PendingMessage) -> Message:
-        flow, header, body, arrival, notes = pending
+        flow, header, body, arrival, notes, other = pending
         verifier = self.shared.verifier
         opened = verifier.open(flow.direction, header, body)
+        if other is not None and opened.name != "verified":
+            repaired = verifier.open(flow.direction, header, other)
+            opened = repaired if repaired.name == "verified" else opened
         return new_message(flow, header, opened, arrival, verifier.conn_id, notes)
 
     def _emit(self, item: Item) -> None:
@@ -361,7 +375,7 @@ class Connection:
         for half in self.halves:
             info.bytes[half.direction] = half.stream.position - half.stream.origin
             info.first_bytes[half.direction] = half.framer.first_bytes
-        self._out_of_window = []
+        self.out_of_window.clear()
 
     def _complete_info(self) -> None:
         """Says who closed the connection: the first FIN or RST that no data contradicts."""
@@ -374,8 +388,8 @@ class Connection:
         ]
         for packet, name, ending in sorted(endings)[:1]:
             info.closed_by, info.closed_ns, info.closed_frame = name, ending.arrival.time_ns, packet
-        if info.closed_by is not None and info.websocket is not None:
-            info.closed_by = info.websocket.closed_by or info.closed_by
+        if info.closed_by is not None:
+            info.closed_by = info.said_goodbye or info.closed_by
         info.reset = any(ending.reset for _, _, ending in endings)
 
     def _is_last(self, arrival: Arrival) -> bool:
@@ -391,21 +405,3 @@ class Connection:
 def _is_handshake(item: Item, direction: Direction) -> TypeGuard[Message]:
     """Returns True if an item is the InitConnect message of a direction."""
     return isinstance(item, Message) and item.header[PROTO_ID] == INIT_CONNECT and item.direction == direction
-
-
-def _agree(half: HalfConnection, segment: Segment, other_half: HalfConnection, other: Segment) -> bool:
-    """Returns True if two segments out of window belong to one handshake, or are near each other."""
-    same = half is other_half
-    if segment.flags & SYN and other.flags & SYN:
-        if same or not (segment.flags | other.flags) & ACK or segment.flags & other.flags & ACK:
-            return False
-        first, answer = (other, segment) if segment.flags & ACK else (segment, other)
-        return signed_distance(answer.ack, first.seq + 1) == 0
-    if segment.flags & SYN or not segment.size:
-        return False
-    if other.flags & SYN:
-        if same:
-            return signed_distance(segment.seq, other.seq + 1) == 0
-        return bool(other.flags & ACK) and signed_distance(segment.seq, other.ack) == 0
-    reference = segment.seq if same else segment.ack
-    return abs(signed_distance(reference, other.seq)) < NEAR

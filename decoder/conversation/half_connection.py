@@ -1,37 +1,32 @@
 """Follows one direction of a connection: segments in, messages and gaps out.
 
-A `HalfConnection` wires its `StreamReassembler` (segments to ordered bytes) to its `Framer` (bytes to frames), has the
-frames verified, and decides how long a hole is waited for.  What comes out is added to the items of the state that it
-shares with the other direction.
+A `HalfConnection` wires its `StreamReassembler` (segments to ordered bytes) to its `Framer` (bytes to frames), and
+decides how long a hole, or a better version of bytes, is waited for.
 """
 
 from __future__ import annotations
 
-from hashlib import sha1
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import zip_longest
+from typing import TYPE_CHECKING
 
-from decoder.body.body import Body
-from decoder.conversation.direction import direction_of
-from decoder.conversation.hold_queue import PendingMessage
-from decoder.conversation.state import State
+from decoder.conversation.frame_output import FrameOutput
+from decoder.conversation.state import Ending, State
+from decoder.conversation.wait import OVERTAKEN, Wait
 from decoder.crypto.verifier import BodyVerifier
 from decoder.framing.framer import Framer
-from decoder.framing.header import BODY_LEN, DIGEST, FORMAT, HEADER, HEADER_LEN, MAGIC, PROTO_ID, SERIAL_NO, Header
+from decoder.framing.header import HEADER, MAGIC, PROTO_ID, SERIAL_NO
 from decoder.framing.websocket_framer import WebSocketFramer, begins_websocket
 from decoder.framing.websocket_upgrade import Upgrade
-from decoder.message import Gap, Message
-from decoder.schema import PUSH_IDS
 from decoder.tcp.reassembly import WINDOW, Block, Hole, StreamReassembler
 from decoder.tcp.segment import ACK, signed_distance
-from decoder.vocabulary import INIT_CONNECT, Arrival, Direction, GapReason, Kind, Verdict
 
 if TYPE_CHECKING:
     from decoder.conversation.state import SharedState
     from decoder.message import Flow
-    from decoder.tcp.overlaps import OverlapConflicts
     from decoder.tcp.segment import Segment
+    from decoder.vocabulary import Arrival
 
-__all__ = ["NEAR", "Ending", "HalfConnection"]
+__all__ = ["NEAR", "HalfConnection"]
 
 NEAR = 1024 * 1024
 """Bytes that two packets of one connection lie apart where they confirm each other, or one overtook the other."""
@@ -39,60 +34,33 @@ _MAX_UNSETTLED = 64 * 1024
 """Bytes of a stream entered in the middle that are collected before its first byte is fixed."""
 _MAX_STARTS = 4
 """Numbers of contradicting SYNs that are kept until data shows which of them counts."""
-_OVERTAKEN = 16
-"""Packets by which the acknowledgement of a retransmission may overtake it, after a hole that stood for long."""
 _MAX_LOOKED_AT = 64
 """Pending blocks that are searched for a request."""
-_WAITING = frozenset(("no-key", "wrong-key", "handshake-missing", "sha1-mismatch"))
-"""Reasons that a key which is still to come would end."""
 
 
-class Ending(NamedTuple):
-    """The place of a stream where a FIN or RST said that it ends."""
-
-    offset: int
-    reset: bool
-    arrival: Arrival
-
-
-class HalfConnection:
+class HalfConnection(FrameOutput):
     """Follows one direction; it is the frame handler of its own framer."""
 
     __slots__ = (
-        "_entered",
-        "_entered_ns",
-        "_hole_acked",
-        "_hole_at",
-        "_hole_ns",
-        "_hole_packets",
+        "_early_fin",
+        "_entry",
+        "_hole",
+        "_settled_to",
         "_starts",
-        "_wait_for",
-        "_wait_ns",
-        "_wait_packets",
         "ack",
-        "begin",
-        "conflicts",
         "counted",
-        "ending",
-        "flow",
         "framer",
         "lost",
         "peer",
-        "shared",
         "stream",
+        "version_wait",
     )
 
     def __init__(self, shared: SharedState, flow: Flow) -> None:
-        self.shared = shared
-        self.flow = flow
         self.stream = StreamReassembler()
+        super().__init__(shared, flow, self.stream.conflicts)
         self.framer: Framer | WebSocketFramer = self._new_framer(0)
-        self.conflicts: OverlapConflicts = self.stream.conflicts
         self.peer: HalfConnection = self
-        self.begin: int | None = None
-        """Offset of the very first byte of the stream, if that is known."""
-        self.ending: Ending | None = None
-        """The FIN or RST that may end it."""
         self.lost = 0
         """Bytes of the stream that are not in the capture."""
         self.counted = 0
@@ -100,19 +68,12 @@ class HalfConnection:
         self.ack = -1
         """The latest acknowledgement number, -1 before the first."""
         self._starts: list[int] = []  # first sequence numbers of other SYNs than the one that `begin` is from
-        self._entered = 0  # count of segments when the stream was entered in the middle, and the time
-        self._entered_ns = 0
-        self._hole_at = -1  # the hole that is waited for: offset, packets since it was seen and acknowledged, time
-        self._hole_packets = self._hole_acked = 0
-        self._hole_ns = 0
-        self._wait_for: int | None = None  # what the framer waits for: offset, packets since, time
-        self._wait_packets = 0
-        self._wait_ns = 0
-
-    @property
-    def direction(self) -> Direction:
-        """``c2s`` or ``s2c``."""
-        return self.flow.direction
+        self._early_fin = -1  # sequence number of a FIN that came before any data
+        self._settled_to = -1  # no other version is waited for of what lies before this offset
+        self._entry: Wait | None = None  # waits for packets that the first one overtook
+        self._hole: Wait | None = None  # waits for the bytes of a hole
+        self.version_wait: Wait | None = None
+        """Waits for a better version of what the framer does not pass on."""
 
     # Segments
 
@@ -137,7 +98,8 @@ class HalfConnection:
 
     def acknowledge(self, seq: int, ack: int) -> None:
         """Takes note of the acknowledgement in a segment of this direction, unless a later one overtook it."""
-        if self.stream.started and abs(self.stream.offset(seq) - self.stream.position) >= WINDOW:
+        stream = self.stream
+        if stream.started and abs(signed_distance(seq, stream.next_seq)) >= WINDOW:
             return  # of another connection, or damaged
         ahead = signed_distance(ack, self.ack)
         if self.ack < 0 or ahead > 0 or ahead < -NEAR:
@@ -162,24 +124,26 @@ class HalfConnection:
     def _enter(self, seq: int) -> None:
         """Enters a stream whose beginning was not seen, with a packet at `seq`."""
         self.stream.start(seq, settled=False)
-        self._entered, self._entered_ns = self.shared.segments, self.shared.now.time_ns
+        self._entry = Wait(0, self.shared.now.time_ns)
         if self.direction == "s2c":
             self.shared.server_settled = False
+        if self._early_fin >= 0 and self.ending is not None:
+            self.handle_end(self._early_fin, self.ending.arrival, reset=False)
 
     def handle_end(self, seq: int, arrival: Arrival, *, reset: bool) -> None:
         """Takes note of a FIN or RST that says that the stream ends at `seq`."""
         stream = self.stream
         if not stream.started:
-            if reset:  # the answer to a SYN: no byte was ever sent
-                self.ending = self.ending or Ending(0, reset, arrival)
-                return
-            self._enter(seq)
+            # No byte was sent, as in the answer to a SYN; or its bytes are still to come, or it is forged.
+            self.ending = self.ending or Ending(0, reset, arrival)
+            self._early_fin = self._early_fin if reset else seq
+            return
         end = stream.offset(seq)
         if not stream.position <= end < stream.position + WINDOW or (self.ending is not None and self.reached):
             return
         self.ending = Ending(end, reset, arrival)
-        if not reset and stream.fin is None:
-            stream.fin = end
+        if not reset:
+            stream.note_fin(end)
 
     @property
     def reached(self) -> bool:
@@ -197,27 +161,30 @@ class HalfConnection:
     def fits(self, segment: Segment) -> bool:
         """Returns True if a segment without SYN belongs to this stream, by its numbers."""
         stream, peer = self.stream, self.peer
-        if not segment.size:
-            return True
-        # The sequence number of another connection may be near by chance, but not those of both directions.
-        acked_near = not (segment.flags & ACK and peer.stream.started) or (
-            abs(peer.stream.offset(segment.ack) - peer.stream.position) < WINDOW
-        )
         if not stream.started:
-            return acked_near
-        start = stream.offset(segment.seq)
-        end = start + segment.size
-        if self._starts and self.untouched:
-            return any(0 <= signed_distance(segment.seq, seq) < WINDOW for seq in (stream.next_seq, *self._starts))
-        if self.shared.state is State.FINISHED and end > stream.position:
-            return False
-        if start == stream.position:
+            distance = 0
+        elif self._starts and self.untouched:
+            starts = (stream.next_seq, *self._starts)
+            return not segment.size or any(0 <= signed_distance(segment.seq, seq) < WINDOW for seq in starts)
+        else:
+            distance = signed_distance(segment.seq, stream.next_seq)
+            if distance == 0 and self.shared.state is not State.FINISHED:
+                return True
+        size = segment.size
+        if not size:
             return True
-        if stream.settled and self.begin is None and end <= stream.origin and segment.size > 1:
+        if self.shared.state is State.FINISHED and distance + size > 0 and stream.started:
+            return False
+        end = stream.position + distance + size
+        if stream.started and stream.settled and self.begin is None and end <= stream.origin and size > 1:
             return False  # from before the first byte that came out
         if self.ending is not None and end > self.ending.offset and self.end_acknowledged and peer.end_acknowledged:
             return False  # the receiver had all there was
-        return abs(start - stream.position) < WINDOW and acked_near
+        if abs(distance) >= WINDOW:
+            return False
+        # The sequence number of another connection may be near by chance, but not those of both directions.
+        acks_other = segment.flags & ACK and peer.stream.started
+        return not acks_other or abs(signed_distance(segment.ack, peer.stream.next_seq)) < WINDOW
 
     def continued_by(self, segment: Segment) -> bool:
         """Returns True if a segment brings the very next byte of the stream."""
@@ -249,11 +216,13 @@ class HalfConnection:
 
     def _pass_on(self, blocks: list[Block | Hole]) -> None:
         """Hands to the framer what the reassembler gave out."""
-        for block in blocks:
+        for block, following in zip_longest(blocks, blocks[1:]):
             if isinstance(block, Block):
                 if not self.shared.confirmed:
                     self._choose_framing(block)
-                self.framer.feed(block.data, block.arrival, block.offset)
+                data, framer = (block.data, block.arrival, block.offset), self.framer
+                if not (isinstance(following, Block) and framer.collect(*data)):
+                    framer.feed(*data)
             else:
                 self.lost += block.size
                 self.framer.handle_hole(block.offset, block.size, block.reason, block.arrival)
@@ -297,52 +266,67 @@ class HalfConnection:
     def waits(self) -> bool:
         """True while the other direction must be held back, so that the order of the records is right."""
         stream = self.stream
-        if self.framer.waiting_for_ack is not None or not stream.settled:
-            return True
-        hole = stream.hole if stream.waiting else None
-        return hole is not None and hole.reason == "snaplen"
+        return self.framer.waiting_for_ack is not None or not stream.settled or stream.waits_for_copy
+
+    @property
+    def busy(self) -> bool:
+        """True while it waits for anything: then `check` must be called with each packet of the connection."""
+        stream = self.stream
+        return stream.waiting or not stream.settled or self.framer.waiting_for_ack is not None
 
     def check(self) -> None:
         """Decides, after each packet of the connection while it waits, what to wait for any longer."""
-        limits = self.shared.limits
-        if not self.stream.settled:
-            if self.shared.segments - self._entered > limits.reorder_packets or self.stream.overhead > _MAX_UNSETTLED:
-                self._settle()
+        stream = self.stream
+        if not stream.settled:
+            self._check_entry()
             return
-        while self.stream.waiting and (hole := self.stream.hole) is not None and self._is_lost(hole):
-            self._pass_on(self.stream.lose_hole("lost"))
-        self._check_framer()
+        while stream.waiting and self._is_lost():
+            self._pass_on(stream.lose_hole("lost"))
+        if self.framer.waiting_for_ack is None:
+            self.version_wait = None
+        else:
+            self._check_framer(self.framer.waiting_for_ack)
 
-    def _is_lost(self, hole: Hole) -> bool:
-        """Returns True if a hole will not be filled any more.
+    def _check_entry(self) -> None:
+        """Decides if packets may still come that the first one of the stream overtook."""
+        entry = self._entry
+        full = self.stream.overhead > _MAX_UNSETTLED
+        if full or entry is None or entry.packets > self.shared.limits.reorder_packets:
+            self._settle()
+        else:
+            entry.count(acknowledged=False)
+
+    def _is_lost(self) -> bool:
+        """Returns True if the first hole will not be filled any more.
 
         The sender must send again what was not acknowledged, so that is waited for until the connection ends.  The
         receiver got what it acknowledged; packets that overtook it in the capture may still bring it.  What the snap
         length cut has been seen, so nothing overtook it.
         """
-        if self._hole_at != hole.offset:
-            self._hole_at, self._hole_ns = hole.offset, self.shared.now.time_ns
-            self._hole_packets = self._hole_acked = 0
-        acknowledged = self.acked >= hole.offset + hole.size
-        if hole.reason == "snaplen":
+        stream, wait = self.stream, self._hole
+        if wait is None or wait.offset != stream.position:
+            wait = self._hole = Wait(stream.position, self.shared.now.time_ns)
+        acknowledged = self.acked >= stream.hole_end
+        if stream.waits_for_copy:
             return acknowledged or self.peer.ack < 0
-        self._hole_packets += 1
-        self._hole_acked = self._hole_acked + 1 if acknowledged else 0
-        return self._hole_packets > self.shared.limits.reorder_packets and self._hole_acked > _OVERTAKEN
+        wait.count(acknowledged=acknowledged)
+        return wait.acknowledged > OVERTAKEN and wait.packets > self.shared.limits.reorder_packets
 
-    def _check_framer(self) -> None:
-        framer, limits = self.framer, self.shared.limits
-        if framer.waiting_for_ack is None:
-            self._wait_for = None
-            return
-        if self._wait_for != framer.waiting_for_ack:
-            self._wait_for, self._wait_packets = framer.waiting_for_ack, 0
-            self._wait_ns = self.shared.now.time_ns
-        self._wait_packets += 1
-        if self.acked >= framer.waiting_for_ack:
-            framer.resume(give_up=False)
-        elif self._wait_packets > limits.reorder_packets or framer.buffered > limits.max_pending:
+    def _check_framer(self, offset: int) -> None:
+        """Goes on with what comes before `offset`, if no better version of it is waited for any longer."""
+        framer, limits, wait = self.framer, self.shared.limits, self.version_wait
+        if wait is None or wait.offset != offset:
+            wait = self.version_wait = Wait(offset, self.shared.now.time_ns)
+        wait.count(acknowledged=self.acked >= offset)
+        if wait.acknowledged > OVERTAKEN:
+            self._go_on(wait)
+        elif wait.packets > limits.reorder_packets or framer.buffered > limits.max_pending:
             framer.resume(give_up=True)
+
+    def _go_on(self, wait: Wait) -> None:
+        """Waits no longer for other versions of what was acknowledged."""
+        self._settled_to, self.version_wait = max(self.acked, wait.offset), None
+        self.framer.resume(give_up=False)
 
     def _settle(self) -> None:
         """Fixes the first byte of a stream entered in the middle, and begins to cut frames."""
@@ -355,19 +339,24 @@ class HalfConnection:
         self._pass_on(blocks)
 
     def give_up_overtaken(self, before_ns: int) -> None:
-        """Begins the stream where it is known to begin, if its first packet came before `before_ns`."""
-        if not self.stream.settled and self._entered_ns < before_ns:
+        """Waits no longer for packets that others overtook, if what they overtook came before `before_ns`."""
+        if not self.stream.settled and self._entry is not None and self._entry.since_ns < before_ns:
             self._settle()
+        wait = self.version_wait if self.framer.waiting_for_ack is not None else None
+        if wait is not None and wait.acknowledged and wait.since_ns < before_ns:
+            self._go_on(wait)
 
     def give_up_waiting(self, before_ns: int | None = None) -> None:
         """Waits no longer for what it began to wait for before `before_ns` (None: for nothing but holes)."""
-        if not self.stream.settled and before_ns is None:
+        stream, framer = self.stream, self.framer
+        if not stream.settled and before_ns is None:
             self._settle()
-        if before_ns is not None:
-            while self.stream.waiting and self.stream.hole is not None and self._hole_ns < before_ns:
-                self._pass_on(self.stream.lose_hole("lost"))
-        while self.framer.waiting_for_ack is not None and (before_ns is None or self._wait_ns < before_ns):
-            self.framer.resume(give_up=True)
+        if before_ns is not None and self._hole is not None and self._hole.since_ns < before_ns:
+            while stream.waiting and stream.hole is not None:
+                self._pass_on(stream.lose_hole("lost"))
+        if before_ns is None or (self.version_wait is not None and self.version_wait.since_ns < before_ns):
+            while framer.waiting_for_ack is not None:
+                framer.resume(give_up=True)
 
     def finish(self) -> None:
         """Ends the stream: emits what can be emitted."""
@@ -394,10 +383,11 @@ class HalfConnection:
     @property
     def acked(self) -> int:
         """Offset in this direction's stream up to which the peer has acknowledged, as far as its last packet tells."""
-        if self.peer.ack < 0 or not self.stream.started:
+        stream, ack = self.stream, self.peer.ack
+        if ack < 0 or not stream.started:
             return 0
-        acked = self.stream.offset(self.peer.ack)
-        return acked if acked - self.stream.position < WINDOW else 0
+        ahead = signed_distance(ack, stream.next_seq)
+        return stream.position + ahead if ahead < WINDOW else 0
 
     @property
     def buffered(self) -> int:
@@ -422,32 +412,21 @@ class HalfConnection:
             for block in self.stream.pending[:_MAX_LOOKED_AT]
         )
 
-    # Frames: the frame handler of the framer
+    # What its framer asks and tells, beside `FrameOutput`
 
-    def handle_frame(self, header: Header, body: bytes, arrival: Arrival, offset: int) -> Verdict | None:
-        shared = self.shared
-        opened = shared.verifier.open(self.direction, header, body)
-        if not shared.direction_known and header[PROTO_ID] == INIT_CONNECT and self._turned(header, opened):
-            opened = shared.verifier.open(self.direction, header, body)
-        _, encryption, verdict, reason = opened
-        if verdict != "verified" and reason != "sha1-of-ciphertext":
-            return opened
-        notes = self._conflict_notes(header, body, offset) if self.conflicts else None
-        ambiguous = encryption == "None" and shared.verifier.may_be_ciphertext(self.direction, header, body)
-        if ambiguous and self._may_hold(header):
-            self._hold(header, body, arrival, notes)
-        else:
-            self._emit(header, opened, arrival, notes)
-        return None
+    def unacknowledged(self, offset: int) -> bool:
+        # (The first bytes of a stream entered in the middle are no header.)
+        entered = self.framer.first_frame is None and self.begin is None
+        return self.shared.state is not State.FINISHED and offset > self._settled_to and not entered
 
-    def _turned(self, header: Header, opened: Verdict) -> bool:
-        """Exchanges the directions if an InitConnect shows that they were guessed wrongly; returns True if so."""
-        plaintext, _, verdict, _ = opened
-        told = direction_of(plaintext) if plaintext is not None and verdict == "verified" else None
-        if plaintext is None or told is None or told == self.direction:
-            return False
-        if not Body(INIT_CONNECT, told, header[FORMAT], plaintext, self.shared.limits).complete:
-            return False  # ciphertext that its sender hashed: one of 256 begins like a request
+    def may_wait(self) -> bool:
+        # Also while finishing: holes are given up one by one, so more data follows.
+        return True
+
+    def handle_upgraded(self) -> None:
+        self.peer.framer.resume(give_up=False)
+
+    def exchange_directions(self) -> None:
         shared, info, peer = self.shared, self.shared.info, self.peer
         earlier_keys = shared.verifier.earlier_keys
         shared.verifier = BodyVerifier(shared.keyring, shared.limits)
@@ -457,139 +436,3 @@ class HalfConnection:
         for counts in (info.retransmissions, info.messages):
             counts["c2s"], counts["s2c"] = counts["s2c"], counts["c2s"]
         shared.server_settled = (self if self.direction == "s2c" else peer).stream.settled
-        return True
-
-    def handle_unproven(self, header: Header, body: bytes, opened: Verdict, arrival: Arrival, offset: int) -> None:
-        notes = self._conflict_notes(header, body, offset) if self.conflicts else None
-        if opened.reason in _WAITING and self._may_hold(header):
-            self._hold(header, body, arrival, notes)
-        else:
-            self._emit(header, opened, arrival, notes)
-
-    def handle_cut_short(self, header: Header, body: bytes, arrival: Arrival) -> None:
-        opened = self.shared.verifier.open(self.direction, header, body)
-        if opened.name == "verified":  # and yet the header is damaged
-            opened = opened._replace(name="failed", reason="sha1-mismatch")
-        self._emit(header, opened, arrival, ["damaged-length"])
-
-    def handle_incomplete(self, header: Header, arrival: Arrival, reason: str) -> None:
-        notes = None
-        if reason == "unfinished":
-            reason, notes = "gap", ["connection-ends" if self.ending is not None else "capture-ends"]
-        elif reason == "length-counts-header":
-            reason, notes = "gap", ["length-counts-header"]
-        self._emit(header, Verdict(None, "unknown", "unverified", reason), arrival, notes)
-
-    def handle_undigested(
-        self, header: Header, body: bytes, arrival: Arrival, error: dict[str, int | str] | None
-    ) -> None:
-        opened = self.shared.verifier.open_undigested(self.direction, header, body)
-        self._emit(header, opened, arrival, None, error)
-
-    def handle_upgraded(self) -> None:
-        self.peer.framer.resume(give_up=False)
-
-    def handle_gap(self, size: int, reason: GapReason, arrival: Arrival) -> None:
-        self.shared.items.append(Gap(self.flow, arrival.time_ns, size, reason, arrival.packets[-1]))
-
-    def _emit(
-        self,
-        header: Header,
-        opened: Verdict,
-        arrival: Arrival,
-        notes: list[str] | None,
-        error: dict[str, int | str] | None = None,
-    ) -> None:
-        shared = self.shared
-        shared.confirmed = shared.direction_known = True
-        shared.answered = shared.answered or self.direction == "s2c"
-        message = new_message(self.flow, header, opened, arrival, shared.verifier.conn_id, notes)
-        if error is not None:
-            message.error = error
-        shared.items.append(message)
-
-    def _hold(self, header: Header, body: bytes, arrival: Arrival, notes: list[str] | None) -> None:
-        self.shared.confirmed = True
-        self.shared.items.append(PendingMessage(self.flow, header, body, arrival, notes))
-
-    def _may_hold(self, header: Header) -> bool:
-        """Returns True if the key to this message may still come."""
-        if header[PROTO_ID] == INIT_CONNECT or self.direction == "s2c":
-            return False
-        return self.shared.may_hold
-
-    @property
-    def now(self) -> Arrival:
-        return self.shared.now
-
-    @property
-    def confirmed(self) -> bool:
-        return self.shared.confirmed
-
-    @property
-    def nothing_decrypted(self) -> bool:
-        return self.shared.verifier.nothing_decrypted
-
-    @property
-    def keys_known(self) -> int:
-        return len(self.shared.verifier.keys)
-
-    @property
-    def begins_at_first_byte(self) -> bool:
-        return self.begin is not None
-
-    def verifies(self, header: Header, body: bytes, *, by_hash: bool = False) -> bool:
-        return self.shared.verifier.verifies(self.direction, header, body, by_hash=by_hash)
-
-    def in_clear(self, header: Header, body: bytes) -> bool:
-        return sha1(body).digest() == header[DIGEST]
-
-    def starts(self, header: Header) -> bool:
-        # An encrypted InitConnect verifies nothing without the key, but it is whole RSA blocks of 512 bits at least;
-        # in the middle of a stream, of one of the usual sizes.
-        if self.shared.confirmed:
-            return True
-        return (
-            header[PROTO_ID] == INIT_CONNECT
-            and header[BODY_LEN] >= 64
-            and (self.begin is not None or header[BODY_LEN] % 64 == 0)
-        )
-
-    def repairable(self, header: Header, opened: Verdict) -> bool:
-        if header[PROTO_ID] == INIT_CONNECT:
-            return opened.reason in ("sha1-mismatch", "wrong-key")
-        return opened.name == "failed" and not self._may_hold(header)
-
-    def unacknowledged(self, offset: int) -> bool:
-        if self.acked >= offset or (self.framer.first_frame is None and self.begin is None):
-            return False  # (the first bytes of a stream entered in the middle are no header)
-        return self.shared.state is not State.FINISHED
-
-    def may_wait(self) -> bool:
-        # Also while finishing: holes are given up one by one, so more data follows.
-        return True
-
-    def _conflict_notes(self, header: Header, body: bytes, offset: int) -> list[str] | None:
-        """Returns a note if versions of the frame's bytes differ, and forgets them.
-
-        A single byte may be a keep-alive probe: that repeats the last byte sent, or sends any byte in its place.
-        """
-        end = offset + HEADER_LEN + len(body)
-        noted = [
-            conflict
-            for conflict in self.conflicts.overlapping(offset, end)
-            if conflict.contradicts(offset, end)
-            and (len(conflict.data) > 1 or conflict.start < min(offset + HEADER_LEN, end - 1))
-        ]
-        self.conflicts.forget(end)
-        return ["conflicting-overlap"] if noted else None
-
-
-def new_message(
-    flow: Flow, header: Header, opened: Verdict, arrival: Arrival, conn_id: str | None, notes: list[str] | None
-) -> Message:
-    """Makes the message of a frame; it is not numbered yet."""
-    plaintext, encryption, verdict, reason = opened
-    kind: Kind = "request" if flow.direction == "c2s" else "push" if header[PROTO_ID] in PUSH_IDS else "response"
-    packets, time_ns = arrival
-    return Message(flow, header, time_ns, packets, kind, plaintext, encryption, verdict, reason, conn_id, notes)

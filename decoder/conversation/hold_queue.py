@@ -28,6 +28,8 @@ class PendingMessage(NamedTuple):
     body: bytes
     arrival: Arrival
     notes: list[str] | None
+    other: bytes | None = None
+    """The body with the versions of its bytes that came later, if there are any."""
 
 
 Item = Message | Gap | PendingMessage
@@ -57,7 +59,9 @@ class HoldQueue:
             self.size += _ITEM_COST
         else:
             self.size += _ITEM_COST + item.header[BODY_LEN]
-            self.pending += isinstance(item, PendingMessage)
+            if isinstance(item, PendingMessage):
+                self.pending += 1
+                self.size += len(item.other or b"")
         return len(self._items) <= self._limits.max_held and self.size <= self._limits.max_held_bytes
 
     def take_all(self) -> list[Item]:

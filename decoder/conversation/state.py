@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from decoder.crypto.verifier import BodyVerifier
 from decoder.vocabulary import Arrival
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from decoder.framing.websocket_upgrade import Upgrade
     from decoder.limits import Limits
 
-__all__ = ["TRANSITIONS", "Event", "SharedState", "State"]
+__all__ = ["TRANSITIONS", "Ending", "Event", "SharedState", "State"]
 
 
 class State(Enum):
@@ -56,6 +56,14 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.CLOSED, Event.FINISH): State.FINISHED,
 }
 """The next state; an event that is not listed changes nothing."""
+
+
+class Ending(NamedTuple):
+    """The place of a stream where a FIN or RST said that it ends."""
+
+    offset: int
+    reset: bool
+    arrival: Arrival
 
 
 class SharedState:

@@ -16,9 +16,8 @@ from decoder.conversation.direction import told_by_content
 from decoder.conversation.state import State
 from decoder.conversation.summary import MAX_NOTED, ConnectionInfo, Results, Summary
 from decoder.engine.half_open import HALF_OPEN_COST, HalfOpen
-from decoder.framing.header import HEADER_LEN, begins_with_header, may_begin_header
-from decoder.framing.websocket_frames import begins_with_frame
-from decoder.framing.websocket_upgrade import begins_upgrade
+from decoder.framing.header import HEADER_LEN, may_begin_header
+from decoder.framing.recognition import begins_like_others, begins_with_message, is_of_client
 from decoder.packet import flow_key
 from decoder.tcp.segment import ACK, SYN, Segment
 
@@ -119,7 +118,7 @@ class ConnectionTable:
     def _route(self, key: bytes, entry: Entry, segment: Segment) -> Entry | None:
         """Returns the connection between these ends that the segment belongs to; None if there is none (yet)."""
         connection, half = entry
-        older = self._older.get(key)
+        older = self._older.get(key) if self._older else None
         if older is not None and not connection.shared.confirmed and older[1].continued_by(segment):
             self._exchange(key)
             return older
@@ -131,9 +130,10 @@ class ConnectionTable:
         if segment.flags & (SYN | ACK) == SYN and (ended or connection.shared.state is State.RESET):
             self._set_aside(key)
             return self._admit(key, segment)
-        kept = connection.matching_out_of_window(half, segment)
+        kept = connection.out_of_window.matching(half, segment)
         if not kept and not (ended and not segment.flags & SYN):
-            connection.keep_out_of_window(half, segment)
+            connection.info.out_of_window += 1
+            connection.out_of_window.keep(half, segment)
             return None
         from_client = half.direction == "c2s"
         self._set_aside(key)
@@ -169,10 +169,11 @@ class ConnectionTable:
             self._make_room(fixed)
 
     def _recount(self, connection: Connection) -> None:
-        client, server = connection.client, connection.server
-        for half, buffered in ((client, client.buffered + connection.held_bytes), (server, server.buffered)):
-            self.buffered += buffered - half.counted
-            half.counted = buffered
+        client, server = connection.halves
+        before = client.counted + server.counted
+        client.counted = client.buffered + connection.held_bytes
+        server.counted = server.buffered
+        self.buffered += client.counted + server.counted - before
 
     def _make_room(self, fixed: int) -> None:
         """Frees what the fullest connections buffer; then ends those that were silent longest."""
@@ -233,7 +234,7 @@ class ConnectionTable:
         to_gateway = self._guess_direction(key, segment.payload)
         port = destination if to_gateway else source
         if self._auto:
-            if not begins_upgrade(segment.payload):  # which begins connections with other servers, too
+            if not begins_like_others(segment.payload):
                 self.ports.add(port)
             return to_gateway
         header_ports = self._summary.header_ports
@@ -242,14 +243,12 @@ class ConnectionTable:
         return None
 
     def _looks_like_gateway(self, key: bytes, segment: Segment) -> bool:
-        """Returns True if a segment on an unknown port begins with a header, or with a part of one at a known start."""
-        if begins_with_header(segment.payload, self._limits.max_body):
-            return True
-        if begins_with_frame(segment.payload) is not None:
+        """Returns True if a segment on an unknown port begins with a message, or a known stream with a part of one."""
+        if begins_with_message(segment.payload, self._limits.max_body):
             return True
         if not self._auto:
             return False
-        if begins_upgrade(segment.payload):
+        if begins_like_others(segment.payload):
             return True
         if segment.flags & SYN:
             self._syns[key] = segment.flags, segment
@@ -265,11 +264,9 @@ class ConnectionTable:
         for end, sent_by_client in ((key, True), (flow_key.reverse_key(key), False)):
             if end in self._syns:
                 return sent_by_client != bool(self._syns[end][0] & ACK)
-        if begins_upgrade(payload):
-            return True
-        masked = begins_with_frame(payload)
-        if masked is not None:
-            return masked
+        told_by_framing = is_of_client(payload)
+        if told_by_framing is not None:
+            return told_by_framing
         told = told_by_content(payload[:HEADER_LEN], payload[HEADER_LEN:])
         if told is not None:
             return told == "c2s"
@@ -419,7 +416,7 @@ class ConnectionTable:
 
     def _report(self, info: ConnectionInfo) -> None:
         if self._auto and not info.confirmed and int(info.server.rpartition(":")[2]) not in self.ports:
-            return  # a WebSocket connection with some other server
+            return  # one with some other server
         summary = self._summary
         if info.confirmed:
             summary.connections += 1
@@ -427,20 +424,8 @@ class ConnectionTable:
             summary.not_opend.append(f"{info.client} > {info.server}: {info.why_not_opend}")
         elif info.silent:
             summary.no_message[info.silence] += 1
-        if info.sample_key:
-            summary.report(
-                "the SDK's public sample key protects this traffic: anyone can read it; make a key of your own"
-            )
-        if info.library_missing:
-            summary.report(
-                "a WebSocket connection was not decoded, for which a library is missing: "
-                "pip install 'scapy-opend[websocket]'"
-            )
-        if info.websocket is not None and info.websocket.texts:
-            summary.report(
-                "text messages of WebSocket connections (JSON of another endpoint) were not decoded; "
-                "record OpenD's API or WebSocket port"
-            )
+        for line in info.remarks():
+            summary.report(line)
         if self._on_connection is not None:
             self._on_connection(info)
 

@@ -110,9 +110,21 @@ class Framer:
         """Returns those of the `size` bytes at stream offset `offset` that are buffered; none unless the first is."""
         return self._buffer.read(offset, offset + size) if offset >= self._buffer.base else b""
 
+    def collect(self, data: bytes, arrival: Arrival, offset: int) -> bool:
+        """Takes bytes that others follow at once, which another version of them may need; returns False if it needs
+        none."""
+        if not self._handler.conflicts or self._resync.not_opend:
+            return False
+        if self.at_boundary:
+            self._at, self.at_boundary = offset, False
+        self._append(data, arrival, offset)
+        self.buffered += len(data)
+        return True
+
     def feed(self, data: bytes, arrival: Arrival, offset: int) -> None:
         """Takes the next bytes of the stream, which stand at `offset` in it."""
-        if offset + len(data) < self._quiet_to and data[:2] != MAGIC and not self._handler.conflicts:
+        conflicts = self._handler.conflicts
+        if offset + len(data) < self._quiet_to and data[:2] != MAGIC and not conflicts:
             self._append(data, arrival, offset)
             self.buffered += len(data)
             return
@@ -132,7 +144,7 @@ class Framer:
         self._append(data, arrival, offset)
         if self._waits_for_data:
             self.waiting_for_ack, self._waits_for_data = None, False
-        if self._handler.conflicts:
+        if conflicts:
             self._repair_first()
         if self._frame is not None and data[:2] == MAGIC:
             self._look_at = 0

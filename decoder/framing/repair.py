@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from decoder.framing.handler import FrameHandler
     from decoder.tcp.overlaps import Conflict
 
-__all__ = ["repair"]
+__all__ = ["patched", "repair"]
 
 _MAX_MIXED = 6
-"""Versions in one message of which every combination is tried (63 of them); of more, only all and each alone."""
+"""Versions in one message of which every combination is tried (63 of them)."""
+_MAX_DISTRUSTED = 2
+"""Packets left out together where there are more versions than that: the forged ones, or the damaged ones."""
 
 
 def repair(
@@ -39,7 +41,7 @@ def repair(
     conflicts = handler.conflicts
     first = HEADER.unpack(head)
     choices = [
-        (HEADER.unpack(_patched(head, start, choice)), choice)
+        (HEADER.unpack(patched(head, start, choice)), choice)
         for choice in _choices(conflicts.overlapping(start, buffer.end))
     ]
     choices.sort(key=lambda each: each[0] != first)  # those that leave the header as it came first
@@ -55,7 +57,7 @@ def repair(
             continue
         conflicts.failed.add(trial)
         data = buffer.read(start, end)
-        other = _patched(data, start, used)
+        other = patched(data, start, used)
         if other == data or not handler.verifies(header, other[HEADER_LEN:], by_hash=True):
             continue
         if header != first and _stands(handler, first, start, buffer, max_body):
@@ -86,7 +88,7 @@ def _stands(handler: FrameHandler, first: Header, start: int, buffer: Buffer, ma
     return handler.verifies(first, buffer.read(start + HEADER_LEN, end), by_hash=True)
 
 
-def _patched(data: bytes, start: int, conflicts: list[Conflict]) -> bytes:
+def patched(data: bytes, start: int, conflicts: list[Conflict]) -> bytes:
     """Returns `data`, which stands at `start`, with `conflicts` put in."""
     other = bytearray(data)
     for conflict in conflicts:
@@ -98,9 +100,15 @@ def _patched(data: bytes, start: int, conflicts: list[Conflict]) -> bytes:
 
 
 def _choices(conflicts: list[Conflict]) -> Iterator[list[Conflict]]:
-    """Yields all together first: of most damaged segments there is one good version.  Then fewer and fewer."""
+    """Yields the most likely first: all together, as of most damaged segments there is one good version; then fewer.
+
+    Of many conflicts those of one packet go together: the packets of one sender agree with each other.
+    """
     if len(conflicts) > _MAX_MIXED:
-        yield conflicts
+        packets = dict.fromkeys(conflict.arrival for conflict in conflicts)
+        for size in range(_MAX_DISTRUSTED + 1):
+            for distrusted in combinations(packets, size):
+                yield [conflict for conflict in conflicts if conflict.arrival not in distrusted]
         yield from ([conflict] for conflict in conflicts)
         return
     for size in range(len(conflicts), 0, -1):

@@ -29,7 +29,7 @@ MAX_HASHED = 64 * 1024 * 1024
 
 # Numbers of messages in a row that are stronger evidence than
 MANY = 32  # whatever contradicts them; no body embeds so many
-_SOME = 4  # the message they stand in, if the first of them begins a packet
+_SOME = 4  # the message they stand in, if the first of them begins a packet; that the row breaks off, if one does
 _FEW = 2  # that the row breaks off, if the first of them begins a packet
 
 
@@ -124,12 +124,15 @@ class Trial:
         """Returns True if a chain can be more than embedded headers; `at_start` if a header must begin it."""
         if chains.is_unbroken(chain, self._buffer) or chain.headers >= MANY:
             return True
+        if self._handler.conflicts.overlapping(chain.next, chain.next + HEADER_LEN):
+            return True  # another version may go on with a header
         # It breaks off.
         if chain.headers >= _FEW and (
             at_start or self._handler.nothing_decrypted or self._buffer.begins_packet(chain.start, HEADER_LEN)
         ):
             return True
-        return self.proven(chain) and (at_start or not self.may_be_embedded(chain))
+        several = chain.headers >= _SOME and chain.starts_segment  # the next message may be damaged as well
+        return self.proven(chain) and (at_start or several or not self.may_be_embedded(chain))
 
     def ends_at(self, frame: PendingFrame, chain: Chain) -> bool:
         """Returns True if the SHA-1 shows that a message is whole where `chain` begins; asked once for each of both."""

@@ -28,6 +28,8 @@ BLOCK_COST = 128
 """Bytes of memory that keeping a block takes beside its data."""
 
 _MASK = 0xFFFFFFFF
+_MAX_FINS = 8
+"""Different ends of one stream that are remembered: one is real."""
 
 
 class Block(NamedTuple):
@@ -66,7 +68,7 @@ class StreamReassembler:
     __slots__ = (
         "_cuts",
         "conflicts",
-        "fin",
+        "fins",
         "next_seq",
         "origin",
         "pending",
@@ -90,8 +92,8 @@ class StreamReassembler:
         """Blocks that wait behind a hole: sorted, disjoint, all beyond `position` once the stream is settled."""
         self.pending_bytes = 0
         """Memory they take."""
-        self.fin: int | None = None
-        """Offset of the end of the stream, once a FIN told it."""
+        self.fins: dict[int, int] = {}
+        """Offsets of the end of the stream, as FINs told them, and the `position` at that time; some may be forged."""
         self.conflicts = OverlapConflicts()
         """Versions of bytes that differ from those that came first."""
         self._cuts: list[tuple[int, int, Arrival]] = []  # cut off by the snap length beyond `position`: start, end
@@ -118,6 +120,16 @@ class StreamReassembler:
         return self.position + signed_distance(seq, self.next_seq)
 
     @property
+    def fin(self) -> int | None:
+        """Offset of the end of the stream, once a FIN told it; no data lies behind a real one."""
+        return min(self.fins, default=None)
+
+    def note_fin(self, offset: int) -> None:
+        """Takes note of a FIN that says that the stream ends at `offset`."""
+        if len(self.fins) < _MAX_FINS:
+            self.fins.setdefault(offset, self.position)
+
+    @property
     def waiting(self) -> bool:
         """True while there is anything beyond a hole."""
         return bool(self.pending or self._cuts)
@@ -134,23 +146,34 @@ class StreamReassembler:
         return self.pending_bytes + len(self._cuts) * BLOCK_COST
 
     @property
+    def hole_end(self) -> int:
+        """Offset where the hole at `position` ends, as far as it is known; `position` if there is none."""
+        end = self.pending[0].start if self.pending else None
+        if self._cuts:  # of bytes that were cut there may be another copy further on
+            start, stop, _ = self._cuts[0]
+            stop = stop if start <= self.position else start
+            end = stop if end is None else min(stop, end)
+        return self.position if end is None else end
+
+    @property
+    def waits_for_copy(self) -> bool:
+        """True if the snap length cut the bytes at `position`."""
+        return bool(self._cuts) and self.settled and self._cuts[0][0] <= self.position
+
+    @property
     def hole(self) -> Hole | None:
         """The hole at `position`, as far as it is known; None if there is none."""
-        end = self.pending[0].start if self.pending else None
-        if self._cuts:
-            start, stop, arrival = self._cuts[0]
-            if start <= self.position:  # of bytes that were cut there may be another copy further on
-                stop = stop if end is None else min(stop, end)
-                return Hole(self.position, stop - self.position, "snaplen", arrival)
-            end = start if end is None else min(end, start)
-        return None if end is None else Hole(self.position, end - self.position, "lost")
+        size = self.hole_end - self.position
+        if self.waits_for_copy:
+            return Hole(self.position, size, "snaplen", self._cuts[0][2])
+        return Hole(self.position, size, "lost") if size else None
 
     def push(self, seq: int, data: bytes, missing: int, arrival: Arrival, max_pending: int) -> list[Block | Hole]:
         """Takes a segment, `missing` bytes of which the capture cut off; returns what is now in order."""
         start = self.offset(seq)
         end = start + len(data)
-        if self.fin is not None and end + missing > self.fin:
-            self.fin = None  # nothing follows a real FIN
+        if self.fins:  # nothing follows a real FIN
+            self.fins = {offset: since for offset, since in self.fins.items() if offset >= end + missing}
         if not self.settled:
             self._insert(start, data, arrival)
             if missing:
@@ -226,14 +249,15 @@ class StreamReassembler:
 
         `acked` is the offset up to which the peer acknowledged, 0 if that is not known.
         """
-        if self.fin is not None and acked > self.fin:  # the receiver had all of it: what lies behind was never sent
-            self._drop_behind(self.fin)
+        fin = self.fin
+        if fin is not None and acked > fin:  # the receiver had all of it: what lies behind was never sent
+            self._drop_behind(fin)
         blocks = self._take_ready()
         while self.hole is not None:
             blocks += self.lose_hole("lost")
-        if self.fin is not None:
-            unseen = self.fin - self.position
-        else:
+        if fin is not None and (acked >= fin or self.fins[fin] == self.position):
+            unseen = fin - self.position
+        else:  # a FIN that nobody acknowledged, though data came after it, is forged
             unseen = acked - self.position
             if unseen == 1:  # a FIN that we did not see takes a sequence number too
                 unseen = 0

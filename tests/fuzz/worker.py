@@ -9,6 +9,7 @@ import argparse
 import faulthandler
 import hashlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterable
@@ -61,7 +62,10 @@ def unguided(options: argparse.Namespace) -> None:
     watch = _Watch(module, options)
     for data in seeds:
         watch.run(data)
-    while (not options.runs or watch.count < options.runs) and (end is None or time.monotonic() < end):
+    signal.signal(signal.SIGTERM, lambda *_: watch.stop())
+    while not watch.stopped and (not options.runs or watch.count < options.runs):
+        if end is not None and time.monotonic() > end:
+            break
         watch.run(damaged(rng, rng.choice(seeds), rng.choice(seeds), module.MAX_LEN))
     print(f"#{watch.count} DONE")
 
@@ -71,6 +75,7 @@ class _Watch:
 
     def __init__(self, module: ModuleType, options: argparse.Namespace) -> None:
         self.count = 0
+        self.stopped = False
         self._module = module
         self._options = options
         self._data = b""
@@ -86,6 +91,10 @@ class _Watch:
         self.count += 1
         if not self.count & (self.count - 1):
             print(f"#{self.count} pulse", flush=True)
+
+    def stop(self) -> None:
+        """Ends the run after this input, so that the number of inputs is known."""
+        self.stopped = True
 
     def _look(self) -> None:
         last = -1

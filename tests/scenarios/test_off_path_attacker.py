@@ -72,7 +72,23 @@ def data_from_afar(rng: Random, after: Segment) -> Segment:
     )
 
 
-FORGERIES: list[Callable[[Random, Segment], Segment]] = [
+def exact_data(rng: Random, after: Segment) -> Segment:
+    """Data at exactly the next number."""
+    end = after.seq + len(after.payload) + bool(after.flags & (SYN | FIN))
+    return Segment(
+        after.direction, end, rng.randbytes(rng.randrange(1, 200)), PSH | ACK, after.ack, ports=PORTS, tag="bad"
+    )
+
+
+def ack_ahead(rng: Random, after: Segment) -> Segment:
+    """An acknowledgement of bytes that were not sent yet, or of any."""
+    end = after.seq + len(after.payload) + bool(after.flags & (SYN | FIN))
+    ack = after.ack + rng.choice((rng.randrange(1, 5000), rng.getrandbits(32)))
+    return Segment(after.direction, end, b"", ACK, ack, ports=PORTS)
+
+
+Forgery = Callable[[Random, Segment], Segment]
+FORGERIES: list[Forgery] = [
     syn,
     syn_ack,
     reset,
@@ -85,14 +101,25 @@ FORGERIES: list[Callable[[Random, Segment], Segment]] = [
 ]
 
 
-def forge(rng: Random, segments: list[Segment], count: int) -> list[Segment]:
-    """Puts `count` forged packets between those of a connection, after the handshake and before its end."""
+def forge(
+    rng: Random, segments: list[Segment], count: int, forgeries: list[Forgery] = FORGERIES, *also: Forgery
+) -> list[Segment]:
+    """Puts `count` forged packets, and one of `also`, between those of a connection: after the handshake of TCP and
+    before its end."""
     last = max(index for index, segment in enumerate(segments) if segment.payload)
-    chosen = sorted((rng.randrange(3, max(4, last)) for _ in range(count)), reverse=True)
+    chosen = sorted((rng.randrange(3, max(4, last)) for _ in range(count + bool(also))), reverse=True)
+    forged = [rng.choice(forgeries) for _ in range(count)] + [rng.choice(also) for _ in also[:1]]
+    rng.shuffle(forged)
     out = list(segments)
-    for index in chosen:
-        out.insert(index + 1, rng.choice(FORGERIES)(rng, segments[index]))
+    for index, each in zip(chosen, forged, strict=True):
+        out.insert(index + 1, each(rng, segments[index]))
     return out
+
+
+def overtaken(rng: Random, segments: list[Segment], window: int) -> list[Segment]:
+    """Each packet is overtaken by some of the `window` that follow it."""
+    places = sorted(range(len(segments)), key=lambda place: place + rng.random() * window)
+    return [segments[place] for place in places]
 
 
 def check(one: traffic.Delivery, mode: str, decoded: Decoded) -> None:
@@ -126,6 +153,76 @@ def test_nor_where_the_capture_begins_behind_the_handshake_of_tcp(
     one = traffic.deliver(rng, talk, max_size, PORTS, (rng.getrandbits(32), rng.getrandbits(32)))
     decoded = decode_segments(forge(rng, one.sent, forged)[3:], traffic.keys())
     check(one, mode, decoded)
+
+
+def skipped(decoded: Decoded) -> dict[str, int]:
+    """Captured bytes of each direction that came out in no message."""
+    sizes = {"c2s": 0, "s2c": 0}
+    for direction, size, reason in decoded.gaps:
+        sizes[direction] += (size or 0) * (reason != "lost")
+    return sizes
+
+
+@given(rngs, st.sampled_from(traffic.MODES[:-1]), st.integers(2, 12), st.sampled_from((700, 65_000)), st.integers(1, 4))
+def test_nor_what_one_sends_who_guesses_the_exact_number(
+    rng: Random, mode: str, count: int, max_size: int, forged: int
+) -> None:
+    """Forged data comes first, real data after it; forged acknowledgements say that the receiver had the forged."""
+    talk = traffic.converse(rng, mode, 0, count, quotes=False)
+    one = traffic.deliver(rng, talk, max_size, PORTS, (rng.getrandbits(32), rng.getrandbits(32)))
+    segments = forge(rng, one.sent, forged, [ack_ahead, exact_fin, reset], exact_data)
+    decoded = decode_segments(segments, traffic.keys())
+    check(one, mode, decoded)
+    assert max(skipped(decoded).values()) < 200, "more than the forged bytes behind all that was sent"
+
+
+@given(rngs, st.sampled_from(traffic.MODES[:-1]), st.integers(2, 12), st.sampled_from((700, 65_000)), st.integers(0, 4))
+def test_nor_where_packets_overtake_each_other_as_well(
+    rng: Random, mode: str, count: int, max_size: int, forged: int
+) -> None:
+    """The real data comes after the acknowledgement of it, and that after the forged data."""
+    talk = traffic.converse(rng, mode, 0, count, quotes=False)
+    one = traffic.deliver(rng, talk, max_size, PORTS, (rng.getrandbits(32), rng.getrandbits(32)))
+    segments = forge(rng, one.sent, forged, [ack_ahead, exact_fin, reset], exact_data, old_data)
+    decoded = decode_segments(segments[:3] + overtaken(rng, segments[3:], 8), traffic.keys())
+    check(one, mode, decoded)
+    assert max(skipped(decoded).values()) < 200, "more than the forged bytes behind all that was sent"
+
+
+@given(rngs, st.integers(2, 12), st.integers(1, 6))
+def test_a_forged_fin_ahead_of_the_data_leaves_no_gap(rng: Random, count: int, forged: int) -> None:
+    talk = traffic.converse(rng, "plain", 0, count, quotes=False)
+    one = traffic.deliver(rng, talk, 700, PORTS, (rng.getrandbits(32), rng.getrandbits(32)))
+    segments = forge(rng, one.sent, forged, [fin])
+    decoded = decode_segments(segments, traffic.keys())
+    check(one, "plain", decoded)
+    assert decoded.gaps == []
+
+
+def test_nor_does_it_in_a_connection_that_stays_open() -> None:
+    talk = Talk().c2s(ex.frame(1004, ex.keep_alive()))
+    talk.segments.append(Segment("c2s", talk.next["c2s"] + 30_000, b"", FIN | ACK, talk.next["s2c"]))
+    talk.s2c(ex.frame(1004, ex.keep_alive_answer())).c2s(ex.frame(1004, ex.keep_alive(), serial_no=2))
+    assert decode_segments(talk.segments).gaps == []
+
+
+def test_a_fin_that_was_acknowledged_tells_what_is_missing_before_it() -> None:
+    talk = Talk().c2s(ex.frame(1004, ex.keep_alive())).lose("c2s", 60).fin()
+    assert decode_segments(talk.segments).gaps == [("c2s", 60, "lost")]
+
+
+def test_so_does_the_last_packet_of_a_direction() -> None:
+    talk = Talk().c2s(ex.frame(1004, ex.keep_alive())).ack("s2c").lose("c2s", 60).fin()
+    assert decode_segments(talk.segments[:-2]).gaps == [("c2s", 60, "lost")]
+
+
+def test_a_forged_fin_before_the_first_data_begins_no_stream() -> None:
+    talk = Talk(syn=False).c2s(ex.frame(1004, ex.keep_alive())).s2c(ex.frame(1004, ex.keep_alive_answer()))
+    request, response = talk.segments
+    forged = Segment("s2c", response.seq + 2**30, b"", FIN | ACK, response.ack)
+    decoded = decode_segments([request, forged, response])
+    assert decoded.told == ["1 verified", "1 verified"]
+    assert decoded.messages[1].request == 1
 
 
 def test_a_forged_syn_ack_does_not_begin_a_stream_entered_in_the_middle() -> None:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from decoder import Decoder, Limits, Message
-from tests.support.segments import START_NS, STEP_NS, Talk, decode_segments, feed
+from decoder import Decoder, KeyRing, Limits, Message
+from tests.support import exchange as ex
+from tests.support.segments import START_NS, STEP_NS, Segment, Talk, decode_segments, feed
 from tests.unit.conversation.test_connection import HELLO, WELCOME, answer, flip, request
 
 
@@ -76,14 +77,56 @@ def test_of_two_that_overlap_in_part_each_good_part_counts() -> None:
     assert decoded.verified == [1, 1]
 
 
-def test_a_message_that_fails_comes_out_with_the_acknowledgement() -> None:
+def test_a_message_that_fails_comes_out_16_packets_after_the_acknowledgement() -> None:
     talk = Talk().c2s(HELLO).s2c(WELCOME).c2s(request(2)).ack("s2c")
     decoder = Decoder()
     *before, data, ack = talk.segments
     assert len(feed(decoder, [*before, flip(data)])) == 2
-    (message,) = feed(decoder, [ack], 10)
+    assert feed(decoder, [ack] * 16, 10) == []
+    (message,) = feed(decoder, [ack], 26)
     assert isinstance(message, Message)
     assert (message.verdict, message.frames) == ("failed", [6])
+
+
+def test_in_a_live_capture_it_comes_out_a_fifth_of_a_second_after_it() -> None:
+    talk = Talk().c2s(HELLO).s2c(WELCOME).c2s(request(2)).ack("s2c")
+    decoder = Decoder()
+    *before, data, ack = talk.segments
+    feed(decoder, [*before, flip(data)])
+    assert feed(decoder, [ack], 10) == []
+    arrived = START_NS + 6 * STEP_NS
+    assert decoder.tick(arrived + 199_000_000) == []
+    (message,) = decoder.tick(arrived + 201_000_000)
+    assert isinstance(message, Message)
+    assert (message.verdict, message.frames) == ("failed", [6])
+
+
+def test_without_the_acknowledgement_a_fifth_of_a_second_is_not_enough() -> None:
+    talk = Talk().c2s(HELLO).s2c(WELCOME).c2s(request(2))
+    decoder = Decoder()
+    feed(decoder, [*talk.segments[:-1], flip(talk.segments[-1])])
+    assert decoder.tick(START_NS + 1_000_000_000) == []
+    assert len(decoder.tick(START_NS + 20_000_000_000)) == 1
+
+
+def test_the_good_version_repairs_it_even_if_the_acknowledgement_overtook_that() -> None:
+    talk = Talk().c2s(HELLO).s2c(WELCOME).c2s(request(2)).ack("s2c")
+    *before, data, ack = talk.segments
+    decoded = decode_segments([*before, flip(data), ack, data])
+    assert decoded.told == ["1 verified", "1 verified", "2 verified"]
+
+
+def test_the_good_version_of_a_message_that_waits_for_its_key_is_kept() -> None:
+    keys = KeyRing([ex.pem(ex.rsa_key())])
+    plain = ex.keep_alive(7)
+    early = ex.frame(1004, plain, ex.cbc(plain), 2)
+    hello = ex.frame(1001, ex.init_request(), ex.rsa(ex.init_request(), ex.rsa_key()), 1)
+    welcome = ex.frame(1001, ex.init_response(), ex.rsa(ex.init_response(), ex.rsa_key()), 1)
+    talk = Talk().c2s(hello).c2s(early).s2c(welcome)
+    *before, data, answer = talk.segments
+    decoded = decode_segments([*before, Segment("c2s", data.seq + 50, b"\0\0"), data, answer], keys)
+    assert decoded.told == ["1 verified", "2 verified", "1 verified"]
+    assert "conflicting-overlap" in decoded.messages[1].notes
 
 
 def test_a_message_that_fails_and_is_never_acknowledged_is_not_waited_for_long() -> None:
