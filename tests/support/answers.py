@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.exchange import CONN_ID, START_NS, Exchange, rsa_key
+from Crypto.Cipher import PKCS1_OAEP, PKCS1_v1_5
+
+from tests.support.exchange import CONN_ID, START_NS, Exchange, frame, init_request, rsa_key
 from tests.support.session import Session, book, order, order_update, request, response, security
 
 Traffic = list[Session]
@@ -312,6 +314,16 @@ def rights(*levels: int) -> Session:
         session.push(1003, response("Notify", type=4, qotRight=right))
     return session
 
+
+def padded(cipher: Any) -> Session:
+    """An InitConnect alone, its RSA padded by `cipher`."""
+    body = init_request()
+    step = KEY.size_in_bytes() - 42  # what OAEP leaves; less than PKCS#1 v1.5 leaves
+    sealed = b"".join(cipher.encrypt(body[at : at + step]) for at in range(0, len(body), step))
+    return Session(KEY).c2s(frame(1001, body, sealed)).fin()
+
+
+pair("rsa-padding", lambda: [padded(PKCS1_OAEP.new(KEY))], lambda: [padded(PKCS1_v1_5.new(KEY))])
 
 pair("quote-right-lost", lambda: [rights(3, 1)], lambda: [rights(1, 3)])
 

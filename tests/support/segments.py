@@ -36,13 +36,17 @@ class Segment:
     urgent: int = 0
     tag: str = field(default="", compare=False)
 
-    def packet(self, *, vlan: int | None = None) -> bytes:
+    def packet(self, *, vlan: int | None = None, ipv6: bool = False) -> bytes:
         """The packet, whole, on Ethernet."""
         ends = (_CLIENT, _SERVER) if self.direction == "c2s" else (_SERVER, _CLIENT)
         ports = self.ports if self.direction == "c2s" else self.ports[::-1]
         tcp = struct.pack(
             ">HHIIBBHHH", *ports, self.seq % 2**32, self.ack % 2**32, 5 << 4, self.flags, 65535, 0, self.urgent
         )
+        if ipv6:
+            net = b"\x20\x01\x0d\xb8" + bytes(8)
+            ip = struct.pack(">IHBB16s16s", 6 << 28, 20 + len(self.payload), 6, 64, net + ends[0], net + ends[1])
+            return _ETHERNET + b"\x86\xdd" + ip + tcp + self.payload
         # Longer than an IP packet can say: left to the network card, as in a capture on the sending host.
         size = 40 + len(self.payload)
         ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, size if size < 65536 else 0, 0, 0x4000, 64, 6, 0, *ends)

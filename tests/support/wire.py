@@ -41,8 +41,10 @@ class Wire:
         self.next[direction] += size
         return self
 
-    def fin(self) -> Self:
-        return self.put("c2s", "FA").put("s2c", "FA").put("c2s", "A")
+    def fin(self, by: str = "c2s") -> Self:
+        """Both ends close, the one that sends `by` first."""
+        other = "s2c" if by == "c2s" else "c2s"
+        return self.put(by, "FA").put(other, "FA").put(by, "A")
 
     def put(self, direction: str, flags: str, payload: bytes = b"") -> Self:
         """One segment with the flags by their letters; SYN and FIN take a sequence number."""

@@ -23,7 +23,7 @@ def test_the_host_is_the_directory_of_a_capture() -> None:
 def test_or_what_a_pattern_finds_in_its_path() -> None:
     cluster = Cluster(None, None, re.compile(r"/(gw\d+)-[^/]*$"))
     assert cluster.host("/captures/gw7-day.pcapng") == "gw7"
-    with pytest.raises(click.UsageError, match="--host-of finds no host in /captures/day.pcapng"):
+    with pytest.raises(click.UsageError, match=r"--host-of finds no host in /captures/day\.pcapng"):
         cluster.host("/captures/day.pcapng")
 
 
