@@ -175,6 +175,7 @@ def decode(
             rendered = map(renderer.render, batches)
         for part in rendered:
             file.write(file.encode(part))
+        file.flush()
         code = run.finish()
         if run.read_nothing:
             ctx.exit(code)  # before the file takes the place of an older one

@@ -105,6 +105,14 @@ class OutputFile:
         except OSError as error:
             raise self._failure(error) from None
 
+    def flush(self) -> None:
+        """Passes on what is buffered, so that lines on stderr come after it.  Raises as `write`."""
+        assert self._file is not None  # opened by __enter__
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise self._failure(error) from None
+
     def write_tables(self, tables: Iterable[Table], color: Color, indent: str = "  ") -> None:
         """Writes tables for people: as wide as the terminal if it is one, else aligned with blanks."""
         from decoder.formatting.table import plain_text

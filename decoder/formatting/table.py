@@ -66,12 +66,13 @@ def plain_text(tables: Iterable[Table], indent: str = "  ") -> str:
 
 
 def _plain_table(table: Table, indent: str) -> str:
-    lines = [table.title] if table.title else []
-    lines += table.notes
     head = [column.name for column in table.columns]
     rows = [head, *table.rows] if any(head) and table.rows else table.rows
     widths = [max(len(row[i]) for row in rows) for i in range(len(table.columns))] if rows else []
     shown = _fitting(table.columns, widths, _WIDTH - len(indent))
+    hidden = {column.name for place, column in enumerate(table.columns) if place not in shown}
+    lines = [table.title] if table.title else []
+    lines += [note for note in table.notes if note.partition(":")[0] not in hidden]
     for row in rows:
         cells = [row[i].rjust(widths[i]) if table.columns[i].number else row[i].ljust(widths[i]) for i in shown]
         lines.append((indent + "  ".join(cells)).rstrip())

@@ -157,3 +157,16 @@ def test_sizes(text: str, size: int) -> None:
 def test_conn_id_is_in_the_tree() -> None:
     result = opendump("decode", "-", "-V", stdin=pcap(in_clear()))
     assert f"connID {CONN_ID}" in result.out
+
+
+def test_what_is_said_at_the_end_comes_after_the_lines() -> None:
+    done = subprocess.run(
+        command("decode", PLAIN, "-c", "2"),
+        env=environment(PYTHONUNBUFFERED=""),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert done.stdout.splitlines()[2:] == ["opendump: stopped after 2 messages"]

@@ -49,3 +49,9 @@ def test_columns_for_wide_terminals_are_left_out_of_lines_over_120_characters() 
     assert plain_text([table], indent="").splitlines()[0].split() == ["name", "first", "last"]
     table = Table("", columns("name | text"), [("a", "x" * 200)])
     assert "x" * 200 in plain_text([table])
+
+
+def test_a_note_about_a_column_goes_with_it() -> None:
+    head, notes = columns("a | b:*"), ["b: the second", "c: no column"]
+    assert plain_text([Table("T", head, [["x", "1"]], notes)]).splitlines()[1:3] == notes
+    assert plain_text([Table("T", head, [["x" * 120, "1"]], notes)]).splitlines()[1:2] == notes[1:]

