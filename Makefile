@@ -12,12 +12,17 @@
 #   make man      write the manual page, build/opendump.1, from the help texts
 #   make bench    measure against other decoders: half an hour; BENCH_ARGS=--quick: 4 minutes
 #   make fuzz     throw damaged input at the decoder: a minute per target; FUZZ_ARGS='--seconds 3600 streams': longer
+#   make fuzz-core  compare the compiled core with Python for a minute, built with AddressSanitizer and UBSan
 #   (OPENDUMP_HYPOTHESIS=long make test PYTEST_ARGS=tests/scenarios/test_properties.py: random traffic for an hour or so)
 #   make clean    remove what the others made
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?= -n auto --maxprocesses 4
+# What runs with pure Python as well: the lines that the compiled core writes, in the package and from the command.
+PURE_TESTS := $(addprefix tests/unit/output/test_,jsonl.py json_cache.py text.py info.py parallel.py) \
+  tests/unit/engine/test_core.py tests/unit/cli/test_main.py tests/scenarios/test_recordings.py \
+  tests/scenarios/test_pure_python.py
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 else
@@ -25,7 +30,7 @@ BIN := $(VENV)/bin
 endif
 RUN := $(BIN)/python -m
 
-.PHONY: help demo check test cover dist format schema docs docs-output man bench fuzz clean
+.PHONY: help demo check test cover dist format schema docs docs-output man bench fuzz fuzz-core clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -38,7 +43,8 @@ $(VENV)/made:
 	  $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install -q pip; }
 	@touch $@
 
-$(VENV)/installed: $(VENV)/made pyproject.toml
+# Without a C compiler the package installs as well: pure Python.
+$(VENV)/installed: $(VENV)/made pyproject.toml setup.py $(wildcard decoder/engine/*.[ch])
 	@echo "== Install opendump and what it needs into $(VENV)"
 	@$(RUN) pip install -q --disable-pip-version-check -e .
 	@touch $@
@@ -76,6 +82,10 @@ check: $(VENV)/tools
 test: check
 	@echo "== pytest: the tests (a test that needs tshark, tcpdump or chromium is skipped where it is not installed)"
 	@$(RUN) pytest $(PYTEST_ARGS)
+ifeq ($(origin PYTEST_ARGS),file)
+	@echo "== pytest again, without the compiled core: the tests of what it writes"
+	@OPENDUMP_PURE=1 $(RUN) pytest $(PYTEST_ARGS) $(PURE_TESTS)
+endif
 
 cover: $(VENV)/tools
 	@$(RUN) pytest $(PYTEST_ARGS) --cov --cov-report=term
@@ -125,5 +135,9 @@ $(VENV)/fuzz-tools: $(VENV)/tools
 fuzz: $(VENV)/fuzz-tools
 	@$(RUN) tests.fuzz $(FUZZ_ARGS)
 
+fuzz-core: $(VENV)/tools
+	@$(RUN) tests.fuzz.sanitized $(FUZZ_ARGS)
+
 clean:
+	rm -rf decoder/engine/_core.*.so decoder/engine/_core.*.pyd
 	rm -rf $(VENV) build build.log dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -7,13 +7,11 @@ program that only counts messages does not pay for their bodies.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from typing import TYPE_CHECKING, Any
 
 from decoder import schema
 from decoder.body.body import Body
 from decoder.body.lag import lag_ms
-from decoder.formatting.html import html_table
 from decoder.formatting.times import rfc3339
 from decoder.framing.header import FORMATS, PROTO_ID, Header
 from decoder.limits import Limits
@@ -263,6 +261,11 @@ class Message:
             body = self._body = Body(proto_id, self.flow.direction, body_format, self.plaintext, self.flow.limits)
         return body
 
+    def adopt(self, message: ProtobufMessage) -> None:
+        """Takes the body as `parse_known` has parsed it, so that nobody parses it again."""
+        assert self.plaintext is not None
+        self._body = Body.known(self.header[PROTO_ID], self.flow.direction, self.plaintext, message)
+
     @property
     def is_parsed(self) -> bool:
         """True once the body was parsed."""
@@ -366,6 +369,10 @@ class Message:
 
     def _repr_html_(self) -> str:
         """Renders the message as a table, for notebooks; secrets are redacted."""
+        import json
+
+        from decoder.formatting.html import html_table
+
         verdict = self.verdict if self.reason is None else f"{self.verdict} ({self.reason}): {self.hint}"
         rows = [("time", self.time), ("from", self.src), ("to", self.dst), ("encryption", self.encryption)]
         rows += [("verdict", verdict), ("notes", ", ".join(self.notes))]

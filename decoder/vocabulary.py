@@ -36,7 +36,6 @@ __all__ = [
     "TRD_UNLOCK_TRADE",
     "TRD_UPDATE_ORDER",
     "TRD_UPDATE_ORDER_FILL",
-    "WEBSOCKET_LAYER_IDS",
     "Arrival",
     "Direction",
     "EnumStyle",
@@ -98,8 +97,6 @@ GAP_REASONS: Final = {
 # Protocol ids that the code refers to; the schema has the others (source: `schema/protocols.tsv`).
 INIT_WEB_SOCKET: Final = 1
 OPEND_DISCONNECT: Final = 2
-WEBSOCKET_LAYER_IDS: Final = range(100)
-"""Ids that belong to OpenD's WebSocket port itself; over TCP there is no such message."""
 INIT_CONNECT: Final = 1001
 LOGIN_IDS: Final = frozenset((INIT_CONNECT, INIT_WEB_SOCKET))
 """Protocols one of which opens a session: the first over TCP, the second on OpenD's WebSocket port."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from decoder.vocabulary import Direction, EnumStyle
 
-__all__ = ["Body", "Kind", "kind_of", "ret_type_of"]
+__all__ = ["Body", "Kind", "kind_of", "ret_type_names", "ret_type_of"]
 
 JSON = 1
 """Value of the header's format field for JSON bodies."""
@@ -55,6 +55,17 @@ class Body:
             self.problem = check_protobuf(plaintext, cls.DESCRIPTOR, limits)
             if self.problem is None:
                 self._read_protobuf(cls, plaintext, limits)
+
+    @classmethod
+    def known(cls, proto_id: int, direction: Direction, plaintext: bytes, message: ProtobufMessage) -> Body:
+        """Returns the body of a `plaintext` that `parse_known` has parsed as `message`."""
+        body = cls.__new__(cls)
+        body._kind = kind_of(proto_id, direction)
+        body._proto_id = proto_id
+        body._format = 0
+        body._plaintext = plaintext
+        body.message = message
+        return body
 
     def _read_protobuf(self, cls: type[ProtobufMessage], plaintext: bytes, limits: Limits) -> None:
         message, self.problem, self._may_have_unknown = parse_body(cls, plaintext)
@@ -152,11 +163,12 @@ class Body:
 def ret_type_of(body: ProtobufMessage) -> str:
     """Returns the SDK name of the retType of `body`, which has one; the number as text where it has no name."""
     number: int = body.retType  # type: ignore[attr-defined]
-    return _ret_types().get(number) or str(number)
+    return ret_type_names().get(number) or str(number)
 
 
 @functools.cache
-def _ret_types() -> dict[int, str]:
+def ret_type_names() -> dict[int, str]:
+    """Returns the SDK name of each known retType."""
     names = schema.enum_names(schema.enum_descriptor("Common.RetType"), "sdk")
     return {number: str(name) for number, name in names.items()}
 

@@ -47,9 +47,8 @@ def lags(proto_id: int, body: ProtobufMessage, time_ns: int) -> list[Lag]:
         return []
     s2c: Any = body.s2c  # type: ignore[attr-defined]
     if proto_id == QOT_UPDATE_TICKER:
-        return [
-            lag for tick in s2c.tickerList if tick.pushDataType == _REALTIME for lag in _lags_of_tick(tick, time_ns)
-        ]
+        ticks = [tick for tick in s2c.tickerList if tick.pushDataType == _REALTIME]
+        return [lag for tick in ticks for lag in _lags_of_tick(tick, time_ns)]
     if proto_id == QOT_UPDATE_ORDER_BOOK:
         newest = max(_ns(s2c.svrRecvTimeBidTimestamp), _ns(s2c.svrRecvTimeAskTimestamp))
         return [("server-wire", time_ns - newest)] if newest else []

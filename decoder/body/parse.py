@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from decoder.schema.fields import Descriptor
 
-__all__ = ["SEARCHED", "note", "parse_body", "parse_errors", "parse_known", "unknown_fields"]
+__all__ = ["SEARCHED", "note", "parse_body", "parse_canonical", "parse_errors", "parse_known", "unknown_fields"]
 
 _NOTED_PLACES = 8
 """Places that one note names: a hostile message can have millions."""
@@ -71,6 +71,16 @@ def parse_known(cls: type[ProtobufMessage], data: bytes) -> ProtobufMessage | No
     except parse_errors():
         pass
     return None
+
+
+def parse_canonical(cls: type[ProtobufMessage], data: bytes) -> ProtobufMessage | None:
+    """Parses `data` as `parse_known` does; None also if it is not what protobuf would write, field by field."""
+    try:
+        message = cls.FromString(data)
+        message.DiscardUnknownFields()
+        return message if message.SerializeToString() == data else None
+    except parse_errors():
+        return None
 
 
 def _parse_carefully(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage, str | None, bool]:

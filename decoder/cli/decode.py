@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,16 +13,20 @@ from decoder.cli.completion import complete_column
 from decoder.cli.hints import HintingCommand
 from decoder.cli.live_options import LiveOptions, source_options
 from decoder.cli.options import DurationType, Options, common_options, output_options, use_color
+from decoder.engine.core import JsonLines
 from decoder.errors import SchemaError
+from decoder.formatting.frame_filter import FrameFilter
+from decoder.message import Message
 
 if TYPE_CHECKING:
+    from decoder.message import Gap
     from decoder.output.parallel import Renderer
     from decoder.vocabulary import EnumStyle
 
 __all__ = ["decode"]
 
-_JOBS_FROM = 8 * 1024 * 1024
-"""Bytes of input from which on several processes render; less is rendered while they would start."""
+_JOBS_FROM = 32 * 1024 * 1024
+"""Bytes of input from which on several processes render; with less they save no time, and they cost more CPU time."""
 
 _CONTEXT = click.IntRange(min=0, max=100_000)
 
@@ -50,7 +54,7 @@ _CONTEXT = click.IntRange(min=0, max=100_000)
 @click.option(
     "--explode",
     is_flag=True,
-    help="With -e: a row for each element of the list that a path goes through. It is so anyway where two fields share "
+    help="With -e: a row for each element of the list that a path goes through. Without it only where two fields share "
     "a list.",
 )
 @click.option(
@@ -70,12 +74,17 @@ _CONTEXT = click.IntRange(min=0, max=100_000)
     type=DurationType(),
     help="Only the last moments before a connection was closed, such as 10s.",
 )
+@click.option(
+    "--wireshark-filter",
+    is_flag=True,
+    help="At the end: the display filter that shows the packets of these messages in Wireshark.",
+)
 @click.option("--wrap", "--no-cut", "wrap", is_flag=True, help="On a terminal: do not cut lines at its width.")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Processes that render (default: all processors for long inputs, but one for lines of text).",
+    help="Processes that render (default: all processors for long inputs where writing is the most work, else one).",
 )
 @output_options
 @common_options
@@ -96,6 +105,7 @@ def decode(
     context: int | None,
     pair: bool,
     before_close: int | None,
+    wireshark_filter: bool,
     wrap: bool,
     jobs: int | None,
     output: str | None,
@@ -109,6 +119,7 @@ def decode(
       opendump decode day.pcapng --where 'symbol=HK.00700 and kind=request' --pair
       opendump decode day.pcapng --where 'ret_type!=RET_OK' -C 3
       opendump decode day.pcapng --before-close 10s      what led to a disconnect
+      opendump decode day.pcapng --where 'latency>1s' --wireshark-filter
       opendump decode day.pcapng --format jsonl | jq .body
       opendump decode day.pcapng --format csv -e time,symbol,qty,price
       opendump decode -i lo --rsa-key rsa.pem            what passes now
@@ -117,7 +128,7 @@ def decode(
     time order. With -i the messages are shown as they pass.
     """
     from decoder.cli.output_file import OutputFile
-    from decoder.cli.run import Run
+    from decoder.cli.run import Run, say
     from decoder.cli.selection import Selection, Surroundings
 
     columns = tuple(name.strip() for field in fields for name in field.split(","))
@@ -153,18 +164,44 @@ def decode(
             raise click.UsageError(str(error)) from None
         run.show_progress = not file.terminal
         file.write(file.encode(renderer.render(())))
-        batches = run.records()
-        long = run.size >= _JOBS_FROM and count is None
-        several = jobs > 1 if jobs else long and (verbose or output_format != "text")
-        if several and not run.live:
-            from decoder.output.parallel import processors, render_in_order
+        shown = FrameFilter() if wireshark_filter else None
+        batches = run.records() if shown is None else _collected(run.records(), shown)
+        if jobs is None:
+            long = run.size >= _JOBS_FROM and count is None
+            jobs = _processors() if long and _takes_long(verbose, output_format, columns) else 1
+        if jobs > 1 and not run.live:
+            from decoder.output.parallel import render_in_order
 
-            rendered = render_in_order(batches, partial(_headed, make), jobs or processors())
+            rendered = render_in_order(batches, partial(_headed, make), jobs)
         else:
             rendered = map(renderer.render, batches)
         for part in rendered:
             file.write(file.encode(part))
-    ctx.exit(run.finish())
+    code = run.finish()
+    if shown:
+        say(f"in Wireshark: {shown}")
+    ctx.exit(code)
+
+
+def _collected(batches: Iterator[list[Message | Gap]], shown: FrameFilter) -> Iterator[list[Message | Gap]]:
+    """Yields the batches, and collects the packets of their messages."""
+    for records in batches:
+        for item in records:
+            if isinstance(item, Message):
+                shown.add(item.frames)
+        yield records
+
+
+def _takes_long(verbose: bool, output_format: str, columns: tuple[str, ...]) -> bool:
+    """Returns True if a record takes longer to write than to hand to another process."""
+    quick = output_format == "text" or (output_format == "jsonl" and JsonLines is not None)
+    return verbose or bool(columns) or not quick
+
+
+def _processors() -> int:
+    from decoder.output.parallel import processors
+
+    return processors()
 
 
 def _check(verbose: bool, output_format: str, columns: tuple[str, ...], explode: bool, wrap: bool) -> None:

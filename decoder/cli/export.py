@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from decoder.cli.dataset import Cluster, cluster_options
+from decoder.cli.cluster import Cluster, cluster_options
 from decoder.cli.live_options import LiveOptions, source_options
-from decoder.cli.options import Options, common_options
+from decoder.cli.options import EXIT_INTERRUPTED, Options, common_options
+from decoder.cli.output_file import OutputFile
 from decoder.errors import OpenDError
 from decoder.formatting.escape import escape
 
 if TYPE_CHECKING:
     import re
 
-    from decoder.output.table_blocks import Block, Write
     from decoder.output.table_columns import Table
 
 __all__ = ["export"]
@@ -51,6 +51,13 @@ Format = Literal["parquet", "csv", "jsonl"]
     help="Which bodies stand in messages as JSON: those without a table of their own, or all.",
 )
 @click.option("--force", is_flag=True, help="Write into a directory that is not empty, and replace files in it.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=1,
+    help="Processes that make the tables. (Default: 1; with more, Ctrl-C leaves no file.)",
+)
 @cluster_options
 @click.option("--resume", is_flag=True, help="Complete what an earlier run with --workers left undone in DIR.")
 @common_options(without=("color",))
@@ -66,6 +73,7 @@ def export(
     wide: bool,
     bodies: str,
     force: bool,
+    jobs: int,
     workers: int | None,
     scheduler: str | None,
     host_of: re.Pattern[str] | None,
@@ -84,17 +92,16 @@ def export(
     Write the messages of CAPTURE as tables: ticks, book levels, bars, quotes, orders, fills and what goes with them.
     Columns have the names of the official Python SDK. The files get their names when all of them are complete.
     """
-    import dataclasses
-
-    from decoder.cli.run import Run, say
-    from decoder.output.tables import Tables
+    from decoder.cli.run import say
+    from decoder.cli.table_jobs import Share, divided, in_other_processes, make_tables
 
     output_format, is_file = _format(output, output_format)
     cluster = Cluster(workers, scheduler, host_of)
     if cluster.given:
-        if live is not None or is_file or output_format != "parquet" or force:
+        if live is not None or is_file or output_format != "parquet" or force or jobs > 1:
             raise click.UsageError(
                 "--workers, --scheduler and --host-of write a new Parquet dataset of files: without -i, --force, FILE"
+                " and --jobs"
             )
         ctx.exit(_dataset(ctx, captures, options, cluster, output, names, wide=wide, bodies=bodies, resume=resume))
     if resume:
@@ -109,15 +116,36 @@ def export(
     paths = {name: output if is_file else os.path.join(output, f"{name}.{output_format}") for name in tables}
     if not is_file:
         _check_directory(output, force=force)
-    where = None if options.where is None else options.where.match
-    with _writers(tables, paths, output_format, captures, options, is_file=is_file, force=force) as write:
-        collector = Tables(tables, write, all_bodies=bodies == "all", show_secrets=options.show_secrets, where=where)
-        run = Run(
-            captures, dataclasses.replace(options, where=None), live=live, on_connection=collector.connection_ended
-        )
-        for records in run.records():
-            collector.add(records)
-        collector.finish(run.summary)
+    if live is not None or not all(map(os.path.isfile, captures)):
+        jobs = 1  # what can be read only once
+    own, *others = divided(list(tables), jobs)
+    if others:
+        options.remember_passphrase()
+    with _files(tables, paths, captures, options, force=force) as files:
+        shares = [
+            Share(
+                captures,
+                {name: files[name].temporary or "" for name in share},
+                output_format,
+                wide,
+                bodies == "all",
+                ctx.params,
+            )
+            for share in others
+        ]
+        with in_other_processes(shares):
+            run = make_tables(
+                {name: tables[name] for name in own},
+                {name: file.write for name, file in files.items()},
+                output_format,
+                captures,
+                options,
+                all_bodies=bodies == "all",
+                live=live,
+            )
+            if run.interrupted and shares:
+                say("interrupted; nothing was written, because each of the --jobs had come to another place")
+                ctx.exit(EXIT_INTERRUPTED)
     target = "standard output" if output == "-" else output
     say(f"{len(tables)} {'table' if len(tables) == 1 else 'tables'} written to {target}")
     ctx.exit(run.finish())
@@ -135,33 +163,21 @@ def _dataset(
     bodies: str,
     resume: bool,
 ) -> int:
-    from decoder.cli.dataset import export_dataset, planned_ports
+    from decoder.cli.cluster import planned_source
+    from decoder.cli.dataset import export_dataset
     from decoder.output.parquet import import_pyarrow
 
     import_pyarrow()
-    from decoder.output.dataset import ACROSS, Settings
+    from decoder.output.dataset import Settings
+    from decoder.output.store import is_url
 
-    if options.dedup or ctx.params["start"] is not None or ctx.params["end"] is not None:
-        raise click.UsageError("--dedup, --from and --to do not go with --workers, --scheduler and --host-of")
-    tables = _chosen(names, wide=wide)
-    if names and not tables.keys().isdisjoint(ACROSS):
-        raise click.UsageError(
-            f"{', '.join(name for name in ACROSS if name in tables)}: looks across connections, which a dataset of"
-            " several workers does not have; export it without --workers"
-        )
-    if cluster.scheduler is None:
-        options.key_ring()  # so that a wrong key is told of before the work begins
     settings = Settings(
-        os.path.abspath(output),
-        tuple(name for name in tables if name not in ACROSS),
+        output if is_url(output) else os.path.abspath(output),
+        tuple(_chosen(names, wide=wide)),
         wide,
         bodies == "all",
-        ctx.params["where"],
-        planned_ports(options),
-        tuple(map(os.path.abspath, options.rsa_keys)),
-        tuple(map(os.path.abspath, options.keylogs)),
         options.show_secrets,
-        options.limits,
+        planned_source(ctx, options, cluster),
     )
     return export_dataset(captures, cluster, settings, resume=resume, strict=options.strict, name=output)
 
@@ -202,29 +218,14 @@ def _check_directory(path: str, *, force: bool) -> None:
 
 
 @contextmanager
-def _writers(
-    tables: dict[str, Table],
-    paths: dict[str, str],
-    output_format: Format,
-    captures: tuple[str, ...],
-    options: Options,
-    *,
-    is_file: bool,
-    force: bool,
-) -> Iterator[Write]:
+def _files(
+    tables: dict[str, Table], paths: dict[str, str], captures: tuple[str, ...], options: Options, *, force: bool
+) -> Iterator[dict[str, OutputFile]]:
     """Opens a file for each table; they get their names together, when all that went before was done."""
-    from decoder.cli.output_file import OutputFile
-    from decoder.output.table_files import table_writer
-
     with ExitStack() as stack:
-        writers = {}
-        for name, table in tables.items():
-            file = OutputFile(paths[name], options.inputs(captures), private=options.show_secrets, force=force)
-            writers[name] = table_writer(output_format, table, stack.enter_context(file).write)
-
-        def write(table: Table, block: Block) -> None:
-            writers[table.name].write(block)
-
-        yield write
-        for writer in writers.values():
-            writer.close()
+        yield {
+            name: stack.enter_context(
+                OutputFile(paths[name], options.inputs(captures), private=options.show_secrets, force=force)
+            )
+            for name in tables
+        }

@@ -27,9 +27,9 @@ def interfaces(output: str | None, color: Color) -> None:
     from decoder.capture.capture_tools import interfaces as list_interfaces
     from decoder.cli.output_file import OutputFile
     from decoder.formatting.escape import escape
-    from decoder.formatting.table import Column, Table
+    from decoder.formatting.table import Table, columns
 
-    table = Table("", [Column("interface"), Column("within this machine"), Column("about")])
+    table = Table("", columns("interface | within this machine | about"))
     for interface in list_interfaces():
         local = "yes" if interface.name == default_interface() else ""
         table.rows.append([escape(interface.name), local, escape(interface.about)])

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
+from decoder.cli.cluster import Cluster, cluster_options
 from decoder.cli.hints import HintingCommand
 from decoder.cli.options import EXIT_FAILED, Options, captures_argument, common_options
 from decoder.message import Message
+
+if TYPE_CHECKING:
+    import re
 
 __all__ = ["keys"]
 
@@ -24,15 +30,26 @@ __all__ = ["keys"]
     help="The key log; - for standard output.",
 )
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@cluster_options
 @common_options(without=("show_secrets", "color"))
 @click.pass_context
-def keys(ctx: click.Context, captures: tuple[str, ...], options: Options, output: str, force: bool) -> None:
+def keys(
+    ctx: click.Context,
+    captures: tuple[str, ...],
+    options: Options,
+    output: str,
+    force: bool,
+    workers: int | None,
+    scheduler: str | None,
+    host_of: re.Pattern[str] | None,
+) -> None:
     """Examples:
 
     \b
       opendump keys start.pcap --rsa-key rsa.pem -o session.keys
       opendump decode later.pcap --keylog session.keys
       opendump keys day.pcap --rsa-key rsa.pem --where connection=3 -o one.keys
+      opendump keys */*.pcap.gz --rsa-key rsa.pem --workers 8 -o all.keys
 
     Write the session keys that the InitConnect answers in CAPTURE hand out, a line per connection: who has FILE can
     decode those connections, also where a capture begins after the handshake, but no others. With --where only the
@@ -40,22 +57,12 @@ def keys(ctx: click.Context, captures: tuple[str, ...], options: Options, output
     kept, unless --force is given.
     """
     from decoder.cli.output_file import OutputFile
-    from decoder.cli.run import Run, counted, say
-    from decoder.crypto.keylog import key_log_line
+    from decoder.cli.run import counted, say
 
-    run = Run(captures, dataclasses.replace(options, where=None))
-    where = options.where
-    lines: dict[str, None] = {}
+    cluster = Cluster(workers, scheduler, host_of)
     with OutputFile(output, options.inputs(captures), private=True, force=force) as file:
-        wanted: set[str] = set()
-        for records in run.records():
-            for item in records:
-                if isinstance(item, Message) and item.conn_id is not None and (where is None or where.match(item)):
-                    wanted.add(item.conn_id)
-        code = run.finish()
-        for key in run.keys.harvested:
-            if where is None or str(key.conn_id) in wanted:
-                lines[key_log_line(key)] = None
+        code, lines = _on_hosts(ctx, captures, options, cluster) if cluster.given else _here(captures, options)
+        lines = list(dict.fromkeys(lines))
         if not lines:
             if not code:
                 say("no session key found: keys are in InitConnect answers, which only the RSA key opens")
@@ -63,3 +70,31 @@ def keys(ctx: click.Context, captures: tuple[str, ...], options: Options, output
         file.write("".join(f"{line}\n" for line in lines).encode("ascii"))
     say(f"{counted(len(lines), 'key')} written to {file.name}")
     ctx.exit(code)
+
+
+def _here(captures: tuple[str, ...], options: Options) -> tuple[int, Iterable[str]]:
+    """Returns the exit code, and the lines of the key log."""
+    from decoder.cli.run import Run
+    from decoder.crypto.keylog import key_log_line
+
+    run = Run(captures, dataclasses.replace(options, where=None))
+    where = options.where
+    wanted: set[str] = set()
+    for records in run.records():
+        for item in records:
+            if isinstance(item, Message) and item.conn_id is not None and (where is None or where.match(item)):
+                wanted.add(item.conn_id)
+    harvested = run.keys.harvested
+    return run.finish(), [key_log_line(key) for key in harvested if where is None or str(key.conn_id) in wanted]
+
+
+def _on_hosts(
+    ctx: click.Context, captures: tuple[str, ...], options: Options, cluster: Cluster
+) -> tuple[int, Iterable[str]]:
+    from decoder.cli.cluster import planned_source, run_on_hosts, say_counts
+    from decoder.output.host_tasks import partition_keys
+
+    source = planned_source(ctx, options, cluster)
+    done = run_on_hosts(captures, cluster, source, partition_keys, divided=True)
+    code = say_counts(done.indexes, done.counts, "", strict=options.strict)
+    return code, (line for _, line in sorted(key for _, keys in done.results for key in keys))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 import click
 
 from decoder.cli.completion import complete_filter
+from decoder.engine.core import CORE
 
 if TYPE_CHECKING:
     from decoder.crypto.keyring import KeyRing
@@ -29,6 +30,7 @@ __all__ = [
     "Options",
     "Size",
     "captures_argument",
+    "checked_options",
     "color_option",
     "common_options",
     "output_option",
@@ -88,6 +90,12 @@ class Options:
         if not self.rsa_keys and not self.keylogs:
             ring.use_sample_key()
         return ring
+
+    def remember_passphrase(self) -> None:
+        """Asks for the pass phrase now, if it has to be asked for: once for this process and those it starts."""
+        passphrase = self._passphrase()
+        if passphrase is not None:
+            os.environ["OPENDUMP_RSA_PASSPHRASE"] = passphrase
 
     def _passphrase(self) -> str | None:
         given = os.environ.get("OPENDUMP_RSA_PASSPHRASE")
@@ -161,7 +169,9 @@ color_option = click.option(
     default="auto",
     help="Colour the output; auto: on a terminal, or where FORCE_COLOR is set, but not where NO_COLOR is.",
 )
-version_option = click.version_option(package_name="scapy-opend", prog_name="opendump")
+version_option = click.version_option(
+    package_name="scapy-opend", prog_name="opendump", message=f"%(prog)s, version %(version)s ({CORE} core)"
+)
 
 _OPTIONS = {
     "ports": click.option(
@@ -242,7 +252,7 @@ def _with_options(command: Command, without: tuple[str, ...]) -> Command:
     @wraps(command)
     def with_options(*args: Any, **kwargs: Any) -> Any:
         values = {name: kwargs.pop(name, None) for name in _OPTIONS}
-        return command(*args, options=_checked(values), **kwargs)
+        return command(*args, options=checked_options(values), **kwargs)
 
     decorated: Any = version_option(with_options)
     for name, option in reversed(_OPTIONS.items()):
@@ -251,10 +261,14 @@ def _with_options(command: Command, without: tuple[str, ...]) -> Command:
     return decorated  # type: ignore[no-any-return]
 
 
-def _checked(values: dict[str, Any]) -> Options:
-    """Returns the options; raises click.UsageError for a filter or a time that is not understood."""
+def checked_options(values: dict[str, Any]) -> Options:
+    """Returns the options of a command by its parameters, other ones among them.
+
+    Raises click.UsageError for a filter or a time that is not understood.
+    """
     from decoder.limits import Limits
 
+    values = {name: values.get(name) for name in _OPTIONS}
     limits, ports, utc = Limits(), values["ports"], bool(values["utc"])
     if values["max_memory"] is not None:
         limits = limits.with_memory(values["max_memory"])

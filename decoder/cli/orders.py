@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from decoder.cli.cluster import Cluster, cluster_options
 from decoder.cli.live_options import LiveOptions, source_options
 from decoder.cli.options import EXIT_FAILED, Options, common_options, output_options
+from decoder.formatting.escape import escape
 
 if TYPE_CHECKING:
+    import re
+
     from decoder.cli.output_file import OutputFile
-    from decoder.findings.order_rows import Order
-    from decoder.message import Message
+    from decoder.formatting.table import Table
+    from decoder.output.host_tasks import Collected, OrderLines
 
 __all__ = ["orders"]
-
-# Lines of messages about orders kept for the story of one order: 200 bytes each.
-_MAX_LINES = 100_000
 
 
 @click.command()
@@ -39,6 +40,7 @@ _MAX_LINES = 100_000
     help="The whole story of this order (orderID or orderIDEx), as the last argument ORDER_ID does.",
 )
 @output_options
+@cluster_options
 @common_options
 @click.pass_context
 def orders(
@@ -50,6 +52,9 @@ def orders(
     order_id: str | None,
     output: str | None,
     force: bool,
+    workers: int | None,
+    scheduler: str | None,
+    host_of: re.Pattern[str] | None,
 ) -> None:
     """Examples:
 
@@ -58,42 +63,65 @@ def orders(
       opendump orders day.pcapng 5000000000000000002     the whole story of one
       opendump orders -i lo --duration 8h                of a trading day, shown at its end
       opendump orders day.pcapng --format jsonl | jq 'select(.outcome=="unanswered")'
+      opendump orders */*.pcap.gz --workers 8            of many hosts, one directory each
 
     Put together what a capture tells of orders: a row for each, over all connections, with its path of states, its
     fills, its outcome and how long it took. With --where the orders of which a message matches.
     """
     from decoder.cli.output_file import OutputFile
-    from decoder.cli.run import Run, say
-    from decoder.findings.orders import OrderLedger
-    from decoder.message import Message
+    from decoder.cli.run import Run
+    from decoder.output.host_tasks import OrderLines, collect_orders
 
     captures, order_id = _apart(captures, order_id)
-    run = Run(captures, dataclasses.replace(options, where=None), live=live)
-    ledger = OrderLedger()
-    lines: dict[int, str] = {}
-    wanted: set[int] = set()
-    where = None if options.where is None else options.where.match
+    cluster = Cluster(workers, scheduler, host_of)
     with OutputFile(output, options.inputs(captures), private=options.show_secrets, force=force) as file:
-        render = None if order_id is None else _line_renderer(options, file.encoding)
-        for records in run.records():
-            for item in records:
-                if not ledger.add(item) or not isinstance(item, Message):
-                    continue
-                if where is not None and where(item):
-                    wanted.add(item.number)
-                if render is not None and len(lines) < _MAX_LINES:
-                    lines[item.number] = render(item)
-        code = run.finish()
-        found = [order for order in ledger.finish() if where is None or not wanted.isdisjoint(order.messages)]
-        if ledger.dropped:
-            say(f"{ledger.dropped:,} orders beyond the first {len(found):,} are not followed: cut the capture by time")
-        if order_id is not None:
-            found = [order for order in found if order_id in (order.order_id, order.order_id_ex)]
-            if not found:
-                say(f"no order {order_id}: `opendump orders` without it lists those that the capture shows")
-                code = code or EXIT_FAILED
-        _write(found, file, options, output_format, None if order_id is None else lines)
+        lines = None if order_id is None else OrderLines(options.show_secrets, options.utc, file.encoding)
+        hosts: list[tuple[str | None, Collected]] = []
+        if cluster.given:
+            code = _on_hosts(ctx, captures, live, options, cluster, lines, hosts)
+        else:
+            run = Run(captures, dataclasses.replace(options, where=None), live=live)
+            where = None if options.where is None else options.where.match
+            hosts.append((None, collect_orders(run.records(), where, lines)))
+            code = run.finish()
+        code = _chosen(hosts, order_id) or code
+        _write(hosts, file, options, output_format, story=order_id is not None)
     ctx.exit(code)
+
+
+def _on_hosts(
+    ctx: click.Context,
+    captures: tuple[str, ...],
+    live: LiveOptions | None,
+    options: Options,
+    cluster: Cluster,
+    lines: OrderLines | None,
+    hosts: list[tuple[str | None, Collected]],
+) -> int:
+    """Collects the orders of each host; returns the exit code."""
+    from decoder.cli.cluster import planned_source, run_on_hosts, say_counts
+    from decoder.output.host_tasks import host_orders
+
+    source = planned_source(ctx, options, cluster, live)
+    done = run_on_hosts(captures, cluster, source, host_orders, lines)
+    hosts += done.results
+    return say_counts(done.indexes, done.counts, "", strict=options.strict)
+
+
+def _chosen(hosts: Sequence[tuple[str | None, Collected]], order_id: str | None) -> int:
+    """Keeps only the order that was asked for, if one was; returns an exit code."""
+    from decoder.cli.run import say
+
+    for _, collected in hosts:
+        if collected.dropped:
+            shown = len(collected.orders)
+            say(f"{collected.dropped:,} orders beyond the first {shown:,} are not followed: cut the capture by time")
+        if order_id is not None:
+            collected.orders = [order for order in collected.orders if order_id in (order.order_id, order.order_id_ex)]
+    if order_id is None or any(collected.orders for _, collected in hosts):
+        return 0
+    say(f"no order {order_id}: `opendump orders` without it lists those that the capture shows")
+    return EXIT_FAILED
 
 
 def _apart(captures: tuple[str, ...], order_id: str | None) -> tuple[tuple[str, ...], str | None]:
@@ -104,29 +132,38 @@ def _apart(captures: tuple[str, ...], order_id: str | None) -> tuple[tuple[str, 
     return captures, order_id
 
 
-def _line_renderer(options: Options, encoding: str) -> Callable[[Message], str]:
-    from decoder.output.text import TextOutput
-
-    text = TextOutput("sdk", show_secrets=options.show_secrets, utc=options.utc, color=False, encoding=encoding)
-    return lambda message: str(text.render((message,))).rstrip("\n")
-
-
 def _write(
-    found: Sequence[Order],
+    hosts: Sequence[tuple[str | None, Collected]],
     file: OutputFile,
     options: Options,
     output_format: str,
-    lines: dict[int, str] | None,
+    *,
+    story: bool,
 ) -> None:
-    from decoder.output.orders import csv_rows, json_lines, order_table, story
+    from decoder.output.orders import csv_rows, csv_rows_of_hosts, json_lines
 
     if output_format == "jsonl":
-        file.write(json_lines(found))
+        file.write(b"".join(json_lines(collected.orders, host) for host, collected in hosts))
     elif output_format == "csv":
-        file.write(file.encode(csv_rows(found)))
-    elif lines is None:
-        file.write_tables([order_table(found, utc=options.utc)], options.color)
+        of_hosts = [(host, collected.orders) for host, collected in hosts if host is not None]
+        orders = [order for _, collected in hosts for order in collected.orders]
+        file.write(file.encode(csv_rows_of_hosts(of_hosts) if of_hosts else csv_rows(orders)))
     else:
-        for order in found:
-            own = [lines[number] for number in order.messages if number in lines]
-            file.write_tables(story(order, own, utc=options.utc), options.color)
+        for host, collected in hosts:
+            tables = list(_tables(collected, options, story=story))
+            if len(hosts) > 1:
+                for table in tables:
+                    table.title = f"{escape(str(host))}: {table.title}"
+            file.write_tables(tables, options.color)
+
+
+def _tables(collected: Collected, options: Options, *, story: bool) -> Iterator[Table]:
+    from decoder.output.orders import order_table
+    from decoder.output.orders import story as story_of
+
+    if not story:
+        yield order_table(collected.orders, utc=options.utc)
+        return
+    for order in collected.orders:
+        lines = [collected.lines[number] for number in order.messages if number in collected.lines]
+        yield from story_of(order, lines, utc=options.utc)

@@ -17,7 +17,6 @@ import stat
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from secrets import token_hex
 from shutil import get_terminal_size
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
@@ -81,6 +80,11 @@ class OutputFile:
         """Name of the output for messages."""
         return "standard output" if self._path is None else escape(self._path)
 
+    @property
+    def temporary(self) -> str | None:
+        """Path of what is written until it is complete; None of a device, a pipe or standard output."""
+        return self._temporary
+
     def __enter__(self) -> OutputFile:
         try:
             self._file = self._open()
@@ -136,7 +140,7 @@ class OutputFile:
         if _is_device(self._path):
             return open(self._path, "wb")
         # Without the path of a directory that may be long: file systems bound the length of a name.
-        temporary = os.path.join(os.path.dirname(self._path), f".opendump-{token_hex(8)}.part")
+        temporary = os.path.join(os.path.dirname(self._path), f".opendump-{os.urandom(8).hex()}.part")
         file = open(temporary, "xb", opener=self._create)  # noqa: SIM115 (closed by __exit__)
         self._temporary = temporary
         return file

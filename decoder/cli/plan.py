@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from decoder.cli.dataset import Cluster, cluster_options, index_files, planned_ports, skew
+from decoder.cli.cluster import Cluster, cluster_options, index_files, planned_ports
 from decoder.cli.options import EXIT_FAILED, Options, captures_argument, common_options
+from decoder.cli.run import counted
 from decoder.engine.shards import plan_partitions
 from decoder.formatting.escape import escape
 
@@ -45,22 +46,32 @@ def plan(
     decoding anything.
     """
     cluster = Cluster(workers, scheduler, host_of)
-    indexes = index_files(captures, cluster, planned_ports(options))
-    partitions = plan_partitions([index for index in indexes if index.packets], cluster.count)
-    for line in _lines(indexes, partitions):
+    with cluster.open() as processes:
+        indexes = index_files(captures, cluster, planned_ports(options), processes)
+    partitions = plan_partitions([index for index in indexes if index.packets], cluster.count, apart=True)
+    for line in _lines(indexes, partitions, cluster.count):
         click.echo(line)
     ctx.exit(EXIT_FAILED if any(index.error for index in indexes) or not partitions else 0)
 
 
-def _lines(indexes: Sequence[FileIndex], partitions: Sequence[Partition]) -> Iterator[str]:
+def _lines(indexes: Sequence[FileIndex], partitions: Sequence[Partition], workers: int) -> Iterator[str]:
+    total = sum(partition.weight for partition in partitions) or 1
     for host in dict.fromkeys(index.host for index in indexes):
         files = [index for index in indexes if index.host == host]
         flows = len({flow for index in files for flow in index.flows})
+        packets = sum(index.packets for index in files)
         yield (
-            f"host {escape(host)}: files {len(files):,}, bytes {sum(index.size for index in files):,}, packets"
-            f" {sum(index.packets for index in files):,}, flows {flows:,}"
+            f"host {escape(host)}: {counted(len(files), 'file')}, {sum(index.size for index in files):,} bytes,"
+            f" {counted(packets, 'packet')}, {counted(flows, 'flow')}"
         )
-        for number, partition in enumerate((each for each in partitions if each.host == host), 1):
-            yield f"  partition {number}: flows {partition.flow_count:,}, weight {partition.weight:,}"
+        own = [partition for partition in partitions if partition.host == host]
+        for number, partition in enumerate(own, 1):
+            alone = partition.flow_count == 1 and partition.weight * workers > total and workers > 1
+            fat = ": one flow, which more workers do not make shorter" if alone else ""
+            if partition.job == "host":
+                fat = ": tables of the whole host, which more workers do not make shorter"
+            share = f"{100 * partition.weight / total:.1f} % of the work"
+            yield f"  partition {number}: {counted(partition.flow_count, 'flow')}, {share}{fat}"
     if partitions:
-        yield f"partitions {len(partitions):,}, heaviest over mean {skew(partitions):.2f}"
+        skew = max(partition.weight for partition in partitions) * len(partitions) / total
+        yield f"{counted(len(partitions), 'partition')}, the heaviest {skew:.2f} times the mean"

@@ -104,8 +104,6 @@ def _sum_up(capture: ClearCapture, name: str) -> None:
     if capture.left_out:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in capture.left_out.most_common())
         say(f"left out as not verified: {reasons} (--all writes them)")
-    if capture.layer:
-        say(f"{counted(capture.layer, 'message')} of the WebSocket port itself left out: TCP has no such message")
     if capture.withheld:
         say(
             f"{counted(capture.withheld, 'message')} left out: the body cannot be read, "

@@ -115,12 +115,9 @@ class Run:
     @property
     def is_rewritten(self) -> bool:
         """True if every capture, as far as they were read, comes from `opendump rewrite`."""
-        from decoder.output.clear_capture import APPLICATION
+        from decoder.output.partition import is_rewritten
 
-        return all(
-            isinstance(reader, CaptureReader) and reader.application.startswith(f"{APPLICATION} ")
-            for reader in self.readers
-        )
+        return is_rewritten(self.readers)
 
     def records(self, *, idle: bool = False) -> Iterator[list[Message | Gap]]:
         """Yields messages and gaps in batches: those that the selection takes.
@@ -149,6 +146,7 @@ class Run:
                     yield records
                 advance()
                 self.interrupted = interrupt.seen
+            self.decoder.in_time_order = not self.is_rewritten
             if not self._stopped:
                 records = self._selection.select(self.decoder.flush())
                 self._stopped = self._selection.done

@@ -388,8 +388,8 @@ class Connection:
         ]
         for packet, name, ending in sorted(endings)[:1]:
             info.closed_by, info.closed_ns, info.closed_frame = name, ending.arrival.time_ns, packet
-        if info.closed_by is not None and info.websocket is not None:
-            info.closed_by = info.websocket.closed_by or info.closed_by
+        if info.closed_by is not None:
+            info.closed_by = info.said_goodbye or info.closed_by
         info.reset = any(ending.reset for _, _, ending in endings)
 
     def _is_last(self, arrival: Arrival) -> bool:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from decoder.conversation.twins import TwinFinder
 from decoder.framing.header_faults import header_fault
+from decoder.framing.websocket_frames import begins_compressed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from decoder.framing.websocket_upgrade import Upgrade
     from decoder.message import Gap, Message
@@ -94,6 +95,11 @@ class ConnectionInfo:
         return "websocket" if self.websocket is not None and self.websocket.accepted else "tcp"
 
     @property
+    def said_goodbye(self) -> str | None:
+        """``client`` or ``server``, which said first, before the TCP connection ends, that it closes; None over TCP."""
+        return None if self.websocket is None else self.websocket.closed_by
+
+    @property
     def refused(self) -> bool:
         """True if the gateway's host answered the SYN with a RST: nothing listens on the port."""
         return self.syn_seen and not self.syn_ack_seen and self.reset and self.closed_by == "server" and self.silent
@@ -125,9 +131,27 @@ class ConnectionInfo:
         return next(filter(None, map(protocol_of, self.first_bytes.values())), None)
 
     @property
+    def begins_compressed(self) -> bool:
+        """True if the first bytes of each direction look like a WebSocket frame with a compressed message."""
+        sent = [(way, data) for way, data in self.first_bytes.items() if data]
+        return bool(sent) and all(begins_compressed(data, from_client=way == "c2s") for way, data in sent)
+
+    @property
     def wrong_header(self) -> str | None:
         """Returns what is wrong with the header that either end sent first; None if there is nothing like one."""
         return next(filter(None, map(header_fault, self.first_bytes.values())), None)
+
+    def remarks(self) -> Iterator[str]:
+        """Yields lines for people on what concerns the whole capture."""
+        if self.sample_key:
+            yield "the SDK's public sample key protects this traffic: anyone can read it; make a key of your own"
+        if self.library_missing:
+            yield (
+                "a WebSocket connection was not decoded, for which a library is missing: "
+                "pip install 'scapy-opend[websocket]'"
+            )
+        if self.websocket is not None:
+            yield from self.websocket.remarks()
 
     @property
     def why_not_opend(self) -> str:
@@ -137,6 +161,11 @@ class ConnectionInfo:
             return (
                 f"this is {what}, not the protocol of a gateway's API port: compare the port with OpenD's settings"
                 + _ADVICE.get(what, "")
+            )
+        if self.begins_compressed:
+            return (
+                "this looks like a WebSocket with compressed messages that began before the capture: they refer to "
+                "earlier ones, so nothing can inflate them; record the connection from its start"
             )
         if self.wrong_header is not None:
             return f"the message header is wrong: {self.wrong_header}"
@@ -214,15 +243,5 @@ class Summary:
             self.not_opend.append(f"{info.client} > {info.server}: {info.why_not_opend}")
         elif info.silent:
             self.no_message[info.silence] += 1
-        if info.sample_key:
-            self.report("the SDK's public sample key protects this traffic: anyone can read it; make a key of your own")
-        if info.library_missing:
-            self.report(
-                "a WebSocket connection was not decoded, for which a library is missing: "
-                "pip install 'scapy-opend[websocket]'"
-            )
-        if info.websocket is not None and info.websocket.texts:
-            self.report(
-                "text messages of WebSocket connections (JSON of another endpoint) were not decoded; "
-                "record OpenD's API or WebSocket port"
-            )
+        for line in info.remarks():
+            self.report(line)

@@ -6,7 +6,6 @@ import hashlib
 import importlib.util
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decoder.crypto.ciphers import SessionKey
@@ -64,7 +63,7 @@ class KeyRing:
         if isinstance(keylogs, (str, os.PathLike)):
             keylogs = (keylogs,)
         self._rsa_keys = [_read_rsa_key(source, passphrase) for source in rsa_keys]
-        self._sample: Path | None = None
+        self._sample: str | None = None
         self.rsa_given = bool(self._rsa_keys)
         """True if the user gave an RSA key; the sample key of `use_sample_key` does not count."""
         self.log: list[SessionKey] = [entry for path in keylogs for entry in read_key_log(path)]
@@ -95,8 +94,8 @@ class KeyRing:
             except (ImportError, ValueError):
                 continue
             for folder in (spec and spec.submodule_search_locations) or ():
-                path = Path(folder) / "common" / "conn_key.txt"
-                if path.is_file():
+                path = os.path.join(folder, "common", "conn_key.txt")
+                if os.path.isfile(path):
                     self._sample = path
                     return True
         return False

@@ -357,7 +357,7 @@ class ConnectionTable:
 
     def _report(self, info: ConnectionInfo) -> None:
         if self.gateways.auto and not info.confirmed and int(info.server.rpartition(":")[2]) not in self.gateways.ports:
-            return  # a WebSocket connection with some other server
+            return  # one with some other server
         self._summary.add_connection(info)
         if self._on_connection is not None:
             self._on_connection(info)

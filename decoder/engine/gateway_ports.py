@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from decoder.conversation.direction import told_by_content
-from decoder.framing.header import HEADER_LEN, begins_with_header, may_begin_header
-from decoder.framing.websocket_frames import begins_with_frame
-from decoder.framing.websocket_upgrade import begins_upgrade
+from decoder.framing.header import HEADER_LEN, may_begin_header
+from decoder.framing.recognition import begins_like_others, begins_with_message, is_of_client
 from decoder.packet import flow_key
 from decoder.tcp.segment import ACK, SYN, Segment
 
@@ -52,7 +51,7 @@ class GatewayPorts:
         to_gateway = self._guess_direction(key, segment.payload)
         port = destination if to_gateway else source
         if self.auto:
-            if not begins_upgrade(segment.payload):  # which begins connections with other servers, too
+            if not begins_like_others(segment.payload):
                 self.ports.add(port)
             return to_gateway
         header_ports = self._summary.header_ports
@@ -61,14 +60,12 @@ class GatewayPorts:
         return None
 
     def _looks_like_gateway(self, key: bytes, segment: Segment) -> bool:
-        """Returns True if a segment on an unknown port begins with a header, or with a part of one at a known start."""
-        if begins_with_header(segment.payload, self._max_body):
-            return True
-        if begins_with_frame(segment.payload) is not None:
+        """Returns True if a segment on an unknown port begins with a message, or a known stream with a part of one."""
+        if begins_with_message(segment.payload, self._max_body):
             return True
         if not self.auto:
             return False
-        if begins_upgrade(segment.payload):
+        if begins_like_others(segment.payload):
             return True
         if segment.flags & SYN:
             self._syns[key] = segment
@@ -84,11 +81,9 @@ class GatewayPorts:
         for end, sent_by_client in ((key, True), (flow_key.reverse_key(key), False)):
             if end in self._syns:
                 return sent_by_client != bool(self._syns[end].flags & ACK)
-        if begins_upgrade(payload):
-            return True
-        masked = begins_with_frame(payload)
-        if masked is not None:
-            return masked
+        told_by_framing = is_of_client(payload)
+        if told_by_framing is not None:
+            return told_by_framing
         told = told_by_content(payload[:HEADER_LEN], payload[HEADER_LEN:])
         if told is not None:
             return told == "c2s"

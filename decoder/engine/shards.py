@@ -7,20 +7,23 @@ that is used again, or a connection that spans files, needs no second implementa
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from heapq import heapify, heapreplace
+from typing import Literal
 
-from decoder.capture.reader import CaptureReader
+from decoder.capture.reader import CaptureReader, RawPacket
 from decoder.errors import CaptureError
 from decoder.packet import flow_key
-from decoder.packet.dissector import PacketReader
+from decoder.packet.dissector import ETHERNET, ETHERNET_IPV4_TCP, IPV4_PLAIN, TCP_WHOLE, PacketReader
 
-__all__ = ["FileIndex", "FlowSet", "Partition", "index_file", "plan_partitions"]
+__all__ = ["FileIndex", "FlowSet", "Job", "Partition", "index_file", "plan_partitions"]
 
 _PACKET_COST = 40
 """Bytes of payload that cost as much time as a packet does beside its payload."""
+_HOST_SHARE = 0.4
+"""Part of the work of all tables that those take which look across connections (measured: 33 of 83 µs a message)."""
 _MAX_FLOWS = 200_000
 """Flows counted in one file, so that a scan does not fill the memory; the rest goes to the first partition."""
 
@@ -56,6 +59,10 @@ class FlowSet:
         return (key in self._keys) is not self._all_but
 
 
+Job = Literal["all", "messages", "host"]
+"""Part of the work on the flows: all of it, what concerns single messages, or what looks across connections."""
+
+
 @dataclass(frozen=True)
 class Partition:
     """Flows of one host that are decoded together, from all files of that host."""
@@ -67,39 +74,82 @@ class Partition:
     """None for all flows."""
     weight: int
     flow_count: int
+    job: Job = "all"
 
 
 def index_file(host: str, path: str, ports: frozenset[int]) -> FileIndex:
     """Counts the packets of the capture at `path` and weighs its flows; a fault ends in `FileIndex.error`."""
     index = FileIndex(host, path)
     reader = CaptureReader(path)
-    dissect = PacketReader().read
-    flows: dict[bytes, int] = defaultdict(int)
+    scales = _Scales(ports)
     try:
         for batch in reader.batches():
             index.first_ns = index.first_ns or batch[0][0]
             index.last_ns = batch[-1][0]
-            for _, linktype, data, wire_len in batch:
-                index.packets += 1
-                segment = dissect(data, linktype, wire_len, index.packets)
-                if segment is None or ports.isdisjoint(flow_key.ports(segment[0])):
-                    continue
-                key = segment[0]
-                flow = min(key, flow_key.reverse_key(key))
-                if flow in flows or len(flows) < _MAX_FLOWS:
-                    flows[flow] += len(segment[4]) + segment[5] + _PACKET_COST
+            scales.weigh(batch)
     except CaptureError as error:
         index.error = str(error)
+    index.packets = reader.packets
     index.size = reader.size or 0
     index.warnings = list(reader.warnings)
-    index.flows = dict(flows)
+    index.flows = scales.flows()
     return index
 
 
-def plan_partitions(indexes: Sequence[FileIndex], workers: int) -> list[Partition]:
+class _Scales:
+    """Weighs the flows of one capture."""
+
+    def __init__(self, ports: frozenset[int]) -> None:
+        self._ports = ports
+        self._read = PacketReader().read
+        self._weights: dict[bytes, int] = {}  # by key, of each direction
+        self._packets = 0
+
+    def weigh(self, batch: Iterable[RawPacket]) -> None:
+        """Adds the packets of a batch; reads the usual headers as `decoder.engine.hot_path` does."""
+        weights, unpack, read = self._weights, ETHERNET_IPV4_TCP, self._read
+        number = self._packets
+        for _, linktype, data, wire_len in batch:
+            number += 1
+            start, end, captured = 0, -1, len(data)
+            if linktype == ETHERNET and captured >= 54:
+                kind, total, carried, key, _, _, flags = unpack(data)
+                if kind >> 8 == IPV4_PLAIN and carried & 0x3FFF00FF == TCP_WHOLE and flags >= 0x5000:
+                    start = 34 + (flags >> 10 & 0x3C)
+                    end = 14 + total
+            if start <= end <= captured:
+                size = end - start
+            else:
+                segment = read(data, linktype, wire_len, number)
+                if segment is None:
+                    continue
+                key, _, _, _, payload, missing, _ = segment
+                size = len(payload) + missing
+            if key in weights:
+                weights[key] += size + _PACKET_COST
+            elif self._is_new(key):
+                weights[key] = size + _PACKET_COST
+        self._packets = number
+
+    def _is_new(self, key: bytes) -> bool:
+        """Returns True for the key of a gateway's flow, if there is room for it."""
+        return not self._ports.isdisjoint(flow_key.ports(key)) and len(self._weights) < 2 * _MAX_FLOWS
+
+    def flows(self) -> dict[bytes, int]:
+        """Returns the weights, both directions of a flow together."""
+        flows: dict[bytes, int] = defaultdict(int)
+        for key, weight in self._weights.items():
+            flows[min(key, flow_key.reverse_key(key))] += weight
+        return dict(flows)
+
+
+def plan_partitions(indexes: Sequence[FileIndex], workers: int, *, apart: bool = False) -> list[Partition]:
     """Returns the partitions, heaviest first: at least one a host, and about `workers` in all.
 
-    The files of a host keep the order of `indexes`; the same files and `workers` give the same partitions.
+    The files of a host keep the order of `indexes`; the same files and `workers` give the same partitions.  With one
+    worker each host is one partition.
+
+    :param apart: leave what looks across connections to a partition of its own where a host has several workers
     """
     by_host: dict[str, list[FileIndex]] = defaultdict(list)
     for index in indexes:
@@ -108,10 +158,14 @@ def plan_partitions(indexes: Sequence[FileIndex], workers: int) -> list[Partitio
     total = sum(sum(each.values()) for each in weights.values())
     partitions: list[Partition] = []
     for host, files in by_host.items():
-        own = sum(weights[host].values())
+        own, paths = sum(weights[host].values()), tuple(index.path for index in files)
         # Rounded up: a partition too many costs one more reading, one too few leaves a worker idle.
-        count = min(max(1, -(-workers * own // total) if total else 1), max(1, len(weights[host])))
-        partitions += _divided(host, tuple(index.path for index in files), weights[host], count)
+        count = max(1, -(-workers * own // total) if total else 1)
+        job: Job = "all"
+        if apart and count > 1:
+            partitions.append(_partition(host, paths, None, list(weights[host]), int(own * _HOST_SHARE), "host"))
+            count, job = count - 1, "messages"
+        partitions += _divided(host, paths, weights[host], min(count, max(1, len(weights[host]))), job)
     return sorted(partitions, key=lambda part: (-part.weight, part.id))
 
 
@@ -123,7 +177,7 @@ def _weights(files: Sequence[FileIndex]) -> dict[bytes, int]:
     return weights
 
 
-def _divided(host: str, paths: tuple[str, ...], weights: dict[bytes, int], count: int) -> list[Partition]:
+def _divided(host: str, paths: tuple[str, ...], weights: dict[bytes, int], count: int, job: Job) -> list[Partition]:
     """Divides the flows of a host into `count` partitions: the heaviest first, each into the lightest partition."""
     parts: list[tuple[int, int, list[bytes]]] = [(0, number, []) for number in range(count)]
     heapify(parts)
@@ -136,7 +190,20 @@ def _divided(host: str, paths: tuple[str, ...], weights: dict[bytes, int], count
     made = []
     for weight, number, flows in parts:
         chosen = None if count == 1 else FlowSet(others, all_but=True) if number == 0 else FlowSet(flows)
-        text = "\0".join((host, *paths, f"{number} of {count}", *(flow.hex() for flow in sorted(flows))))
-        ident = blake2b(text.encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
-        made.append(Partition(ident, host, paths, chosen, weight, len(flows)))
+        weight = weight if job == "all" else int(weight * (1 - _HOST_SHARE))
+        made.append(_partition(host, paths, chosen, flows, weight, job, f"{number} of {count}"))
     return made
+
+
+def _partition(
+    host: str,
+    paths: tuple[str, ...],
+    chosen: FlowSet | None,
+    flows: list[bytes],
+    weight: int,
+    job: Job,
+    place: str = "",
+) -> Partition:
+    text = "\0".join((host, *paths, job, place, *(flow.hex() for flow in sorted(flows))))
+    ident = blake2b(text.encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
+    return Partition(ident, host, paths, chosen, weight, len(flows), job)

@@ -43,15 +43,26 @@ __all__ = ["Filter", "compile_filter", "time_filter"]
 
 _MAX_DEPTH = 64
 """Levels of brackets and ``not``: each is a level of calls when a message is tested."""
+_ORDINALS = frozenset(("connection", "number", "request"))
+"""Keys whose values count over the whole capture."""
 
 
 class Filter:
     """Holds a compiled expression."""
 
-    __slots__ = ("_gap", "_message", "_watchers", "needs_body", "text")
+    __slots__ = ("_gap", "_message", "_watchers", "looks_across", "needs_body", "text")
 
-    def __init__(self, text: str, node: _Node, watchers: Sequence[Callable[[Message], object]] = ()) -> None:
+    def __init__(
+        self,
+        text: str,
+        node: _Node,
+        watchers: Sequence[Callable[[Message], object]] = (),
+        *,
+        looks_across: bool = False,
+    ) -> None:
         self.text = text
+        self.looks_across = looks_across or bool(watchers)
+        """True if what holds for a message depends on other connections of the capture: ordinals, orders."""
         self.needs_body = node.needs_body
         """True if a body may have to be parsed to decide."""
         self._message = node.message
@@ -70,7 +81,8 @@ class Filter:
         """Returns this filter, narrowed to the times for which `inside` holds."""
         node = _Node(False, lambda item: inside(item.time_ns), lambda item: inside(item.time_ns))
         both = _joined([node, _Node(True, self._message, self._gap)], _all)
-        return Filter(self.text, both._replace(needs_body=self.needs_body), self._watchers)
+        both = both._replace(needs_body=self.needs_body)
+        return Filter(self.text, both, self._watchers, looks_across=self.looks_across)
 
     def __repr__(self) -> str:
         return f"<Filter {self.text!r}>"
@@ -80,7 +92,8 @@ def compile_filter(text: str, *, utc: bool = False) -> Filter:
     """Compiles `text`; times in it without a zone are local, or UTC.  Raises FilterError, which shows the place."""
     parser = _Parser(text, utc)
     node = parser.parse()
-    return Filter(text, node, [order.watch for order in parser.orders])
+    watchers = [order.watch for order in parser.orders]
+    return Filter(text, node, watchers, looks_across=not _ORDINALS.isdisjoint(parser.keys))
 
 
 def time_filter(where: Filter | None, start: str | None, end: str | None, *, utc: bool = False) -> Filter:
@@ -110,6 +123,8 @@ class _Parser:
         self._at = 0
         self.orders: list[OrderTest] = []
         """The tests that must see every message before it is tested."""
+        self.keys: set[str] = set()
+        """The keys that were compared."""
 
     def parse(self) -> _Node:
         if self._peek().kind == "end":
@@ -201,6 +216,7 @@ class _Parser:
         self._at += 1
 
     def _compile(self, key: Token, sign: str, token: Token) -> _Node:
+        self.keys.add(key.text)
         value = value_of(token)
         contains = sign in ("~", "!~")
         if contains:

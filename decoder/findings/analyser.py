@@ -1,4 +1,4 @@
-"""Feeds every message to the analyses that it concerns."""
+"""Runs the analyses of all connections and collects what they find."""
 
 from __future__ import annotations
 
@@ -6,74 +6,27 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from decoder.bounded import BoundedDict
-from decoder.findings.accounts import AccountChecks
-from decoder.findings.connecting import First, report_connection, report_login, report_silent_gateway
-from decoder.findings.context import SECOND, Context, duration_text, name_of
-from decoder.findings.exposure import Exposure
+from decoder.findings.connecting import report_connection
+from decoder.findings.connection_analyser import ConnectionAnalyser, SharedAnalyses
+from decoder.findings.context import Context
 from decoder.findings.finding import Finding, Findings
-from decoder.findings.gateways import Gateways, PushSerials
-from decoder.findings.lifetime import Last, Lifetime
-from decoder.findings.order_findings import OrderFindings
-from decoder.findings.orders import OrderLedger
-from decoder.findings.push_sampler import PushSampler
-from decoder.findings.push_silence import PushSilence
-from decoder.findings.rates import RateLedger
-from decoder.findings.readability import CONFLICT, report_conflict, report_gap, report_unverified
-from decoder.findings.refusals import TRADE_WRITES, Refusals
-from decoder.findings.request_tracking import RequestTracking, Tally
-from decoder.findings.schema_drift import SchemaDrift
-from decoder.findings.session_age import report_old_session
-from decoder.findings.subscription_ledger import SubscriptionLedger
-from decoder.findings.subscriptions import SUBSCRIBING, WATCHED_PUSHES, Subscriptions
-from decoder.findings.trade import PLACING, Trade
-from decoder.framing.header import PROTO_ID, SERIAL_NO
 from decoder.message import Gap, Message
-from decoder.vocabulary import (
-    GET_GLOBAL_STATE,
-    INIT_CONNECT,
-    KEEP_ALIVE,
-    LOGIN_IDS,
-    NOTIFY,
-    QOT_UPDATE_TICKER,
-    TRD_GET_ACC_LIST,
-    TRD_GET_ORDER_LIST,
-    TRD_UPDATE_ORDER,
-    TRD_UPDATE_ORDER_FILL,
-)
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message as ProtobufMessage
-
     from decoder.conversation.summary import ConnectionInfo
     from decoder.findings.finding import Severity
-    from decoder.findings.subscription_ledger import SubscriptionRow
+    from decoder.findings.orders import OrderLedger
+    from decoder.findings.rates import RateLedger
+    from decoder.findings.subscription_ledger import SubscriptionLedger
     from decoder.message import Flow
 
 __all__ = ["Analyser"]
 
 _MAX_CONNECTIONS = 65_536  # analysed at once; the oldest is concluded for a new one
-_TRADE_IDS = range(2000, 3000)
-_ORDER_PUSHES = frozenset((TRD_UPDATE_ORDER, TRD_UPDATE_ORDER_FILL))
-_QUOTE_PUSHES = WATCHED_PUSHES - _ORDER_PUSHES - {NOTIFY}
-# A client that closes after so long without a message gave up waiting (the SDK after 33 s).
-_GIVEN_UP_NS = 12 * SECOND
-_BACK_FILL = 2  # Qot_Common.PushDataType: ticks filled in after OpenD's link was lost
-
-
-class _Shared:
-    """Holds what the analyses of all connections share."""
-
-    def __init__(self, findings: Findings) -> None:
-        self.findings = findings
-        self.trade = Trade()
-        self.tally = Tally()
-        self.drift = SchemaDrift()
-        self.accounts = AccountChecks()
-        self.gateways = Gateways(findings)
-        self.rates = RateLedger()
-        self.subscriptions = SubscriptionLedger(findings)
-        self.order_findings = OrderFindings(findings)
-        self.orders = OrderLedger(self.order_findings)
+_MAX_RECENT = 16_384
+"""Requests and responses whose packets are remembered, about 3 MB: a finding may name one later."""
+_MAX_PACKETS = 64
+"""Packets of a message that a finding names."""
 
 
 class Analyser:
@@ -94,8 +47,10 @@ class Analyser:
 
     def __init__(self, max_per_code: int = 100, wanted: Callable[[int | None, int | None], bool] | None = None) -> None:
         self._findings = Findings(max_per_code, wanted)
-        self._shared = _Shared(self._findings)
-        self._connections: BoundedDict[int, _Connection] = BoundedDict(_MAX_CONNECTIONS, on_drop=self._conclude)
+        self._shared = SharedAnalyses(self._findings)
+        self._packets = _Packets()
+        self._findings.packets_of = self._packets.of
+        self._connections: BoundedDict[int, ConnectionAnalyser] = BoundedDict(_MAX_CONNECTIONS, on_drop=self._conclude)
         self._ended: list[ConnectionInfo] = []
         self._last_ns = 0
 
@@ -155,6 +110,7 @@ class Analyser:
             connection = self._open(item.flow, item.time_ns)
         self._last_ns = item.time_ns
         if isinstance(item, Message):
+            self._packets.message(item)
             return connection.message(item)
         connection.gap(item)
         return False
@@ -193,12 +149,12 @@ class Analyser:
         """Findings by severity so far, those that are not listed included."""
         return self._findings.counts
 
-    def _open(self, flow: Flow, time_ns: int) -> _Connection:
-        connection = _Connection(Context(self._findings, flow, time_ns), self._shared)
+    def _open(self, flow: Flow, time_ns: int) -> ConnectionAnalyser:
+        connection = ConnectionAnalyser(Context(self._findings, flow, time_ns), self._shared)
         self._connections[flow.connection] = connection
         return connection
 
-    def _conclude(self, _: int, connection: _Connection) -> None:
+    def _conclude(self, _: int, connection: ConnectionAnalyser) -> None:
         connection.end(None, self._last_ns)
 
     def _report_rates(self) -> None:
@@ -215,213 +171,21 @@ class Analyser:
             self._findings.add(Finding("note", "rate-limit-near", row.message, row.connection, row.busiest_ns, text))
 
 
-class _Connection:
-    """Runs the analyses of one connection."""
+class _Packets:
+    """Remembers the packets of the current message, and of recent requests and responses."""
 
-    def __init__(self, context: Context, shared: _Shared) -> None:
-        self._context = context
-        self._shared = shared
-        self._silence = PushSilence(context)
-        self._exposure = Exposure(context)
-        self._tracking = RequestTracking(context, shared.tally)
-        self._lifetime = Lifetime(context, self._silence)
-        self._subscriptions = Subscriptions(context, shared.subscriptions, self._silence)
-        self._refusals = Refusals(context, shared.rates, shared.subscriptions)
-        self._sampler = PushSampler()
-        self._serials: PushSerials | None = None
-        self._first: First | None = None
-        self._last: Last | None = None
+    def __init__(self) -> None:
+        self._current: Message | None = None
+        self._recent: BoundedDict[int, tuple[int, ...]] = BoundedDict(_MAX_RECENT)
 
-    def gap(self, gap: Gap) -> None:
-        """Takes a gap."""
-        self._context.last_ns = gap.time_ns
-        if gap.direction == "c2s":
-            self._context.client_gaps += 1
-        self._shared.orders.add(gap)
-        report_gap(self._context, gap)
+    def message(self, message: Message) -> None:
+        """Takes the next message."""
+        self._current = message
+        if message.kind != "push":  # a push is named when it comes; a request may be named once nobody answered it
+            self._recent[message.number] = tuple(message.frames[:_MAX_PACKETS])
 
-    def message(self, message: Message) -> bool:
-        """Takes a message; returns True for a request whose response came out before it."""
-        context = self._context
-        context.last_ns = message.time_ns
-        if message.verdict != "verified":
-            report_unverified(context, message)
-        if message.own_notes is not None and CONFLICT in message.own_notes:
-            report_conflict(context, message)
-        lifetime, kind = self._lifetime, message.kind
-        if message.time_ns > lifetime.deadline_ns:
-            lifetime.overdue(message)
-        if self._first is None:
-            self._first = message.number, message.header[PROTO_ID], kind, message.time_ns
-        self._last = message.number, message.header[PROTO_ID], kind
-        if message.plaintext is not None:
-            self._exposure.message(message)
-        if kind == "push":
-            lifetime.received_ns = message.time_ns
-            self._sample(message)
-            return False
-        self._shared.drift.message(context, message)
-        if message.header[PROTO_ID] != KEEP_ALIVE:
-            self._shared.orders.add(message)
-        if kind == "request":
-            return self._request(message)
-        lifetime.received_ns = message.time_ns
-        self._response(message)
-        return False
-
-    # Requests
-
-    def _request(self, message: Message) -> bool:
-        proto_id, body = message.header[PROTO_ID], message.protobuf
-        too_close_ns = self._shared.rates.request(message, body)
-        if too_close_ns is not None:
-            self._context.report(
-                "note",
-                "orders-too-close",
-                message,
-                f"{name_of(message)} comes {duration_text(too_close_ns)} after the one before it: the gateway "
-                "wants 20 ms "
-                "between orders and 40 ms between changes of an account, and may refuse",
-                proto_id,
-            )
-        if proto_id in LOGIN_IDS:
-            self._context.handshake = True
-            self._context.login_encrypted = message.encryption != "None"
-        if proto_id == INIT_CONNECT:
-            self._exposure.handshake(message)
-            self._subscriptions.init_request(message)
-        elif proto_id == KEEP_ALIVE:
-            self._lifetime.keep_alive(message)
-        elif body is not None:
-            self._judge_request(message, proto_id, body)
-        elif proto_id in SUBSCRIBING:
-            self._subscriptions.request(message)
-        return self._tracking.request(message)
-
-    def _judge_request(self, message: Message, proto_id: int, body: ProtobufMessage) -> None:
-        if proto_id in SUBSCRIBING:
-            self._subscriptions.request(message)
-            self._sampler.forget()
-        if proto_id in _TRADE_IDS:
-            self._shared.subscriptions.trades(self._context)
-            self._shared.accounts.request(self._context, message, body)
-        if proto_id in TRADE_WRITES:
-            self._shared.trade.request(self._context, message, body)
-            report_old_session(self._context, message, body.c2s.packetID.connID)  # type: ignore[attr-defined]
-        self._refusals.request(message, body)
-
-    # Responses
-
-    def _response(self, message: Message) -> None:
-        proto_id = message.header[PROTO_ID]
-        self._tracking.response(message)
-        if proto_id == INIT_CONNECT:
-            self._exposure.handshake(message)
-            self._lifetime.init_response(message)
-        body = message.protobuf
-        if message.error is not None:
-            self._refusals.error(message, message.error)
-        if body is None:
-            return
-        if body.retType:  # type: ignore[attr-defined]
-            self._refusals.failure(message, body)
-        if proto_id in SUBSCRIBING:
-            self._subscriptions.response(message, body)
-            self._sampler.forget()
-        elif proto_id in PLACING:
-            self._shared.trade.placed(message, body)
-        elif proto_id == TRD_GET_ORDER_LIST:
-            self._shared.trade.orders(self._context, message, body)
-        elif proto_id == TRD_GET_ACC_LIST:
-            self._shared.accounts.account_list(self._context, body)
-        elif proto_id == GET_GLOBAL_STATE:
-            self._lifetime.global_state(message, body)
-
-    # Pushes
-
-    def _sample(self, message: Message) -> None:
-        serials = self._serials
-        if message.verdict != "verified":
-            pass  # its header may be damaged
-        elif serials is None:
-            self._serials = self._shared.gateways.first_push(self._context, message)
-        else:
-            serial_no = message.header[SERIAL_NO]
-            if serial_no < serials.last:
-                self._shared.gateways.serial_fell(serials, message)
-            serials.last, serials.last_ns = serial_no, message.time_ns
-        if message.header[PROTO_ID] in _QUOTE_PUSHES:
-            self._silence.push(message)
-        sampler = self._sampler
-        key = sampler.key(message)
-        if key is None:
-            self._push(message)
-        elif sampler.skips(key):
-            for row in sampler.rows[key]:
-                row.push(message.time_ns)
-        else:
-            reports = self._context.reports
-            rows = self._push(message)
-            sampler.record(key, self._context.reports != reports, rows)
-
-    def _push(self, message: Message) -> list[SubscriptionRow]:
-        self._shared.drift.message(self._context, message)
-        body = message.protobuf
-        if body is None:
-            return []
-        if body.retType:  # type: ignore[attr-defined]
-            self._refusals.failure(message, body)
-            return []
-        proto_id = message.header[PROTO_ID]
-        rows: list[SubscriptionRow] = []
-        if proto_id in WATCHED_PUSHES:
-            rows = self._subscriptions.push(message, body)
-            for row in rows:
-                row.push(message.time_ns)
-        if proto_id in _ORDER_PUSHES:
-            self._shared.orders.add(message)
-        if proto_id == TRD_UPDATE_ORDER:
-            self._shared.trade.orders(self._context, message, body)
-        elif proto_id == NOTIFY:
-            self._lifetime.notify(message, body)
-        elif proto_id == QOT_UPDATE_TICKER:
-            self._look_for_back_fill(message, body)
-        return rows
-
-    def _look_for_back_fill(self, message: Message, body: ProtobufMessage) -> None:
-        ticks = body.s2c.tickerList  # type: ignore[attr-defined]
-        if ticks and ticks[0].pushDataType == _BACK_FILL:
-            self._context.report(
-                "note",
-                "opend-link-lost",
-                message,
-                "ticks were filled in afterwards (pushDataType BYDISCONN): OpenD had lost its link to the servers; "
-                "these "
-                "ticks are late, and were not lost",
-                "back-fill",
-            )
-
-    def drop(self, info: ConnectionInfo) -> None:
-        """Takes the end of a connection that carried a copy of another: what it lacks is no finding."""
-        self._tracking.forget()
-        self._shared.gateways.closed(self._context, info)
-
-    def end(self, info: ConnectionInfo | None, time_ns: int) -> None:
-        """Takes the end of the connection, or (`info` is None) of the capture."""
-        context = self._context
-        if info is not None:
-            if self._first is not None:
-                report_login(context, info, self._first)
-                report_silent_gateway(context, info)
-            self._exposure.end(info)
-            self._shared.gateways.closed(context, info)
-        else:
-            self._shared.gateways.lasted(context, context.first_ns, context.last_ns)
-        self._shared.orders.connection_ended(context.ordinal, context.last_ns)
-        silent_ns = time_ns - self._lifetime.received_ns
-        self._tracking.end(info, time_ns)
-        self._silence.end(time_ns)
-        self._subscriptions.end(time_ns)
-        left = info is not None and info.closed_by == "client" and not info.reset and silent_ns < _GIVEN_UP_NS
-        self._shared.subscriptions.closed(context, info, time_ns, left=left)
-        self._lifetime.end(info, self._last, time_ns)
+    def of(self, number: int) -> tuple[int, ...]:
+        """Returns the packets of a message; none if they are not known any more."""
+        if self._current is not None and self._current.number == number:
+            return tuple(self._current.frames[:_MAX_PACKETS])
+        return self._recent.get(number, ())

@@ -186,10 +186,10 @@ SUBJECTS: dict[str, dict[str, Code]] = {
             "a change was answered RET_OK, and the order stayed as it was", "compare the order's state after a change"
         ),
         "order-status-went-back": Code(
-            "an order was told to be open again after a final status, or less of it to be filled",
+            "an order was open again after a final status, or had a smaller filled quantity",
             "do not book by one push; ask for the list of orders",
         ),
-        "fill-repeated": Code("the same fill was told again", "book fills by fillID, once"),
+        "fill-repeated": Code("the same fill was sent again", "book fills by fillID, once"),
     },
     "The life of a connection": {
         "keep-alive-late": Code(
@@ -198,8 +198,8 @@ SUBJECTS: dict[str, dict[str, Code]] = {
         "keep-alive-missed": Code(
             "no KeepAlive for so long that the gateway may close the connection", "see whether the client hangs"
         ),
-        "gateway-event": Code("the gateway told of an event that stops or restricts its work", "see the text"),
-        "gateway-status": Code("the gateway told of a state in which it takes no requests", "see the text"),
+        "gateway-event": Code("the gateway reported an event that stops or restricts its work", "see the text"),
+        "gateway-status": Code("the gateway reported a state in which it takes no requests", "see the text"),
         "server-link-lost": Code(
             "the gateway lost its own connection to the quote or trade servers (Notify)",
             "wait; look at OpenD's network",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from decoder.formatting.frame_filter import frame_filter
 from decoder.formatting.times import rfc3339
 
 __all__ = ["SEVERITIES", "Finding", "Findings", "Severity"]
@@ -32,6 +33,8 @@ class Finding:
     """One line: what it is, what it means, and what to do.  Safe to print."""
     count: int = 1
     """Number of messages or other occurrences that it stands for."""
+    packets: tuple[int, ...] = ()
+    """Numbers of the packets of `message`, 64 at most; none if it is about none, or these are not known any more."""
 
     @property
     def time(self) -> str:
@@ -48,6 +51,7 @@ class Finding:
             "time": self.time,
             "text": self.text,
             "count": self.count,
+            "wireshark": frame_filter(self.packets) if self.packets else None,
         }
 
 
@@ -68,6 +72,8 @@ class Findings:
         self._last_ns = 0
         self.on_listed: Callable[[Finding], None] | None = None
         """Called with each finding that is added to the list."""
+        self.packets_of: Callable[[int], tuple[int, ...]] = lambda number: ()
+        """Returns the packets of a message by its number."""
         self.muted: frozenset[str] = frozenset()
         """Codes of findings that are passed over."""
 
@@ -90,6 +96,8 @@ class Findings:
             self._left_out[place] = self._left_out.get(place, 0) + 1
             return
         self._of_code[code] += 1
+        if finding.message is not None:
+            finding.packets = self.packets_of(finding.message)
         self._listed.append(finding)
         if self.on_listed is not None:
             self.on_listed(finding)

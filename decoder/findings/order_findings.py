@@ -38,11 +38,11 @@ class OrderFindings:
         self._add("order-status-went-back", message, text, ("order-status-went-back", id(order)))
 
     def fill_repeated(self, order: Order, fill: Fill, message: Message, *, reconnected: bool) -> None:
-        """Reports a fill that was told again."""
+        """Reports a fill that was sent again."""
         when = "after a reconnect" if reconnected else "on the same connection"
         text = (
             f"fill {quote(fill.fill_id, 40)} of order {_id(order)} ({fill.qty:.15g}@{fill.price:.15g}, message "
-            f"{fill.message}) was told again {when}: a program that adds up fills counts it twice; book by fillID"
+            f"{fill.message}) was sent again {when}: a program that adds up fills counts it twice; book by fillID"
         )
         self._add("fill-repeated", message, text, ("fill-repeated", id(order), fill.fill_id))
 

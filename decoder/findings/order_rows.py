@@ -23,6 +23,8 @@ CANCELLING = frozenset((12, 13))
 FINAL = frozenset((SUBMIT_FAILED, FILLED_ALL, CANCELLED_PART, CANCELLED_ALL, FAILED, DISABLED, DELETED, FILL_CANCELLED))
 """States after which nothing more is expected of an order."""
 _CANCELLED = frozenset((CANCELLED_PART, CANCELLED_ALL, DELETED))
+# Entries of one order in each of its lists; an honest order has a handful.
+MAX_ENTRIES = 256
 # RetType: timed out, connection to the servers lost, unknown.  The order may have been booked all the same.
 NO_ANSWER = frozenset((-100, -200, -400))
 
@@ -46,7 +48,7 @@ ORDER_KEYS = {
     "states": "list of time, status, filled_qty, avg_price, source (push, list), message: each change of status, "
     "filled quantity, quantity or price",
     "fills": "list of time, fill_id, qty, price, status, message, repeated: one a fill; repeated: how often the same "
-    "connection told it again",
+    "connection sent it again",
     "changes": "list of time, op, qty, price, message, response, ret_type, ret_msg, effect (null: not known)",
     "status": "the last status",
     "outcome": "filled, partly-filled (over), cancelled, failed, refused, working, unanswered, unknown",
@@ -101,7 +103,7 @@ class Placed:
 
 @dataclass(slots=True)
 class State:
-    """One state of an order, as it was told first."""
+    """Holds one state of an order, as the first message shows it."""
 
     time_ns: int
     number: int
@@ -149,7 +151,7 @@ class State:
 
 @dataclass(slots=True)
 class Fill:
-    """One execution of an order, as it was told first; `status` is the last known."""
+    """Holds one execution of an order, as the first message shows it; `status` is the last known."""
 
     time_ns: int
     fill_id: str
@@ -242,6 +244,8 @@ class Order:
     notes: list[str] = field(default_factory=list)
     confirmed: bool = False
     """True once the gateway spoke of it; False while only a request names it."""
+    told: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
+    """Index in `states` of the state that each connection told last, by the ordinal of the connection."""
 
     @property
     def status(self) -> str | None:
@@ -266,6 +270,45 @@ class Order:
         if placed.response is None:
             return "unanswered"
         return "refused" if placed.accepted is False else "unknown"
+
+    def note_message(self, number: int, time_ns: int, connection: int) -> None:
+        """Notes a message that speaks of the order."""
+        self.first_ns = min(self.first_ns, time_ns)
+        self.last_ns = max(self.last_ns, time_ns)
+        if connection not in self.connections and len(self.connections) < MAX_ENTRIES:
+            self.connections.append(connection)
+        if len(self.messages) < MAX_ENTRIES:
+            if number not in self.messages:
+                self.messages.append(number)
+        else:
+            self.add_note("limit")
+
+    def note_push(self, time_ns: int) -> None:
+        """Notes the time of a push that speaks of the order."""
+        if self.first_push_ns is None or time_ns < self.first_push_ns:
+            self.first_push_ns = time_ns
+
+    def absorb(self, other: Order) -> None:
+        """Takes over what another entry of the same order holds; its own values come first."""
+        if not self.states:
+            self.states, self.told = other.states, other.told
+        self.placed = self.placed or other.placed
+        self.confirmed = self.confirmed or other.confirmed
+        for name in ("symbol", "name", "side", "type", "time_in_force", "session", "qty", "price", "remark", "error"):
+            if getattr(self, name) is None:
+                setattr(self, name, getattr(other, name))
+        self.order_id = self.order_id or other.order_id
+        self.order_id_ex = self.order_id_ex or other.order_id_ex
+        self.first_ns = min(self.first_ns, other.first_ns)
+        self.last_ns = max(self.last_ns, other.last_ns)
+        if other.first_push_ns is not None:
+            self.note_push(other.first_push_ns)
+        self.fills += other.fills
+        self.changes = sorted(self.changes + other.changes, key=lambda change: change.message)
+        self.connections = sorted({*self.connections, *other.connections})
+        self.messages = sorted({*self.messages, *other.messages})
+        for note in other.notes:
+            self.add_note(note)
 
     @staticmethod
     def _outcome_of_state(state: State) -> Outcome:

@@ -17,7 +17,7 @@ __all__ = ["PushSilence"]
 _MANY = 3
 """Pushes after which a silence means something."""
 _WITH_CAUSE_NS = 60 * SECOND
-"""Least silence that is reported when the gateway told of a cause."""
+"""Least silence that is reported when the gateway reported a cause."""
 _WITHOUT_CAUSE_NS = 600 * SECOND
 """Least silence without a known cause, at the end of what was seen; a lunch break or an illiquid stock resumes."""
 _FACTOR = 20

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-__all__ = [
-    "Column",
-    "Table",
-    "plain_text",
-]
+__all__ = ["Column", "Table", "columns", "plain_text"]
+
+_WIDTH = 120
+"""Characters of a line of plain text, if leaving out columns that are marked `wide` makes it fit."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,27 @@ class Table:
     notes: Sequence[str] = ()
 
 
+def columns(headings: str, fold: Collection[str] = ()) -> list[Column]:
+    """Returns columns by a row of headings, written as in a Markdown table: ``"symbol | pushes: | asked by:*"``.
+
+    A colon at the end of a heading makes a column of numbers, a star one that only a wide terminal shows.
+
+    :param fold: names of columns whose cells may be continued on the next line
+    """
+    found = []
+    for heading in headings.split("|"):
+        name = heading.strip()
+        wide, name = name.endswith("*"), name.removesuffix("*")
+        number, name = name.endswith(":"), name.removesuffix(":")
+        found.append(Column(name, number, wide, name in fold))
+    return found
+
+
 def plain_text(tables: Iterable[Table], indent: str = "  ") -> str:
     """Returns the tables as text, a line for each row, rows indented, an empty line between tables.
 
-    No row is cut: the last column is as long as its text.
+    No cell is cut: the last column is as long as its text.  If the others take more than 120 characters, columns that
+    are marked `wide` are left out, the last one first, until they fit.
     """
     return "\n".join(_plain_table(table, indent) for table in tables)
 
@@ -53,10 +69,20 @@ def _plain_table(table: Table, indent: str) -> str:
     head = [column.name for column in table.columns]
     rows = [head, *table.rows] if any(head) and table.rows else table.rows
     widths = [max(len(row[i]) for row in rows) for i in range(len(table.columns))] if rows else []
+    shown = _fitting(table.columns, widths, _WIDTH - len(indent))
     for row in rows:
-        cells = [
-            cell.rjust(width) if column.number else cell.ljust(width)
-            for cell, width, column in zip(row, widths, table.columns, strict=True)
-        ]
+        cells = [row[i].rjust(widths[i]) if table.columns[i].number else row[i].ljust(widths[i]) for i in shown]
         lines.append((indent + "  ".join(cells)).rstrip())
     return "".join(f"{line}\n" for line in lines)
+
+
+def _fitting(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[int]:
+    """Returns the indices of the columns that are shown in `room` characters."""
+    shown = list(range(len(widths)))
+    for i in reversed(shown.copy()):
+        needed = sum(widths[each] + 2 for each in shown) - 2
+        if needed <= room:
+            break
+        if columns[i].wide:
+            shown.remove(i)
+    return shown

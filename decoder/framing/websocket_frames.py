@@ -13,6 +13,7 @@ __all__ = [
     "ABSURD",
     "MAX_WINDOW",
     "FrameHead",
+    "begins_compressed",
     "begins_message",
     "begins_with_frame",
     "find_frame",
@@ -59,6 +60,12 @@ def begins_with_frame(data: bytes) -> bool | None:
         if _is_ours(data, 0, masked):
             return masked
     return None
+
+
+def begins_compressed(data: bytes, *, from_client: bool) -> bool:
+    """Returns True if `data` looks like the start of a frame with a compressed message."""
+    head = frame_head(data, 0)
+    return head is not None and head.first & 0x7F in (0x41, 0x42) and bool(head.mask) == from_client and head.length > 1
 
 
 def find_frame(buffer: bytes | bytearray, *, masked: bool) -> tuple[int, bool]:

@@ -1,14 +1,16 @@
-"""The headers inside WebSocket messages, big-endian (source: `base.js` of the official JavaScript SDK)."""
+"""Parses and builds the headers inside WebSocket messages (source: `base.js` of the official JavaScript SDK)."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import NamedTuple
 
-__all__ = ["REPLY_HEADER_LEN", "REQUEST_HEADER_LEN", "SIGN", "WebSocketHeader", "read_header"]
+__all__ = ["REPLY_HEADER_LEN", "REQUEST_HEADER_LEN", "SIGN", "WebSocketHeader", "build_header", "read_header"]
 
 SIGN = b"ft-v1.0\0"
 """First bytes of every message of the official framing."""
+# Big-endian.
 _REQUEST = struct.Struct(">8sIQ")
 _REPLY = struct.Struct(">8sIQi20s")
 REQUEST_HEADER_LEN = _REQUEST.size
@@ -48,3 +50,11 @@ def read_header(data: bytes, from_client: bool) -> WebSocketHeader | None:
         return WebSocketHeader(size, cmd, section, 0, b"")
     _, cmd, section, error, text = _REPLY.unpack_from(data)
     return WebSocketHeader(size, cmd, section, error, text.rstrip(b"\0"))
+
+
+def build_header(cmd: int, section: int, error: Mapping[str, int | str] | None, *, from_client: bool) -> bytes:
+    """Builds the header of a request, or of a reply with the error that `told_error` returned."""
+    if from_client:
+        return _REQUEST.pack(SIGN, cmd, section)
+    code, text = (0, "") if error is None else (int(error["code"]), str(error["message"]))
+    return _REPLY.pack(SIGN, cmd, section, code, text.encode())  # what is longer than the field is cut

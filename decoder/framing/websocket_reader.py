@@ -81,6 +81,8 @@ class WebSocketReader:
         self._searching = not at_start
         self._first_search = not at_start
         self._skipped = 0
+        self._compressed = False  # True once there was a compressed message
+        self._window_lost = False  # compressed messages may refer to bytes that are missing
         self._extensions: list[Extension] | None = None
         self._broken: WebSocketMessage | None = None  # a message with a hole in it, until its last byte
         self._broken_spans: list[tuple[int, int]] = []
@@ -134,7 +136,8 @@ class WebSocketReader:
         self._upgrade.answered = True
         buffer.clear()
         self._pass_over = max(0, -beyond)
-        self._extensions = None  # what follows may refer to bytes that are missing
+        self._extensions = None
+        self._window_lost = self._compressed and self._upgrade.keeps_window(self._from_client)
         self._searching = self._searching or beyond > 0
         self._fed += size
         found.append(Skipped(size, reason, arrival))
@@ -227,6 +230,7 @@ class WebSocketReader:
         if self._spans and 0 < head.first & 15 < 8:
             self._extensions = None  # it knows that fragments are to come, which are not
         start = self._at
+        self._compressed |= bool(head.first & 0x40)
         try:
             frame = self._parse()
         except (ProtocolError, PayloadTooBig):
@@ -367,6 +371,8 @@ class WebSocketReader:
     def _report_skipped(self, found: Found, arrival: Arrival, reason: GapReason | None = None) -> None:
         if self._skipped:
             reason = reason or ("mid-stream" if self._first_search else "resync")
+            if self._window_lost and reason == "resync":
+                self._upgrade.not_inflated += self._skipped
             found.append(Skipped(self._skipped, reason, arrival))
             self._skipped = 0
 

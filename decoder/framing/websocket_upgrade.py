@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from decoder.framing.websocket_frames import MAX_WINDOW
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from websockets.extensions import Extension
 
 __all__ = ["MAX_HEAD", "Upgrade", "begins_upgrade"]
@@ -18,7 +20,16 @@ MAX_HEAD = 16 * 1024
 class Upgrade:
     """Holds what both directions of a WebSocket connection share: how the gateway answered the upgrade."""
 
-    __slots__ = ("accepted", "answered", "client_takeover", "closed_by", "deflate", "server_takeover", "texts")
+    __slots__ = (
+        "accepted",
+        "answered",
+        "client_takeover",
+        "closed_by",
+        "deflate",
+        "not_inflated",
+        "server_takeover",
+        "texts",
+    )
 
     def __init__(self) -> None:
         self.answered = False
@@ -33,6 +44,25 @@ class Upgrade:
         """``client`` or ``server``, whose Close frame came first: the server then closes the TCP connection."""
         self.texts = 0
         """Text messages: JSON of another endpoint, which is not decoded."""
+        self.not_inflated = 0
+        """Bytes skipped after a hole in a direction whose compressed messages refer to earlier ones."""
+
+    def remarks(self) -> Iterator[str]:
+        """Yields lines for people on what was not decoded."""
+        if self.texts:
+            yield (
+                "text messages of WebSocket connections (JSON of another endpoint) were not decoded; "
+                "record OpenD's API or WebSocket port"
+            )
+        if self.not_inflated:
+            yield (
+                "compressed WebSocket messages after a lost one could not be inflated, as they refer to it "
+                "(permessage-deflate with context takeover): record without loss"
+            )
+
+    def keeps_window(self, from_client: bool) -> bool:
+        """Returns True if compressed messages of one direction may refer to earlier ones."""
+        return self.deflate is not False and (self.client_takeover if from_client else self.server_takeover)
 
     def read_answer(self, head: bytes) -> None:
         """Reads the HTTP head of the gateway's answer."""
@@ -66,8 +96,7 @@ class Upgrade:
         from websockets.extensions.permessage_deflate import PerMessageDeflate
 
         # Where nothing was said, the window is kept: a message that was compressed on its own does not look into it.
-        takeover = self.client_takeover if from_client else self.server_takeover
-        return [PerMessageDeflate(not takeover, True, MAX_WINDOW, MAX_WINDOW)]
+        return [PerMessageDeflate(not self.keeps_window(from_client), True, MAX_WINDOW, MAX_WINDOW)]
 
 
 def begins_upgrade(data: bytes) -> bool:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from decoder.bounded import BoundedDict
 from decoder.capture.pcapng_writer import interface_block, packet_block, section_block
-from decoder.framing.header import HEADER
+from decoder.framing.header import DIGEST, HEADER
+from decoder.framing.websocket_header import build_header
+from decoder.framing.websocket_writer import build_frame, build_upgrade
 from decoder.message import Gap, Message
 from decoder.packet.clean_tcp import CleanConnection
-from decoder.vocabulary import INIT_CONNECT, WEBSOCKET_LAYER_IDS
+from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo
     from decoder.message import Flow
     from decoder.output.replacer import Replaced, Replacer
+    from decoder.vocabulary import Transport
 
 __all__ = ["APPLICATION", "ClearCapture"]
 
@@ -49,6 +51,7 @@ class _Open:
     connection: CleanConnection
     ordinal: int
     """Of the connection in the original."""
+    transport: Transport
     last_ns: int
     """Time of its last message."""
 
@@ -80,8 +83,6 @@ class ClearCapture:
         """Messages left out because nobody can tell whether they hold secrets."""
         self.left_out: Counter[str] = Counter()
         """Messages left out because they are not verified, by reason."""
-        self.layer = 0
-        """Messages left out because they belong to the WebSocket layer and have no place over TCP."""
         self.holes = 0
         """Gaps that the capture shows."""
         self._write = write
@@ -119,9 +120,6 @@ class ClearCapture:
             self._close(ends)
 
     def _add_message(self, message: Message) -> None:
-        if message.proto_id in WEBSOCKET_LAYER_IDS and message.sha1 is None:
-            self.layer += 1
-            return
         if message.verdict != "verified" and not self._unverified:
             self.left_out[message.reason or message.verdict] += 1
             return
@@ -135,7 +133,7 @@ class ClearCapture:
         self.written += 1
         comment: str | None = _comment(message, replaced)
         open_ = self._opened(message)
-        data, absent = _on_the_wire(message, replaced)
+        data, absent = self._on_the_wire(message, replaced)
         is_incomplete = message.reason in _INCOMPLETE
         frames = open_.connection.data(message.direction == "s2c", data, absent, is_incomplete=is_incomplete)
         for frame, has_payload in frames:
@@ -143,22 +141,42 @@ class ClearCapture:
             comment = None if has_payload else comment
         open_.last_ns = message.time_ns
 
+    def _on_the_wire(self, message: Message, replaced: Replaced | None) -> tuple[bytes, int]:
+        """Return header and body as they are written, and how many bytes of the body are not."""
+        magic, proto_id, form, version, serial_no, body_len, sha1, reserved = message.header
+        from_client = message.direction == "c2s"
+        body = b""
+        if replaced is not None:
+            body, sha1, _ = replaced
+            body_len = len(body)
+        if message.header[DIGEST]:
+            header = HEADER.pack(magic, proto_id, form, version, serial_no, body_len, sha1, reserved)
+        else:
+            error = self._replacer.error(message)
+            header = build_header(proto_id, serial_no, error, from_client=from_client)
+        absent = body_len - len(body)
+        return _CARRIERS[message.transport].frame(header + body, absent, from_client), absent
+
     def _opened(self, message: Message) -> _Open:
         """Return the connection of a message; opened, if it is its first."""
         ends, ordinal = _ends(message.flow), message.connection
         open_ = self._open.get(ends)
         if open_ is not None and open_.ordinal != ordinal:
             info = self._ended.get(open_.ordinal)
-            if info is None and message.proto_id != INIT_CONNECT:
+            goes_on = info is None and open_.transport == message.transport
+            if goes_on and message.proto_id != INIT_CONNECT:
                 open_.ordinal = ordinal  # both go on: one connection that was taken for two stays one here
             else:
                 self._close(ends, info)
                 open_ = None
         if open_ is None:
             connection = CleanConnection(*ends, self._reused.get(ends, 0))
-            open_ = self._open[ends] = _Open(connection, ordinal, message.time_ns)
-            for frame in open_.connection.opening():
+            open_ = self._open[ends] = _Open(connection, ordinal, message.transport, message.time_ns)
+            for frame in connection.opening():
                 self._put(message.time_ns, frame)
+            for sender, data in enumerate(_CARRIERS[message.transport].opening(ends[1])):
+                for frame, _ in connection.data(bool(sender), data):
+                    self._put(message.time_ns, frame)
         return open_
 
     def _close(self, ends: _Ends, info: ConnectionInfo | None = None) -> None:
@@ -183,17 +201,21 @@ def _ends(flow: Flow) -> _Ends:
     return (flow.src, flow.dst) if flow.direction == "c2s" else (flow.dst, flow.src)
 
 
-def _on_the_wire(message: Message, replaced: Replaced | None) -> tuple[bytes, int]:
-    """Header and body as they are written, and how many bytes of the body are not."""
-    magic, proto_id, form, version, serial_no, body_len, sha1, reserved = message.header
-    body = b""
-    if replaced is not None:
-        body, sha1, _ = replaced
-        body_len = len(body)
-    if not sha1:  # of the WebSocket port's own framing, which has none, and longer serial numbers
-        sha1, serial_no = hashlib.sha1(body).digest(), serial_no & 0xFFFFFFFF
-    header = HEADER.pack(magic, proto_id, form, version, serial_no, body_len, sha1, reserved)
-    return header + body, body_len - len(body)
+class _Carrier(NamedTuple):
+    """Tells how messages travel on a connection."""
+
+    opening: Callable[[str], Iterable[bytes]]
+    """Returns the bytes that the client and the gateway, whose address is given, begin a connection with."""
+    frame: Callable[[bytes, int, bool], bytes]
+    """Puts what is written of a message, and the number of bytes that are not, of the client or not, into frames."""
+
+
+_CARRIERS: dict[Transport, _Carrier] = {
+    "tcp": _Carrier(lambda gateway: (), lambda data, absent, from_client: data),
+    "websocket": _Carrier(
+        build_upgrade, lambda data, absent, from_client: build_frame(data, absent, from_client=from_client)
+    ),
+}
 
 
 def _comment(message: Message, replaced: Replaced | None) -> str:

@@ -8,7 +8,6 @@ the texts of floats and words are kept in bounded tables (CPython 3.11).
 from __future__ import annotations
 
 import keyword
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,8 +16,9 @@ from decoder.body.parse import parse_errors
 from decoder.formatting.clock import local_time, zone_of
 from decoder.formatting.escape import quote
 from decoder.output.info_templates import TEMPLATES
-from decoder.schema.annotations import annotation, label
-from decoder.schema.fields import Field, fields_by_name, fields_of, split_bits
+from decoder.output.info_words import Place, Word, condition_of, is_nested, words_of
+from decoder.schema.annotations import annotation
+from decoder.schema.fields import Field, fields_by_name, split_bits
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor
@@ -27,7 +27,17 @@ if TYPE_CHECKING:
     from decoder.schema.fields import Descriptor
     from decoder.vocabulary import EnumStyle
 
-__all__ = ["REDACTED", "InfoColumn", "InfoWriter", "Reader", "TextCache"]
+__all__ = [
+    "REDACTED",
+    "InfoColumn",
+    "InfoWriter",
+    "Reader",
+    "TextCache",
+    "bits_text",
+    "market_names",
+    "market_zones",
+    "time_with_zone",
+]
 
 REDACTED = "[redacted]"
 
@@ -39,18 +49,8 @@ Key = TypeVar("Key")
 
 _MAX_LISTED = 8  # nested messages shown of a list that a template shows in full: a login rarely has more accounts
 _MAX_ITEMS = 3  # items shown of a list of numbers or names: more would push other fields off the line
-_MAX_FIELDS = 64  # fields shown of a type without a template
-_MAX_DEPTH = 2  # levels of nesting shown below a type without a template
 _MAX_TEXTS = 16_384  # entries of a TextCache; then it is emptied
 _MAX_KEPT_TEXT = 80  # characters of a text that a TextCache keeps: 1.3 million characters in all at most
-_GROUP = re.compile(r"\[[^\]]*\]|\S+")
-_PLACE = re.compile(
-    r"\{(?P<mark>[#*^&@(]?)(?P<name>\w+)"
-    r"(?:\)|\?(?P<yes>[^|}]*)\|(?P<no>[^}]*)|(?P<sign>[+/~])(?P<second>\w+)|>(?P<above>\d+))?\}"
-)
-_SHOWN_ELSEWHERE = ("retType", "retMsg", "errCode", "packetID")  # in other columns, or in the tree only
-_SECURITY = "Qot_Common.Security"
-_QUOTE_HEADER = "Qot_Common.QotHeader"
 
 
 class TextCache(dict[Key, str]):
@@ -80,8 +80,9 @@ class InfoColumn:
         self._nested_writers: dict[tuple[str, int], str] = {}
         quoted = TextCache[tuple[int, str]](_code_namer("Qot_Common.QotMarket"))
         self._namespace: dict[str, Any] = {
-            "doubles": TextCache[float](lambda value: f"{value:.15g}"),
-            "floats": TextCache[float](lambda value: f"{value:.7g}"),
+            # -0.0 and 0.0 are the same key; the sum is 0.0 for both.
+            "doubles": TextCache[float](lambda value: f"{value + 0.0:.15g}"),
+            "floats": TextCache[float](lambda value: f"{value + 0.0:.7g}"),
             "words": TextCache[Any](quote),
             "flags": {False: "false", True: "true"},
             "moments": TextCache[float](lambda value: local_time(value, utc)),
@@ -89,8 +90,8 @@ class InfoColumn:
             "quoted": quoted,
             "quoted_text": lambda security: quoted[security.market, security.code],
             "traded": TextCache[tuple[int, str]](_code_namer("Trd_Common.TrdSecMarket")),
-            "dated": TextCache[tuple[str, float]](_time_with_zone),
-            "zones": _market_zones(),
+            "dated": TextCache[tuple[str, float]](time_with_zone),
+            "zones": market_zones(),
             "listing": _listing,
             "each": _each,
             "enclosed": lambda name, text: text and f" {name}({text[1:]})",
@@ -170,53 +171,50 @@ class InfoColumn:
 
         `owner` is the variable that holds the message.
         """
-        fields = fields_by_name(descriptor)
-        for group in _GROUP.findall(TEMPLATES.get(descriptor.full_name) or _generic(descriptor, depth)):
-            text, tests = "", list[str]()
-            for word in group[1:-1].split() if group[0] == "[" else [group]:
-                text += self._word(word, fields, owner, depth, tests)
-            yield text, tests
+        for group in words_of(descriptor, depth):
+            tests = list[str]()
+            yield "".join(self._word(word, owner, depth, tests) for word in group), tests
 
-    def _word(self, word: str, fields: dict[str, Field], owner: str, depth: int, tests: list[str]) -> str:
-        text, end = "", 0
-        for place in _PLACE.finditer(word):
-            text += word[end : place.start()]
-            end = place.end()
-            field = fields[place["name"]]
-            if _is_nested(field) and place["mark"] != "#" and not self._hides(field):
-                return self._nested(field, owner, place["mark"], depth, tests)
-            text += self._place(place, field, fields, owner, tests)
-        return f" {text}{word[end:]}"
+    def _word(self, word: Word, owner: str, depth: int, tests: list[str]) -> str:
+        text = " "
+        for part in word:
+            if isinstance(part, str):
+                text += part
+            elif is_nested(part.field) and part.mark != "#" and not self._hides(part.field):
+                return self._nested(part.field, owner, part.mark, depth, tests)
+            else:
+                text += self._place(part, owner, tests)
+        return text
 
-    def _place(self, place: re.Match[str], field: Field, fields: dict[str, Field], owner: str, tests: list[str]) -> str:
+    def _place(self, place: Place, owner: str, tests: list[str]) -> str:
         """Returns the part of an f-string for one ``{…}`` of a template that is not a nested message."""
-        mark, name, sign = place["mark"], place["name"], place["sign"]
-        read = _read(owner, name)
-        if mark == "#":
-            return f"{name}[{{len({read})}}]"
-        if mark == "@":
+        field, second = place.field, place.second
+        read = _read(owner, field.name)
+        if place.mark == "#":
+            return f"{field.name}[{{len({read})}}]"
+        if place.mark == "@":
             tests.append(f"(zone := zones.get({read}.market))")
             return "{zone}"
-        if sign == "+":
-            return f"{{traded[{_read(owner, place['second'])}, {read}]}}"
-        if sign == "/":
-            return self._preferred(fields[place["second"]], field, owner, tests)
-        if place["above"]:
-            tests.append(f"{read} > {place['above']}")
+        if second is not None and place.sign == "+":
+            return f"{{traded[{_read(owner, second.name)}, {read}]}}"
+        if second is not None and place.sign == "/":
+            return self._preferred(second, field, owner, tests)
+        if place.above is not None:
+            tests.append(f"{read} > {place.above}")
         else:
-            read = self._test(field, owner, tests, not_zero=mark == "*")
+            read = self._test(field, owner, tests, not_zero=place.mark == "*")
         if self._hides(field):
             return REDACTED
-        if sign == "~":
-            return f"{{dated[{read}, {_read(owner, place['second'])}]}}"
-        return self._value(field, read, (place["yes"], place["no"]))
+        if second is not None:
+            return f"{{dated[{read}, {_read(owner, second.name)}]}}"
+        return self._value(field, read, place.choice)
 
     def _preferred(self, first: Field, second: Field, owner: str, tests: list[str]) -> str:
         """Returns the part of an f-string that writes the scalar `first` if it is present and not 0, else `second`."""
         var = f"{owner}_{first.descriptor.number}"
         present = f"({var} := {_read(owner, first.name)})"
         own_tests: list[str] = []
-        other = self._value(second, self._test(second, owner, own_tests), (None, None))[1:-1]
+        other = self._value(second, self._test(second, owner, own_tests), None)[1:-1]
         if own_tests:
             tests.append(f"({present} or {own_tests[0]})")
             present = var
@@ -246,10 +244,11 @@ class InfoColumn:
         """Returns the expression that reads the field; adds to `tests` how to test that it is present."""
         read = _read(owner, field.name)
         var = f"{owner}_{field.descriptor.number}"
-        if not_zero or field.repeated or field.kind in ("string", "bytes") or _zero_is_nothing(field):
+        test = condition_of(field, not_zero=not_zero)
+        if test == "not-zero":
             tests.append(f"({var} := {read})")
             return var
-        if label(field.descriptor) == "required":
+        if test == "always":
             return read
         has = f"{self._constant('has', _class_of(field).HasField)}({owner}, {field.name!r})"
         if field.kind == "message":
@@ -258,14 +257,14 @@ class InfoColumn:
         tests.append(f"(({var} := {read}) or {has})")
         return var
 
-    def _value(self, field: Field, read: str, choice: tuple[str | None, str | None]) -> str:
+    def _value(self, field: Field, read: str, choice: tuple[str, str] | None) -> str:
         """Returns the part of an f-string that writes a scalar, a security, or a list of either."""
         security = field.kind == "message"
         if field.repeated:
             return f"{{listing({read}, {'quoted_text' if security else self._text_function(field)})}}"
         if security:
             return f"{{quoted[(x := {read}).market, x.code]}}"
-        if choice[0] is not None:
+        if choice is not None:
             return f"{{{choice[0]!r} if {read} else {choice[1]!r}}}"
         table = self._table(field)
         return f"{{{read}}}" if table is None else f"{{{table}[{read}]}}"
@@ -278,7 +277,7 @@ class InfoColumn:
         if field.kind == "enum" and field.enum is not None:
             return self._constant("enum", _Names(field.enum, self._enums))
         if field.kind == "bits" and (names := schema.bit_names(field.descriptor, self._enums)):
-            return self._constant("bits", TextCache[int](lambda value: _bits_text(value, names)))
+            return self._constant("bits", TextCache[int](lambda value: bits_text(value, names)))
         if field.kind == "bytes":
             return self._constant("sizes", TextCache[bytes](lambda value: f"({len(value)} bytes)"))
         if annotation(field.descriptor, "kind") == "SECONDS":
@@ -310,17 +309,6 @@ def _read(owner: str, name: str) -> str:
     return f"getattr({owner}, {name!r})" if keyword.iskeyword(name) else f"{owner}.{name}"
 
 
-def _is_nested(field: Field) -> bool:
-    return field.kind == "message" and field.message_type.full_name != _SECURITY
-
-
-def _zero_is_nothing(field: Field) -> bool:
-    """Returns True for an optional enum whose value 0 is called None or Unknown: showing it would add nothing."""
-    if field.kind != "enum" or field.enum is None or label(field.descriptor) == "required":
-        return False
-    return str(schema.enum_names(field.enum, "sdk").get(0)).upper() in ("NONE", "UNKNOWN")
-
-
 def _class_of(field: Field) -> type[ProtobufMessage]:
     containing = field.descriptor.containing_type
     assert containing is not None
@@ -339,14 +327,15 @@ def _each(messages: Sequence[ProtobufMessage], writer: InfoWriter) -> str:
     return shown if rest <= 0 else f"{shown} (+{rest} more)"
 
 
-def _time_with_zone(time_and_stamp: tuple[str | bytes, float]) -> str:
+def time_with_zone(time_and_stamp: tuple[str | bytes, float]) -> str:
+    """Returns a time text, with its zone where the time stamp (seconds since 1970) beside it tells that."""
     text, stamp = time_and_stamp
     zone = zone_of(text, stamp)
     return f"{quote(text)} {zone}" if zone else quote(text)
 
 
-def _market_zones() -> dict[int, str]:
-    """Maps the numbers of quote markets to the zones of their time texts, where these are known.
+def market_zones() -> dict[int, str]:
+    """Returns the zone of the time texts of each quote market, by its number, where it is known.
 
     Source: the vendor's documentation and frames of a real gateway (crypto is in US Eastern too).
     """
@@ -355,37 +344,24 @@ def _market_zones() -> dict[int, str]:
     return {number: zones[name] for number, name in names.items() if name in zones}
 
 
-def _bits_text(value: int, names: dict[int, str]) -> str:
+def bits_text(value: int, names: dict[int, str]) -> str:
+    """Returns the names of the bits of a value, joined by ``|``; the number of those without a name."""
     found, rest = split_bits(value, names)
     return "|".join([*found, str(rest)] if rest or not found else found)
 
 
+def market_names(enum: str) -> dict[int, str]:
+    """Returns the names of the markets of an enum as they stand before the code of a security."""
+    shown = schema.enum_names(schema.enum_descriptor(enum), "sdk")
+    return {number: str(name).removeprefix("CN_") for number, name in shown.items()}
+
+
 def _code_namer(enum: str) -> Callable[[tuple[int, str | bytes]], str]:
     """Returns a function that writes market and code of a security as the Python SDK does: ``HK.00700``."""
-    shown = schema.enum_names(schema.enum_descriptor(enum), "sdk")
-    names = {number: str(name).removeprefix("CN_") for number, name in shown.items()}
+    names = market_names(enum)
 
     def text(security: tuple[int, str | bytes]) -> str:
         market, code = security
         return f"{names.get(market, market)}.{quote(code)}" if market else quote(code)
 
     return text
-
-
-def _generic(descriptor: Descriptor, depth: int) -> str:
-    """Returns a template for a type that is not listed: securities, scalars, lists and messages, trade header last."""
-    words: tuple[list[str], ...] = ([], [], [], [])
-    for field in fields_of(descriptor):
-        name = field.name
-        if name in _SHOWN_ELSEWHERE or name.endswith("imestamp"):  # every time stamp has a text field beside it
-            continue
-        if not _is_nested(field):
-            place = 0 if field.kind == "message" else 2 if field.repeated else 1
-            words[place].append(f"{{{name}}}" if name in ("security", "securityList") else f"{name}={{{name}}}")
-            continue
-        templated = field.message_type.full_name in TEMPLATES
-        if field.repeated:
-            words[2].append(f"{{#{name}}}")
-        if depth < _MAX_DEPTH and (templated or not field.repeated) and field.message_type.full_name != _QUOTE_HEADER:
-            words[3 if name == "header" else 2].append(f"{{{name}}}" if templated else f"{{({name})}}")
-    return " ".join([word for kind in words for word in kind][:_MAX_FIELDS])

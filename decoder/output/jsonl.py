@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import orjson
 from decoder.formatting.escape import json_safe
 from decoder.message import Message
 from decoder.output.json_cache import JsonFragmentCache
+from decoder.output.json_core import compiled_json_lines
 
 if TYPE_CHECKING:
     from decoder.message import Gap
@@ -26,9 +26,12 @@ class JsonLinesOutput:
         self._enums: EnumStyle = enums
         self._show_secrets = show_secrets
         self._cache = JsonFragmentCache(enums, show_secrets=show_secrets)
+        self._compiled = compiled_json_lines(enums, self._line, show_secrets=show_secrets)
 
     def render(self, records: Iterable[Message | Gap]) -> bytes:
         """Returns the lines of `records`, in UTF-8."""
+        if self._compiled is not None:
+            return json_safe(self._compiled.render(records))
         return json_safe(b"".join([self._line(item) for item in records]))
 
     def _line(self, item: Message | Gap) -> bytes:
@@ -42,5 +45,7 @@ def json_line(record: dict[str, object]) -> bytes:
     try:
         return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:
+        import json
+
         # A JSON body may hold values that orjson refuses: integers beyond 64 bits, unpaired surrogates.
         return json.dumps(record, separators=(",", ":")).encode() + b"\n"

@@ -10,22 +10,33 @@ import orjson
 from decoder.findings.order_rows import ORDER_KEYS, Order
 from decoder.formatting.clock import local_time
 from decoder.formatting.escape import escape, json_safe
-from decoder.formatting.table import Column, Table
+from decoder.formatting.table import Table, columns
 from decoder.output.csv import write_rows
 
-__all__ = ["csv_rows", "json_lines", "order_table", "story"]
+__all__ = ["csv_rows", "csv_rows_of_hosts", "json_lines", "order_table", "story"]
 
 _MAX_TEXT = 60
 
 
-def json_lines(orders: Iterable[Order]) -> bytes:
-    """Returns one JSON object a line."""
-    return b"".join(json_safe(orjson.dumps(order.record())) + b"\n" for order in orders)
+def json_lines(orders: Iterable[Order], host: str | None = None) -> bytes:
+    """Returns one JSON object a line, with the key ``host`` first if there is one."""
+    first = {} if host is None else {"host": host}
+    return b"".join(json_safe(orjson.dumps({**first, **order.record()})) + b"\n" for order in orders)
 
 
 def csv_rows(orders: Iterable[Order]) -> str:
     """Returns a header and one row an order; objects and lists of objects are JSON."""
-    return write_rows([list(ORDER_KEYS), *(list(map(_cell, order.record().values())) for order in orders)])
+    return write_rows([list(ORDER_KEYS), *map(_cells, orders)])
+
+
+def csv_rows_of_hosts(hosts: Iterable[tuple[str, Sequence[Order]]]) -> str:
+    """Returns the same for the orders of several hosts, with a column ``host`` first."""
+    rows = ([host, *_cells(order)] for host, orders in hosts for order in orders)
+    return write_rows([["host", *ORDER_KEYS], *rows])
+
+
+def _cells(order: Order) -> list[Any]:
+    return list(map(_cell, order.record().values()))
 
 
 def _cell(value: Any) -> Any:
@@ -38,16 +49,10 @@ def order_table(orders: Sequence[Order], *, utc: bool) -> Table:
     """Returns the table of all orders, newest last."""
     table = Table(
         f"Orders: {_counts(orders)}" if orders else "Orders: none",
-        [
-            Column("time"),
-            Column("order"),
-            Column("account", wide=True),
-            Column("asked for", fold=True),
-            Column("outcome"),
-            Column("filled", number=True),
-            Column("took", wide=True),
-            Column("path and what was said"),
-        ],
+        columns(
+            "time | order | account* | asked for | outcome | filled: | took* | path and what was said",
+            fold={"asked for"},
+        ),
         notes=["took: from the request to the answer, to the first push, to the final status"] if orders else (),
     )
     one_day = len({_time(order.first_ns, utc)[:10] for order in orders}) == 1
@@ -83,7 +88,7 @@ def _took(order: Order) -> str:
 def story(order: Order, lines: Sequence[str], *, utc: bool) -> Iterable[Table]:
     """Returns all that is known of one order: its facts, and the lines of its messages."""
     placed = order.placed
-    facts = Table(f"Order {escape(order.order_id or order.order_id_ex or '-', _MAX_TEXT)}", [Column(""), Column("")])
+    facts = Table(f"Order {escape(order.order_id or order.order_id_ex or '-', _MAX_TEXT)}", columns(" |"))
     rows: list[tuple[str, str | None]] = [
         ("ids", " ".join(escape(each, _MAX_TEXT) for each in (order.order_id, order.order_id_ex) if each)),
         ("account", f"{order.account} {order.env} {order.market}"),
@@ -101,7 +106,7 @@ def story(order: Order, lines: Sequence[str], *, utc: bool) -> Iterable[Table]:
     yield facts
     start_ns = order.first_ns if placed is None else placed.time_ns
     if order.states:
-        states = Table("States", [Column("time"), Column("after", number=True), Column("status"), Column("told by")])
+        states = Table("States", columns("time | after: | status | shown by"))
         for state in order.states:
             filled = f" {state.filled_qty:.15g} filled" if state.filled_qty else ""
             told = f"{state.source}, message {state.message}"
@@ -109,17 +114,14 @@ def story(order: Order, lines: Sequence[str], *, utc: bool) -> Iterable[Table]:
             states.rows.append([_time(state.time_ns, utc), after, f"{state.status}{filled}", told])
         yield states
     if order.fills:
-        fills = Table(
-            "Fills", [Column("time"), Column("fill"), Column("qty", number=True), Column("price", number=True)]
-        )
-        fills.columns = [*fills.columns, Column("message", number=True), Column("")]
+        fills = Table("Fills", columns("time | fill | qty: | price: | message: |"))
         for fill in order.fills:
-            again = f"told again {fill.repeated} times" if fill.repeated else ""
+            again = f"sent again {fill.repeated} times" if fill.repeated else ""
             figures = [_figure(fill.qty), _figure(fill.price), str(fill.message)]
             fills.rows.append([_time(fill.time_ns, utc), escape(fill.fill_id, _MAX_TEXT), *figures, again])
         yield fills
     if order.changes:
-        changes = Table("Changes", [Column("time"), Column("what"), Column("answer"), Column("effect")])
+        changes = Table("Changes", columns("time | what | answer | effect"))
         for change in order.changes:
             asked = [f"{name}={_figure(value)}" for name, value in (("qty", change.qty), ("price", change.price))]
             what = " ".join([change.op, *(each for each in asked if not each.endswith("-"))])
@@ -127,7 +129,7 @@ def story(order: Order, lines: Sequence[str], *, utc: bool) -> Iterable[Table]:
             effect = {True: "yes", False: "none", None: "not known"}[change.effect]
             changes.rows.append([_time(change.time_ns, utc), what, said, effect])
         yield changes
-    messages = Table(f"Messages ({len(order.messages)})", [Column("")])
+    messages = Table(f"Messages ({len(order.messages)})", columns(""))
     messages.rows = [[line] for line in lines]
     yield messages
 

@@ -46,7 +46,7 @@ class ArrowBatches:
     def batch(self, block: Block) -> Any:
         """Returns `block` as a ``pyarrow.RecordBatch``."""
         pa = self._pa
-        indices = pa.array(block.spread(range(len(block.counts))), pa.int32()) if block.shared else None
+        indices = pa.array(block.places, pa.int32()) if block.shared else None
         arrays = []
         for column, field in zip(self._table.columns, self.schema, strict=True):
             cells = block.own.get(column.name)

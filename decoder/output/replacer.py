@@ -55,14 +55,15 @@ class Replacer:
         """Return the body of `message`, which has a plaintext, fit to be passed on; None if that cannot be judged."""
         plaintext, sha1 = message.plaintext, message.header[DIGEST]
         assert plaintext is not None
+        # Of either direction: what came the wrong way is in fields that are unknown there.
+        suspicious = self._pseudonyms is not None or (self._redact and may_hold_secrets(message.proto_id))
         cls = kind_of(message.proto_id, message.direction).cls
-        if self._pseudonyms is None and cls is not None and not self._plan(cls.DESCRIPTOR):
+        if cls is not None and not suspicious and not self._plan(cls.DESCRIPTOR):
             return Replaced(plaintext, sha1, [])  # most messages: quotes have no secrets
         content = message.protobuf
         if content is None:
-            unknown = self._pseudonyms is not None or (self._redact and may_hold_secrets(message.proto_id))
-            return None if unknown and plaintext else Replaced(plaintext, sha1, [])
-        if not self._plan(content.DESCRIPTOR):
+            return None if suspicious and plaintext else Replaced(plaintext, sha1, [])
+        if not suspicious and not self._plan(content.DESCRIPTOR):
             return Replaced(plaintext, sha1, [])
         copy = type(content)()
         copy.CopyFrom(content)
@@ -73,9 +74,16 @@ class Replacer:
             places["unknown fields"] = None
         if not places:
             return Replaced(plaintext, sha1, [])
-        is_ours = message.verdict == "verified" or not sha1  # a header that had no SHA-1 gets one
+        is_ours = message.verdict == "verified"
         body = _json(copy) if message.header[FORMAT] == JSON else copy.SerializeToString()
         return Replaced(body, hashlib.sha1(body).digest() if is_ours else _NO_SHA1, list(places))
+
+    def error(self, message: Message) -> dict[str, int | str] | None:
+        """Return the error in the header of a WebSocket reply, fit to be passed on."""
+        error = message.error
+        if error is None or self._pseudonyms is None:
+            return error
+        return {"code": error["code"], "message": self._pseudonyms.sentence(str(error["message"]))}
 
     def _walk(self, message: ProtobufMessage, path: str, places: dict[str, None]) -> None:
         for field, action in self._plan(message.DESCRIPTOR):

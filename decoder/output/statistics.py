@@ -14,7 +14,7 @@ from decoder.findings.rates import RateRow
 from decoder.findings.subscription_ledger import SubscriptionRow
 from decoder.formatting.clock import local_time
 from decoder.formatting.escape import escape
-from decoder.formatting.table import Column, Table
+from decoder.formatting.table import Table, columns
 from decoder.statistics.lateness import LatenessRow
 from decoder.statistics.rows import ConnectionFigures, ProtocolFigures
 from decoder.statistics.statistics import CaptureFigures, Stats
@@ -51,7 +51,7 @@ def tables(figures: Stats, name: str | None = None, *, utc: bool = False, show_a
 
 
 def _capture(capture: CaptureFigures, utc: bool) -> Table:
-    table = Table("Capture", [Column(""), Column("")])
+    table = Table("Capture", columns(" | "))
     table.rows = [["file", escape(name, 200)] for name in capture.files]
     time = ""
     if capture.first is not None and capture.last is not None:
@@ -77,14 +77,7 @@ def _counted(count: int, noun: str) -> str:
 def _findings(rows: Sequence[Finding], limit: int | None, utc: bool) -> Table:
     table = Table(
         "Findings",
-        [
-            Column("severity"),
-            Column("time"),
-            Column("message", number=True),
-            Column("#", number=True),
-            Column("code"),
-            Column("what"),
-        ],
+        columns("severity | time | message: | #: | code | what"),
     )
     groups: dict[tuple[str, str], list[Finding]] = {}
     for severity in SEVERITIES:
@@ -131,44 +124,38 @@ def _finding(row: Finding, utc: bool, one_day: bool) -> list[str]:
 
 
 def _connections(rows: Sequence[ConnectionFigures]) -> Table:
-    table = Table(
-        "Connections",
-        [
-            Column("#", number=True),
-            Column("client"),
-            Column("gateway", wide=True),
-            Column("program", wide=True),
-            Column("encryption"),
-            Column("sec", number=True),
-            Column("req", number=True),
-            Column("resp", number=True, wide=True),
-            Column("push", number=True),
-            Column("err", number=True),
-            Column("unans", number=True),
-            Column("bytes", number=True, wide=True),
-            Column("closed"),
-        ],
+    heads = columns(
+        "#: | client | gateway* | program* | encryption | sec: | req: | resp:* | push: | "
+        "err: | unans: | bytes:* | closed"
     )
-    for row in rows:
-        closed = {"client": "client", "server": "gateway"}.get(row.closed_by or "", "-")
-        table.rows.append(
-            [
-                str(row.connection),
-                row.client,
-                row.gateway,
-                _program(row),
-                _encryption(row),
-                f"{row.duration_s:.1f}",
-                f"{row.requests:,}",
-                f"{row.responses:,}",
-                f"{row.pushes:,}",
-                f"{row.errors:,}",
-                f"{row.unanswered:,}",
-                f"{row.bytes_c2s + row.bytes_s2c:,}",
-                f"{closed} (reset)" if row.reset else closed,
-            ]
-        )
-    return table
+    cells = [_connection(row) for row in rows]
+    gateways = {row.gateway for row in rows}
+    if len(gateways) != 1:
+        return Table("Connections", heads, [*cells])
+    place = [column.name for column in heads].index("gateway")
+    for each in cells:  # named once, not in each row
+        del each[place]
+    del heads[place]
+    return Table(f"Connections to {gateways.pop()}", heads, [*cells])
+
+
+def _connection(row: ConnectionFigures) -> list[str]:
+    closed = {"client": "client", "server": "gateway"}.get(row.closed_by or "", "-")
+    return [
+        str(row.connection),
+        row.client,
+        row.gateway,
+        _program(row),
+        _encryption(row),
+        f"{row.duration_s:.1f}",
+        f"{row.requests:,}",
+        f"{row.responses:,}",
+        f"{row.pushes:,}",
+        f"{row.errors:,}",
+        f"{row.unanswered:,}",
+        f"{row.bytes_c2s + row.bytes_s2c:,}",
+        f"{closed} (reset)" if row.reset else closed,
+    ]
 
 
 def _encryption(row: ConnectionFigures) -> str:
@@ -189,22 +176,10 @@ def _program(row: ConnectionFigures) -> str:
 def _protocols(rows: Sequence[ProtocolFigures], limit: int | None) -> Table:
     table = Table(
         "Protocols (latency p50 to max in ms; unans: requests without a response)",
-        [
-            Column("id", number=True),
-            Column("protocol"),
-            Column("share", number=True),
-            Column("req", number=True),
-            Column("resp", number=True, wide=True),
-            Column("push", number=True),
-            Column("err", number=True),
-            Column("unans", number=True),
-            Column("bytes", number=True, wide=True),
-            Column("p50", number=True),
-            Column("p90", number=True, wide=True),
-            Column("p99", number=True),
-            Column("max", number=True),
-            Column("push/s", number=True, wide=True),
-        ],
+        columns(
+            "id: | protocol | share: | req: | resp:* | push: | err: | unans: | bytes:* | p50: | "
+            "p90:* | p99: | max: | push/s:*"
+        ),
     )
     total = sum(map(_messages, rows))
     ordered = sorted(rows, key=lambda row: (-_messages(row), row.proto_id or 0))
@@ -250,20 +225,10 @@ def _share(part: int, total: int) -> str:
 def _subscriptions(rows: Sequence[SubscriptionRow], utc: bool) -> Table:
     table = Table(
         "Subscriptions (first: ms from the grant to the first push; silence: the longest, in s)",
-        [
-            Column("#", number=True),
-            Column("symbol"),
-            Column("type"),
-            Column("since"),
-            Column("until"),
-            Column("first", number=True),
-            Column("pushes", number=True),
-            Column("last push"),
-            Column("silence", number=True),
-            Column("asked by", number=True, wide=True),
-            Column("renewed"),
-            Column("slots", number=True),
-        ],
+        columns(
+            "#: | symbol | type | since | until | first: | pushes: | last push | silence: | "
+            "asked by:* | renewed | slots:"
+        ),
     )
     for row in rows:
         record = row.record()
@@ -289,18 +254,7 @@ def _subscriptions(rows: Sequence[SubscriptionRow], utc: bool) -> Table:
 def _rates(rows: Sequence[RateRow], utc: bool) -> Table:
     table = Table(
         "Rates (busiest: the most requests in any 30 s; gap: the shortest between two, in ms)",
-        [
-            Column("protocol"),
-            Column("account"),
-            Column("requests", number=True),
-            Column("busiest", number=True),
-            Column("limit", number=True),
-            Column("share", number=True),
-            Column("source"),
-            Column("at"),
-            Column("gap", number=True),
-            Column("refused", number=True),
-        ],
+        columns("protocol | account | requests: | busiest: | limit: | share: | source | at | gap: | refused:"),
     )
     for row in rows:
         table.rows.append(
@@ -328,17 +282,7 @@ def _lateness(rows: Sequence[LatenessRow]) -> Table:
         clock = f"OpenD's clock is {abs(offset):g} ms {'ahead of' if offset > 0 else 'behind'} that of the capture"
     table = Table(
         f"Lateness in ms ({clock})",
-        [
-            Column("protocol"),
-            Column("market"),
-            Column("leg"),
-            Column("count", number=True),
-            Column("p50", number=True),
-            Column("p90", number=True),
-            Column("p99", number=True),
-            Column("max", number=True),
-            Column("negative", number=True),
-        ],
+        columns("protocol | market | leg | count: | p50: | p90: | p99: | max: | negative:"),
     )
     for row in rows:
         where = escape(row.symbol or row.market or "(others)", _MAX_TEXT)

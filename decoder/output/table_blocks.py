@@ -8,98 +8,273 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import accumulate, chain, repeat
 from typing import TYPE_CHECKING, Any
 
+from decoder import schema
+from decoder.output.table_rows import Batch
 from decoder.output.table_schema import COMMON, ITEM
 
 if TYPE_CHECKING:
+    from decoder.message import Message
+    from decoder.output.table_bodies import Place
     from decoder.output.table_columns import Table
-    from decoder.output.table_rows import Row
+    from decoder.output.table_rows import Cells, ColumnReader, Odd, Row
 
-__all__ = ["Block", "Blocks", "Write"]
+__all__ = ["MAX_ROWS", "Block", "FlatBlocks", "Origin", "RowBlocks", "Write"]
 
-_CELLS = 200_000
-"""Cells that wait at most before a block is handed on: 5 to 10 MB in all tables together."""
-_BYTES = 4 * 1024 * 1024
-"""Bytes of bodies of which rows wait at most, for texts may be of any length."""
+MAX_ROWS = 65_536
+"""Rows of a table that wait at most, and that are read at once of one body: 20 MB."""
+
+Origin = tuple["Message", list[str]]
+"""The message that rows are from, and the list of its notes."""
+_Parent = tuple["Place", "Row", Any, Sequence[Any], Origin, "bytes | None", Sequence[tuple[int, str]], int]
+"""Rows of a message that share what is around them: the arguments of `RowBlocks.add`."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Columns of one length: `own` of the rows, and `shared` ones with one cell for as many rows as `counts` says."""
+    """Columns of one length: `own` of the rows, and `shared` ones, of which `places` says each row's cell."""
 
     rows: int
     own: dict[str, Sequence[Any]]
     shared: dict[str, Sequence[Any]]
-    counts: list[int]
+    places: list[int]
 
     def column(self, name: str) -> Sequence[Any]:
         """The cells of all rows."""
         if name in self.own:
             return self.own[name]
-        return self.spread(self.shared[name])
-
-    def spread(self, cells: Sequence[Any]) -> list[Any]:
-        """Each of `cells` as often as there are rows that share it."""
-        return list(chain.from_iterable(map(repeat, cells, self.counts)))
+        return list(map(self.shared[name].__getitem__, self.places))
 
 
 Write = Callable[["Table", Block], None]
 
 
-class Blocks:
-    """Collects the rows of one table and passes them to `write` in blocks."""
+class FlatBlocks:
+    """Collects the rows of a table that stand alone, and passes them to `write` in blocks."""
 
-    def __init__(self, table: Table, write: Write) -> None:
+    def __init__(self, table: Table, write: Write, shared: Sequence[str] = ()) -> None:
+        """`shared`: names of columns whose cells most rows have in common."""
         self.table = table
         self._write = write
-        self._has_items = ITEM in table.columns
-        side = ["side"] if any(column.name == "side" for column in table.columns) else []
-        self._shared = [column.name for column in (*COMMON, *table.context)] + side
-        self._own = [column.name for column in (table.cells or table.columns)]
-        self._most = _CELLS // len(table.columns)
-        self._parents: list[Row] = []
-        self._counts: list[int] = []
+        self._shared_names = shared
+        self._names = [column.name for column in table.columns if column.name not in shared]
         self._rows: list[Row] = []
-        self._size = 0
+        self._places: list[int] = []
+        self._shared: dict[Row, int] = {}
 
-    def add(self, shared: Row, rows: list[Row], size: int) -> None:
-        """Collects rows of a message with what they share; `size`: bytes that they were read from."""
-        self._parents.append(shared)
-        self._counts.append(len(rows))
-        self._rows += rows
-        self._size += size
-
-    def add_row(self, cells: Row, size: int = 0) -> None:
-        """Collects a row of a table without shared columns."""
+    def add(self, cells: Row, shared: Row = ()) -> None:
+        """Collects a row."""
         self._rows.append(cells)
-        self._size += size
-
-    def flush_if_full(self) -> None:
-        """Passes the rows on if they are many."""
-        if len(self._rows) >= self._most or self._size >= _BYTES:
-            self.flush()
+        if shared:
+            self._places.append(self._shared.setdefault(shared, len(self._shared)))
 
     def flush(self) -> None:
         """Passes on the rows that were collected."""
         if not self._rows:
             return
-        rows, parents, counts = self._rows, self._parents, self._counts
-        self._rows, self._parents, self._counts, self._size = [], [], [], 0
-        own: dict[str, Sequence[Any]] = {}
-        for name, cells in zip(self._own, zip(*rows, strict=True), strict=True):
-            if name in own:  # two fields that are one column: the first that is there
-                cells = tuple([b if a is None else a for a, b in zip(own[name], cells, strict=True)])
-            own[name] = cells
-        shared: dict[str, Sequence[Any]] = dict(zip(self._shared, zip(*parents, strict=True), strict=False))
-        if self._has_items:
-            own[ITEM.name] = list(chain.from_iterable(map(range, counts)))
-        block = Block(len(rows), own, shared, counts)
-        for derived in self.table.derived:
-            if all(name in shared for name in derived.inputs):
-                shared[derived.column.name] = list(map(derived.function, *(shared[name] for name in derived.inputs)))
-            else:
-                inputs = [block.column(name) for name in derived.inputs]
-                own[derived.column.name] = list(map(derived.function, *inputs))
+        own: dict[str, Cells] = dict(zip(self._names, zip(*self._rows, strict=True), strict=True))
+        shared: dict[str, Cells] = dict(zip(self._shared_names, zip(*self._shared, strict=True), strict=True))
+        block = Block(len(self._rows), own, shared, self._places)
+        self._rows, self._places, self._shared = [], [], {}
         self._write(self.table, block)
+
+
+class RowBlocks:
+    """Collects the messages that become rows of a table; reads them and passes them to `write` in blocks.
+
+    :param read: reads the cells of rows
+    :param write: None if the rows are wanted only for the notes that they deserve
+    """
+
+    def __init__(self, table: Table, read: ColumnReader, write: Write | None) -> None:
+        self.table = table
+        self._read_cells = read
+        self._write = write
+        self._has_items = ITEM in table.columns
+        self._has_sides = any(column.name == "side" for column in table.columns)
+        self._begin_batch()
+        self._begin_block()
+
+    def _begin_batch(self) -> None:
+        """Forgets the messages that were collected, which are many times as large as their cells."""
+        self._parents: list[_Parent] = []
+
+    def _begin_block(self) -> None:
+        self._own: list[list[Any]] = [[] for _ in self.table.cells]
+        self._numbers: list[int] = []
+        self._shared: list[list[Any]] = [[] for _ in range(len(self.table.context) + self._has_sides)]
+        self._heads: list[Row] = []
+        self._counts: list[int] = []
+        self._rows = 0
+
+    def add(
+        self,
+        place: Place,
+        head: Row,
+        around: Any,
+        items: Sequence[Any],
+        origin: Origin,
+        data: bytes | None,
+        lent: Sequence[tuple[int, str]] = (),
+        start: int = 0,
+    ) -> None:
+        """Collects the rows of a message.
+
+        :param head: cells of the common columns
+        :param around: with `items` as `Place.find` yields it
+        :param data: the whole body, if its columnar type may read it
+        :param lent: cells of the context that the request told, by their places
+        :param start: place of the first row in its list
+        """
+        self._parents.append((place, head, around, items, origin, data, lent, start))
+
+    def read(self) -> None:
+        """Reads what was collected; completes the notes of messages with odd values."""
+        if not self._parents:
+            return
+        places, heads, around, lists, origins, data, lent, starts = zip(*self._parents, strict=True)
+        counts = list(map(len, lists))
+        odd: Odd = set()
+        groups = [
+            _Group(place, [parent for parent, other in enumerate(places) if other is place])
+            for place in dict.fromkeys(places)
+        ]
+        parsed: dict[str, tuple[list[bytes], Any]] = {}
+        for group in groups:
+            group.read(self._read_cells, around, lists, counts, _columns(group, data, parsed), odd)
+        for parent in odd:
+            message, notes = origins[parent]
+            notes[:] = message.notes
+        if self._write is not None:
+            self._keep(groups, counts)
+            for parent, values in enumerate(lent):
+                for column, value in values:
+                    self._shared[column][len(self._counts) + parent] = value
+            if self._has_items:
+                ends = map(int.__add__, starts, counts)
+                self._numbers += chain.from_iterable(map(range, starts, ends))
+            self._heads += heads
+            self._counts += counts
+            self._rows += sum(counts)
+        self._begin_batch()
+        if self._rows >= MAX_ROWS:
+            self.flush()
+
+    def _keep(self, groups: list[_Group], counts: list[int]) -> None:
+        """Keeps the columns of all groups, the rows in the order of their parents."""
+        contexts = [group.context for group in groups]
+        if self._has_sides:
+            for group in groups:
+                group.context.append([group.place.side] * len(group.parents))
+        if len(groups) == 1:
+            columns, contexts_in_order = groups[0].columns, contexts[0]
+        else:
+            parents = list(chain.from_iterable(group.parents for group in groups))
+            places = [0] * len(parents)
+            for place, parent in enumerate(parents):
+                places[parent] = place
+            ends = list(accumulate([counts[parent] for parent in parents], initial=0))
+            rows = list(chain.from_iterable([range(ends[place], ends[place + 1]) for place in places]))
+            columns = _joined([group.columns for group in groups if group.columns], rows)
+            contexts_in_order = _joined(contexts, places)
+        for kept, cells in zip(self._own, columns, strict=False):
+            kept += cells
+        for kept, cells in zip(self._shared, contexts_in_order, strict=True):
+            kept += cells
+
+    def flush(self) -> None:
+        """Passes on the rows that were read."""
+        if self._rows and self._write is not None:
+            own: dict[str, Cells] = {}
+            for column, cells in zip(self.table.cells, self._own, strict=True):
+                if column.name in own:  # two fields that are one column: the first that is there
+                    cells = [b if a is None else a for a, b in zip(own[column.name], cells, strict=True)]
+                own[column.name] = cells
+            if self._has_items:
+                own[ITEM.name] = self._numbers
+            names = [column.name for column in (*COMMON, *self.table.context)] + ["side"] * self._has_sides
+            shared = dict(zip(names, (*zip(*self._heads, strict=True), *self._shared), strict=True))
+            places = list(chain.from_iterable(map(repeat, range(len(self._counts)), self._counts)))
+            block = Block(self._rows, own, shared, places)
+            _derive(self.table, block)
+            self._write(self.table, block)
+        self._begin_block()
+
+
+class _Group:
+    """Parents in one place, and what was read of them."""
+
+    def __init__(self, place: Place, parents: list[int]) -> None:
+        self.place = place
+        self.parents = parents
+        self.columns: list[Cells] = []
+        """The cells of rows; no column if there are no rows."""
+        self.context: list[Cells] = []
+
+    def read(
+        self,
+        read: ColumnReader,
+        around: Sequence[Any],
+        lists: Sequence[Sequence[Any]],
+        counts: Sequence[int],
+        columns: Any,
+        odd: Odd,
+    ) -> None:
+        """Reads rows and context; `columns` is the c2s or s2c of the columnar type, or None; adds to `odd` parents."""
+        parents = self.parents
+        mine = [counts[parent] for parent in parents]
+        odd_here: Odd = set()
+        if any(mine):
+            items = None if columns is None or self.place.step is None else getattr(columns, self.place.step)
+            batch = Batch(sum(mine), lambda: list(chain.from_iterable([lists[parent] for parent in parents])), items)
+            odd_rows: Odd = set()
+            self.columns = read(batch, odd_rows)
+            odd_here = _parents_of(odd_rows, mine)
+        if len(self.place.readers) > 1:
+            columns = None
+        self.context = self.place.context([around[parent] for parent in parents], columns, odd_here)
+        odd.update(parents[place] for place in odd_here)
+
+
+def _columns(group: _Group, data: Sequence[bytes | None], parsed: dict[str, tuple[list[bytes], Any]]) -> Any:
+    """Returns what the columnar type of a group makes of its bodies, their c2s or s2c; None if one of them is odd."""
+    place = group.place
+    bodies = [body for parent in group.parents if (body := data[parent]) is not None]
+    if len(bodies) < len(group.parents):
+        return None
+    known = parsed.get(place.body)
+    if known is None or known[0] != bodies:  # (usually both sides of the same books)
+        cls = schema.columnar_class(place.body)
+        known = parsed[place.body] = bodies, cls.FromString(b"".join(bodies))
+    return getattr(known[1], place.part)
+
+
+def _joined(groups: list[list[Cells]], places: list[int]) -> list[Cells]:
+    """Joins columns end to end and returns their cells at `places`."""
+    return [list(map(list(chain.from_iterable(columns)).__getitem__, places)) for columns in zip(*groups, strict=True)]
+
+
+def _parents_of(odd: Odd, counts: Sequence[int]) -> Odd:
+    """Returns the parents, with so many rows each, of the rows at the places `odd`."""
+    if not odd:
+        return set()
+    ends = accumulate(counts)
+    parents, end, parent = set(), next(ends), 0
+    for place in sorted(odd):
+        while place >= end:
+            end, parent = next(ends), parent + 1
+        parents.add(parent)
+    return parents
+
+
+def _derive(table: Table, block: Block) -> None:
+    """Adds the columns that are worked out from others."""
+    for derived in table.derived:
+        if all(name in block.shared for name in derived.inputs):
+            columns = [block.shared[name] for name in derived.inputs]
+            block.shared[derived.column.name] = list(map(derived.function, *columns))
+        else:
+            columns = [block.column(name) for name in derived.inputs]
+            block.own[derived.column.name] = list(map(derived.function, *columns))

@@ -1,24 +1,20 @@
-"""Bodies to rows: finds the rows of every table in a body, with what stands around them.
-
-A body is read as an outline first, which keeps the messages in its lists as bytes; what deserves a note, a JSON body,
-and rows deeper than a list of the body go through the whole message.  Both ways give the same rows.
-"""
+"""Finds the rows of every table in a body, with the messages that stand around them; `table_blocks` reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from decoder import schema
 from decoder.body.body import kind_of, ret_type_of
-from decoder.body.parse import parse_known
+from decoder.body.parse import parse_canonical
 from decoder.body.parse_cost import always_safe_size
 from decoder.framing.header import FORMAT
-from decoder.output.json_cache import NotCacheable
-from decoder.output.table_columns import Source, Table, row_entries, sources
+from decoder.output.table_columns import Column, Source, Table, row_entries, sources
 from decoder.output.table_names import NAMES, snake_case
-from decoder.output.table_rows import Row, RowFunctions
+from decoder.output.table_rows import Batch, Cells, ColumnReader, ColumnReaders, Odd
 from decoder.output.table_schema import WIDE_CELLS, WIDE_LEVELS, around
 from decoder.schema.fields import Field, fields_by_name, fields_of
 
@@ -27,26 +23,14 @@ if TYPE_CHECKING:
 
     from decoder.limits import Limits
     from decoder.message import Message
-    from decoder.schema.fields import Descriptor
 
-__all__ = ["Bodies", "BodyRows", "Lent", "Plan", "Rows"]
+__all__ = ["Bodies", "BodyRows", "Lent", "Place", "Plan", "row_reader"]
 
 _LONGEST = 256 * 1024
-"""Bytes of a body that is read as an outline; a longer one would be read twice if it is odd."""
-
-
+"""Bytes of a body that is read with others; a longer one would be parsed twice at a high price if it is odd."""
 _PUSH = b"\x08\x00\x22"
 """First bytes of a push that says success: retType 0, then s2c."""
 _OK = "RET_OK"
-
-
-class Rows(NamedTuple):
-    """Rows of one table that share what is around them."""
-
-    table: str
-    context: Row
-    """Cells of the table's context, and the side if it has one."""
-    cells: list[Row]
 
 
 class BodyRows(NamedTuple):
@@ -56,24 +40,59 @@ class BodyRows(NamedTuple):
     err_code: int | None
     ret_msg: str | None
     notes: list[str]
-    rows: list[Rows]
+    """Notes on the message, without those on values in the rows."""
+    part: Any
+    """The c2s or s2c, where rows stand; None if there is none."""
+    data: bytes | None
+    """The body, if it can be read with others by its columnar type."""
 
 
+Find = Callable[[Any], Iterable[tuple[Any, Sequence[Any]]]]
+"""Takes the c2s or s2c of a body; yields rows of one table that share what is around them:
+
+the message around them (a tuple of messages, from outside to inside, where there are several), and the messages that
+become rows (of a wide book one, the pair of its sides).
+"""
 Lent = tuple[tuple[int, str], ...]
 """Places in a table's context, and fields of a request."""
 
-Extractor = Callable[[Any], Iterable[Rows]]
-"""Takes the c2s or s2c of a body."""
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A place in the bodies of a protocol where rows stand."""
+
+    table: Table
+    side: str | None
+    readers: list[ColumnReader]
+    """What reads the messages around the rows."""
+    columns: list[int | None]
+    """Of each column of the table's context: where it stands in what `readers` return; None if nowhere."""
+    find: Find
+    """Finds rows in the c2s or s2c of a body."""
+    body: str
+    """Full name of the body's type."""
+    part: str
+    """Name of its c2s or s2c."""
+    step: str | None
+    """Field of that in which the items are; None if they are deeper, or not as they are in the table."""
+
+    def context(self, around: Sequence[Any], columns: Any, odd: Odd) -> list[Cells]:
+        """Returns the columns of the context; `around` as `find` yields it, `columns` of the columnar type, or None."""
+        levels = (around,) if len(self.readers) == 1 else tuple(zip(*around, strict=True))
+        found: list[Cells] = []
+        for read, parts in zip(self.readers, levels, strict=True):
+            found += read(Batch(len(parts), lambda parts=parts: parts, columns), odd)  # type: ignore[misc]
+        empty = [None] * len(around)
+        return [empty if column is None else found[column] for column in self.columns]
 
 
 class Bodies:
-    """Reads bodies of every protocol that has rows of one of `tables`."""
+    """Finds rows in the bodies of every protocol that has rows of one of `tables`."""
 
-    def __init__(self, tables: dict[str, Table], *, show_secrets: bool) -> None:
+    def __init__(self, tables: dict[str, Table], readers: ColumnReaders) -> None:
         """`tables`: all tables, for what a body has does not depend on which of them are wanted."""
         self._tables = tables
-        self._quick = RowFunctions(strict=True, show_secrets=show_secrets)
-        self._whole = RowFunctions(strict=False, show_secrets=show_secrets)
+        self._readers = readers
         self._sources: dict[tuple[int, str], list[Source]] = {}
         for source in sources():
             self._sources.setdefault((source.proto_id, source.direction), []).append(source)
@@ -84,7 +103,7 @@ class Bodies:
         key = proto_id, direction
         plan = self._plans.get(key)
         if plan is None and key in self._sources:
-            plan = self._plans[key] = Plan(self._sources[key], self._tables, self._quick, self._whole)
+            plan = self._plans[key] = Plan(self._sources[key], self._tables, self._readers)
         return plan
 
     def lent(self, tables: Iterable[str]) -> dict[int, Lent]:
@@ -92,74 +111,69 @@ class Bodies:
 
         So a K-line that was asked for has the type that it was asked for by.
         """
-        plans = [self.plan(*key) for key, found in self._sources.items() if found[0].table in tables]
-        return {plan.proto_id: plan.lent for plan in plans if plan is not None and plan.lent}
+        found = [_lent(each[0], self._tables[each[0].table]) for each in self._sources.values()]
+        wanted = zip(self._sources.values(), found, strict=True)
+        return {each[0].proto_id: lent for each, lent in wanted if lent and each[0].table in tables}
 
 
 class Plan:
     """Plans how the bodies of one protocol in one direction are read."""
 
-    def __init__(self, found: list[Source], tables: dict[str, Table], quick: RowFunctions, whole: RowFunctions) -> None:
+    def __init__(self, found: list[Source], tables: dict[str, Table], readers: ColumnReaders) -> None:
         source = found[0]
-        self.proto_id = source.proto_id
         self.direction = source.direction
         self.table = source.table
         self.kind = kind_of(source.proto_id, source.direction)
         assert self.kind.cls is not None
-        self.owns_body = source.direction == "s2c" and len(source.steps) == 1
-        """True if the tables hold all that the body says."""
-        self._outline: type[ProtobufMessage] | None = None
-        self._quick: list[Extractor] = []
-        if all(len(each.steps) == 1 for each in found):
-            self._outline = schema.shallow_class(self.kind.cls.DESCRIPTOR.full_name)
-            self._quick = _extractors(found, tables, quick, self._outline)
-        self._whole = _extractors(found, tables, whole, self.kind.cls)
+        self._cls = self.kind.cls
         self._limits: Limits | None = None
         self._longest = 0
-        self.lent = _lent(source, tables[source.table])
+        self.owns_body = source.direction == "s2c" and len(source.steps) == 1
+        """True if the tables hold all that the body says."""
+        table = tables[source.table]
+        if source.side and "side" not in {column.name for column in table.columns}:
+            self.places = [_wide_place(found, table, readers)]
+        else:
+            self.places = [_place(each, tables[each.table], readers) for each in found]
 
     def read(self, message: Message) -> BodyRows | None:
-        """The rows of a message; None if its body is not there or cannot be read."""
+        """Returns what the tables take from a message; None if its body is not there or cannot be read."""
         plaintext = message.plaintext
         if plaintext is None:
             return None
-        if self._outline is not None and not message.header[FORMAT] and not message.is_parsed:
-            limits = message.flow.limits
-            if limits is not self._limits:
-                self._limits, self._longest = limits, min(_LONGEST, always_safe_size(limits))
-            outline = parse_known(self._outline, plaintext) if len(plaintext) <= self._longest else None
-            if outline is not None:
-                try:
-                    if plaintext.startswith(_PUSH):
-                        return BodyRows(_OK, None, None, message.own_notes or [], self._rows(outline, self._quick))
-                    return self._read(outline, self._quick, message.own_notes or [], strict=True)
-                except NotCacheable:
-                    pass
-        body = message.protobuf
-        return None if body is None else self._read(body, self._whole, message.notes, strict=False)
-
-    def _read(self, body: Any, extractors: list[Extractor], notes: list[str], *, strict: bool) -> BodyRows:
+        body, data = self._parsed(message, plaintext)
+        if body is None:
+            return None
+        notes = [*message.own_notes] if message.own_notes else []
+        for remark in message.content.remarks_on_form:
+            notes.append(remark.partition(":")[0])
+        if plaintext.startswith(_PUSH):
+            return BodyRows(_OK, None, None, notes, body.s2c, data)
         ret_type = err_code = ret_msg = None
         if self.kind.has_ret_type:
             ret_type = ret_type_of(body)
+            is_odd = ret_type.lstrip("-").isdigit()  # an unknown number deserves a note
             if body.HasField("retMsg"):
                 ret_msg = body.retMsg
-                if ret_msg.__class__ is not str:
-                    if strict:
-                        raise NotCacheable
-                    ret_msg = ret_msg.decode("utf-8", "replace")
-            if strict and ret_type.lstrip("-").isdigit():
-                raise NotCacheable  # an unknown number deserves a note
+                if ret_msg.__class__ is bytes:
+                    is_odd, ret_msg = True, ret_msg.decode("utf-8", "replace")
             err_code = body.errCode if body.HasField("errCode") else None
-        return BodyRows(ret_type, err_code, ret_msg, notes, self._rows(body, extractors))
+            if is_odd:
+                notes = message.notes
+        part = getattr(body, self.direction) if body.HasField(self.direction) else None
+        return BodyRows(ret_type, err_code, ret_msg, notes, part, data)
 
-    def _rows(self, body: Any, extractors: list[Extractor]) -> list[Rows]:
-        rows: list[Rows] = []
-        if body.HasField(self.direction):
-            part = getattr(body, self.direction)
-            for extract in extractors:
-                rows += extract(part)
-        return rows
+    def _parsed(self, message: Message, plaintext: bytes) -> tuple[Any, bytes | None]:
+        """Returns the parsed body, or None, and its bytes if the columnar type may read them."""
+        limits = message.flow.limits
+        if limits is not self._limits:
+            self._limits, self._longest = limits, min(_LONGEST, always_safe_size(limits))
+        if not message.header[FORMAT] and len(plaintext) <= self._longest and not message.is_parsed:
+            body = parse_canonical(self._cls, plaintext)
+            if body is not None:
+                message.adopt(body)
+                return body, plaintext
+        return message.protobuf, None
 
 
 def _lent(source: Source, table: Table) -> Lent:
@@ -179,121 +193,115 @@ def _lent(source: Source, table: Table) -> Lent:
     return tuple(found)
 
 
-def _extractors(
-    found: list[Source], tables: dict[str, Table], functions: RowFunctions, cls: type[ProtobufMessage]
-) -> list[Extractor]:
-    from google.protobuf.message_factory import GetMessageClass
-
-    part = fields_by_name(cls.DESCRIPTOR)[found[0].direction]
-    inner = GetMessageClass(part.message_type)
-    if found[0].side and "side" not in {column.name for column in tables[found[0].table].columns}:
-        return [_wide_extractor(found, tables[found[0].table], functions, inner)]
-    return [
-        _list_extractor(each, tables[each.table], functions, inner)
-        if len(each.steps) == 1
-        else _nested_extractor(each, tables[each.table], functions, inner)
-        for each in found
-    ]
-
-
-def _list_extractor(source: Source, table: Table, functions: RowFunctions, cls: type[ProtobufMessage]) -> Extractor:
-    """For rows that stand in a list of the body, or alone in it."""
-    ((step, entries),) = around(source)
-    get_context = functions.function(cls, entries)
-    arrange = _arranger([column.name for entry in entries for column in entry.columns], source, table)
-    get_row = _row_function(step, cls.DESCRIPTOR, functions)
-    name, table_name = step.name, table.name
-    if step.repeated:
-
-        def extract(part: Any) -> Iterable[Rows]:
-            context = get_context(part)  # without rows too: what is odd in it deserves a note
-            items = getattr(part, name)
-            return (Rows(table_name, arrange(context), list(map(get_row, items))),) if items else ()
-
-    else:
-
-        def extract(part: Any) -> Iterable[Rows]:
-            context = get_context(part)
-            if not part.HasField(name):
-                return ()
-            return (Rows(table_name, arrange(context), [get_row(getattr(part, name))]),)
-
-    return extract
-
-
-def _nested_extractor(source: Source, table: Table, functions: RowFunctions, cls: type[ProtobufMessage]) -> Extractor:
-    """For rows deeper in the body: each row has the context of all messages around it."""
-    from google.protobuf.message_factory import GetMessageClass
-
-    levels = []
-    names: list[str] = []
+def _place(source: Source, table: Table, readers: ColumnReaders) -> Place:
+    cls = _part_class(source)
+    context, names = [], []
     for step, entries in around(source):
-        levels.append((step, functions.function(cls, entries)))
+        context.append(readers.reader(cls, entries))
         names += [column.name for entry in entries for column in entry.columns]
-        last, cls = cls, GetMessageClass(step.message_type)
-    arrange = _arranger(names, source, table)
-    get_row = _row_function(source.steps[-1], last.DESCRIPTOR, functions)
-
-    def descend(part: Any, depth: int, context: Row) -> Iterator[Rows]:
-        step, get_context = levels[depth]
-        context = (*context, *get_context(part))
-        if step.repeated:
-            items = getattr(part, step.name)
-        else:
-            items = [getattr(part, step.name)] if part.HasField(step.name) else []
-        if depth < len(levels) - 1:
-            for item in items:
-                yield from descend(item, depth + 1, context)
-        elif items:
-            yield Rows(table.name, arrange(context), list(map(get_row, items)))
-
-    return lambda part: descend(part, 0, ())
+        cls = _class_of(step)
+    steps = source.steps
+    find = _finder(steps[0]) if len(steps) == 1 else lambda part: _descend(steps, part, ())
+    columns = _places_of(table.context, names)
+    step_name = steps[0].name if len(steps) == 1 else None
+    return Place(table, source.side, context, columns, find, _body_name(source), source.direction, step_name)
 
 
-def _wide_extractor(
-    found: list[Source], table: Table, functions: RowFunctions, cls: type[ProtobufMessage]
-) -> Extractor:
+def _finder(step: Field) -> Callable[[Any], Iterable[tuple[Any, Sequence[Any]]]]:
+    """For rows that stand in a list of the body, or alone in it."""
+    name = step.name
+
+    def find_list(part: Any) -> Iterable[tuple[Any, Sequence[Any]]]:
+        return ((part, getattr(part, name)),)  # without rows too: what is odd around them deserves a note
+
+    def find_one(part: Any) -> Iterable[tuple[Any, Sequence[Any]]]:
+        return ((part, (getattr(part, name),) if part.HasField(name) else ()),)
+
+    return find_list if step.repeated else find_one
+
+
+def _descend(
+    steps: tuple[Field, ...], part: Any, above: tuple[Any, ...]
+) -> Iterator[tuple[tuple[Any, ...], Sequence[Any]]]:
+    """For rows deeper in the body: each row has the context of all messages around it."""
+    parts = (*above, part)
+    step = steps[len(above)]
+    items: Sequence[Any] = (getattr(part, step.name),)
+    if step.repeated:
+        (items,) = items
+    elif not part.HasField(step.name):
+        items = ()
+    if len(parts) < len(steps):
+        for item in items:
+            yield from _descend(steps, item, parts)
+    elif items:
+        yield parts, items
+
+
+def _wide_place(found: list[Source], table: Table, readers: ColumnReaders) -> Place:
     """For books of one row each."""
-    ((step, entries),) = around(found[0], wide=True)
-    get_context = functions.function(cls, entries)
-    arrange = _arranger([column.name for entry in entries for column in entry.columns], None, table)
-    names = [column.name for entry in row_entries(step.message_type.full_name) for column in entry.columns]
-    get_level = itemgetter(*map(names.index, WIDE_CELLS))
-    sides = {source.side: source.steps[0] for source in found}
-    lists = [(sides[side].name, _row_function(sides[side], cls.DESCRIPTOR, functions)) for side in ("bid", "ask")]
-    missing = [(None,) * len(WIDE_CELLS)] * WIDE_LEVELS
+    ((_, entries),) = around(found[0], wide=True)
+    names = [column.name for entry in entries for column in entry.columns]
+    lists = {source.side: source.steps[0].name for source in found}
+    bid, ask = lists["bid"], lists["ask"]
 
-    def extract(part: Any) -> Iterable[Rows]:
-        books = [(getattr(part, name), get_row) for name, get_row in lists]
-        bids, asks = (
-            [*(get_level(get_row(item)) for item in items[:WIDE_LEVELS]), *missing][:WIDE_LEVELS]
-            for items, get_row in books
+    def find(part: Any) -> Iterable[tuple[Any, Sequence[Any]]]:
+        return ((part, ((getattr(part, bid), getattr(part, ask)),)),)
+
+    context = [readers.reader(_part_class(found[0]), entries)]
+    columns = _places_of(table.context, names)
+    return Place(table, None, context, columns, find, _body_name(found[0]), found[0].direction, None)
+
+
+def row_reader(table: Table, row_type: str, readers: ColumnReaders) -> ColumnReader:
+    """Returns the reader of the items of `table`: the columns of a row, in the order of its cells."""
+    read = readers.reader(schema.message_class(row_type), row_entries(row_type))
+    if not any(column.name == "bid_levels" for column in table.cells):
+        return read
+    names = [column.name for entry in row_entries(row_type) for column in entry.columns]
+    get_cells = itemgetter(*map(names.index, WIDE_CELLS))
+    missing = (None,) * len(WIDE_CELLS)
+
+    def read_books(batch: Batch, odd: Odd) -> list[Cells]:
+        books = batch.messages
+        levels = [(place, item) for place, book in enumerate(books) for side in book for item in side[:WIDE_LEVELS]]
+        odd_levels: Odd = set()
+        columns = (
+            get_cells(read(Batch(len(levels), lambda: [item for _, item in levels]), odd_levels)) if levels else ()
         )
-        cells: list[Any] = [len(items) for items, _ in books]
-        for pair in zip(bids, asks, strict=True):
-            for both in zip(*pair, strict=True):
-                cells += both
-        return (Rows(table.name, arrange(get_context(part)), [tuple(cells)]),)
+        odd.update(levels[place][0] for place in odd_levels)
+        cells = zip(*columns, strict=True)
+        rows = []
+        for book in books:
+            sides = [[next(cells) for _ in side[:WIDE_LEVELS]] for side in book]
+            row = [len(side) for side in book]
+            for level in range(WIDE_LEVELS):
+                pair = [side[level] if level < len(side) else missing for side in sides]
+                for both in zip(*pair, strict=True):
+                    row += both
+            rows.append(row)
+        return list(zip(*rows, strict=True))
 
-    return extract
+    return read_books
 
 
-def _row_function(step: Field, descriptor: Descriptor, functions: RowFunctions) -> Callable[[Any], Row]:
+def _places_of(wanted: tuple[Column, ...], names: list[str]) -> list[int | None]:
+    return [names.index(column.name) if column.name in names else None for column in wanted]
+
+
+def _body_name(source: Source) -> str:
+    cls = schema.body_class(source.proto_id, source.direction)
+    assert cls is not None
+    return cls.DESCRIPTOR.full_name
+
+
+def _part_class(source: Source) -> type[ProtobufMessage]:
+    cls = schema.body_class(source.proto_id, source.direction)
+    assert cls is not None
+    return _class_of(fields_by_name(cls.DESCRIPTOR)[source.direction])
+
+
+def _class_of(step: Field) -> type[ProtobufMessage]:
     from google.protobuf.message_factory import GetMessageClass
 
-    inner = step.message_type
-    is_read = descriptor.fields_by_name[step.name].message_type is not None
-    return (functions.function if is_read else functions.cached)(GetMessageClass(inner), row_entries(inner.full_name))
-
-
-def _arranger(names: list[str], source: Source | None, table: Table) -> Callable[[Row], Row]:
-    """Returns what puts cells of the columns `names` in the order of the table's context, and adds the side."""
-    wanted = [column.name for column in table.context]
-    after: Row = (source.side,) if source is not None and source.side else ()
-    if names == wanted:
-        return (lambda cells: cells + after) if after else lambda cells: cells
-    places = [names.index(name) if name in names else len(names) for name in wanted]
-    if not places:
-        return lambda cells: after
-    get = itemgetter(*places) if len(places) > 1 else lambda cells: (cells[places[0]],)
-    return lambda cells: (*get((*cells, None)), *after)
+    return GetMessageClass(step.message_type)

@@ -60,6 +60,9 @@ _TYPES: dict[str, dict[str, ColumnType]] = {
 LEDGERS = tuple(_TYPES)
 """Names of these tables."""
 
+_NO_COLUMNS = frozenset(("wireshark",))
+"""Keys for people: `message` leads to the packets, which are in table ``messages``."""
+
 _MEANINGS = {
     "orders": "an order, with all that the capture says of it (docs/orders.md)",
     "connections": "a connection",
@@ -77,9 +80,11 @@ def ledger_tables() -> list[Table]:
 
 def _columns(name: str) -> tuple[Column, ...]:
     keys = ORDER_KEYS if name == "orders" else TABLE_KEYS[name]
-    first = Column("host", "enum", "the capture host, null unless told")
+    first = Column("host", "enum", "host that captured it; null without --workers")
     others = []
     for key, meaning in keys.items():
+        if key in _NO_COLUMNS:
+            continue
         if key == "connection":
             others.append(Column(key, "enum", "16 hex digits, as in the other tables"))
         elif key == "connections":

@@ -32,7 +32,7 @@ WIDE_LEVELS = 10
 """Levels of each side in a row of ``order_book`` with ``--wide``: as many as most markets send."""
 
 COMMON = (
-    Column("host", "enum", "the capture host, null unless told"),
+    Column("host", "enum", "host that captured it; null without --workers"),
     Column("connection", "enum", "16 hex digits from host, both ends and the time of the first packet"),
     Column("ordinal", "int64", "of the message within its connection, from 1"),
     Column("message", "int64", "number of the record, as in JSON Lines"),
@@ -99,8 +99,8 @@ _MEANINGS = {
     "rt_data": "a minute",
     "broker_queue": "a broker in a queue",
     "market_snapshot": "a snapshot",
-    "order_updates": "a state of an order, each time it was told",
-    "deals": "a fill, each time it was told",
+    "order_updates": "a state of an order, each time that a message shows it",
+    "deals": "a fill, each time that a message shows it",
     "positions": "a position",
     "accinfo": "the funds of an account",
 }
@@ -241,7 +241,7 @@ def _wide_book() -> Table:
         for kind, column_type, _, meaning in _WIDE
         for side in ("bid", "ask")
     )
-    counts = tuple(Column(f"{side}_levels", "int32", f"levels told, {side}") for side in ("bid", "ask"))
+    counts = tuple(Column(f"{side}_levels", "int32", f"{side} levels in the message") for side in ("bid", "ask"))
     levels = (*counts, *levels)
     derived = _derived("", list(context))
     columns = _arranged([*context, *levels], derived)

@@ -15,18 +15,19 @@ from decoder.findings.orders import OrderLedger
 from decoder.framing.header import BODY_LEN, FORMATS, PROTO_ID, SERIAL_NO
 from decoder.message import Message
 from decoder.output.json_cache import JsonFragmentCache
-from decoder.output.table_blocks import Blocks, Write
-from decoder.output.table_bodies import Bodies
+from decoder.output.table_blocks import MAX_ROWS, FlatBlocks, RowBlocks, Write
+from decoder.output.table_bodies import Bodies, row_reader
 from decoder.output.table_columns import Table
 from decoder.output.table_ledgers import LEDGERS, ledger_row
-from decoder.output.table_rows import Row, json_text
+from decoder.output.table_names import ROW_TYPES
+from decoder.output.table_rows import ColumnReaders, Row, json_text
 from decoder.output.table_schema import all_tables
 from decoder.statistics.statistics import Statistics
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
     from decoder.message import Flow, Gap
-    from decoder.output.table_bodies import BodyRows, Lent
+    from decoder.output.table_bodies import BodyRows, Lent, Plan
 
 __all__ = ["Tables", "connection_id"]
 
@@ -34,6 +35,17 @@ _MAX_PENDING = 65_536
 """Requests that wait for their answer; an older one goes into the table without, as if none had come."""
 _MAX_CONNECTIONS = 65_536
 """Connections whose ends and first times are remembered, to tell apart those that have the same."""
+
+_MAX_MESSAGES = 4_096
+"""Messages whose rows wait at most; of fewer, it takes longer to make the arrays than to fill them."""
+_MAX_BYTES = 4 * 1024 * 1024
+"""Bytes of bodies of which rows wait at most; parsed they take four times as much."""
+
+_SHARED = (
+    *("host", "connection", "proto", "source", "verdict", "direction", "kind", "proto_id", "conn_id", "src", "dst"),
+    *("format", "version", "encryption", "reason", "ret_type", "transport"),
+)
+"""Columns of ``messages`` that most messages of a protocol and connection have in common."""
 
 _SOURCES = {"push": "push", "response": "get", "request": "request"}
 
@@ -69,10 +81,25 @@ class Tables:
         host: str | None = None,
         numbered: bool = True,
     ) -> None:
-        self._blocks = {name: Blocks(table, write) for name, table in tables.items()}
-        self._bodies = Bodies({**all_tables(), **tables}, show_secrets=show_secrets)
+        complete = {**all_tables(), **tables}
+        readers = ColumnReaders(show_secrets=show_secrets)
+        self._bodies = Bodies(complete, readers)
         self._lent = self._bodies.lent(tables)
         self._wants_all = not {"messages", "requests"}.isdisjoint(tables)
+        # (What notes a message deserves does not depend on the tables that are wanted.)
+        self._rows = {
+            name: RowBlocks(
+                complete[name], row_reader(complete[name], row_type, readers), write if name in tables else None
+            )
+            for row_type, name in ROW_TYPES.items()
+            if name in tables or "messages" in tables
+        }
+        self._flat = {
+            name: FlatBlocks(table, write, _SHARED if name == "messages" else ())
+            for name, table in tables.items()
+            if name not in self._rows
+        }
+        self._waiting = self._size = 0
         self._json = JsonFragmentCache("sdk", show_secrets=show_secrets)
         self._all_bodies = all_bodies
         self._show_secrets = show_secrets
@@ -86,9 +113,7 @@ class Tables:
         self._ids: BoundedDict[int, str] = BoundedDict(_MAX_CONNECTIONS)
         self._starts: BoundedDict[tuple[str, str], tuple[int, int]] = BoundedDict(_MAX_CONNECTIONS)
         self._pending: BoundedDict[int, _Request] = BoundedDict(_MAX_PENDING, None, self._unanswered)
-        self._messages, self._requests, self._gaps = (
-            self._blocks.get(name) for name in ("messages", "requests", "gaps")
-        )
+        self._messages, self._requests, self._gaps = (self._flat.get(name) for name in ("messages", "requests", "gaps"))
 
     def add(self, records: Sequence[Message | Gap]) -> None:
         """Collects the rows of `records`."""
@@ -103,8 +128,10 @@ class Tables:
             for item in records:
                 if self._where is None or self._where(item):
                     self._orders.add(item)
-        for block in self._blocks.values():
-            block.flush_if_full()
+        for rows in self._rows.values():
+            rows.read()
+        if self._waiting >= _MAX_MESSAGES or self._size >= _MAX_BYTES:
+            self._flush()
         for ordinal in self._ended:
             connection = self._connections.pop(ordinal, None)
             if connection is not None:
@@ -122,8 +149,15 @@ class Tables:
         while self._pending:
             self._unanswered(*self._pending.popitem(last=False))
         self._add_ledgers(summary)
-        for block in self._blocks.values():
-            block.flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        """Hands on what waits.  (The notes of its messages are complete: the rows were read.)"""
+        for rows in self._rows.values():
+            rows.flush()
+        for flat in self._flat.values():
+            flat.flush()
+        self._waiting = self._size = 0
 
     def _connection(self, flow: Flow) -> _Connection:
         connection = self._connections.get(flow.connection)
@@ -145,9 +179,11 @@ class Tables:
         if kind == "response" and message.request is not None:
             request = self._pending.pop(message.request, None)
         wanted = self._where is None or self._where(message)
+        self._waiting += 1
+        self._size += header[BODY_LEN]
         plan = self._bodies.plan(header[PROTO_ID], flow.direction)
         lent = self._lent.get(header[PROTO_ID]) if kind == "request" else None
-        if not self._wants_all and lent is None and (plan is None or plan.table not in self._blocks):
+        if not self._wants_all and lent is None and (plan is None or plan.table not in self._rows):
             return
         head: Row = (
             *(self._host, connection.id, connection.ordinal, message.number if self._numbered else None),
@@ -155,8 +191,9 @@ class Tables:
             *(message.proto if plan is None else plan.kind.proto, _SOURCES[kind], message.verdict),
         )
         read = None if plan is None else plan.read(message)
-        if read is not None and wanted:
-            self._add_rows(head, read, request, len(message.plaintext or b""))
+        if read is not None and wanted and read.part is not None:
+            assert plan is not None
+            self._add_rows(head, plan, read, request, message)
         record = None
         if lent is not None or (self._wants_all and (read is None or plan is None or not plan.owns_body)):
             record = self._json.record(message) or message.record(show_secrets=self._show_secrets)
@@ -173,19 +210,24 @@ class Tables:
             ordinal = None if request is None else request.ordinal
             self._add_row(self._messages, head, message, ordinal, read, record)
 
-    def _add_rows(self, head: Row, read: BodyRows, request: _Request | None, size: int) -> None:
-        for name, context, cells in read.rows:
-            if request is not None and request.values is not None:
-                filled = list(context)
-                for place, value in request.values:
-                    filled[place] = value
-                context = tuple(filled)
-            if name in self._blocks:
-                self._blocks[name].add(head + context, cells, size)
+    def _add_rows(self, head: Row, plan: Plan, read: BodyRows, request: _Request | None, message: Message) -> None:
+        lent = () if request is None or request.values is None else request.values
+        origin = message, read.notes
+        for place in plan.places:
+            rows = self._rows.get(place.table.name)
+            if rows is None:
+                continue
+            for around, items in place.find(read.part):
+                if len(items) <= MAX_ROWS:
+                    rows.add(place, head, around, items, origin, read.data, lent)
+                    continue
+                for start in range(0, len(items), MAX_ROWS):
+                    rows.add(place, head, around, items[start : start + MAX_ROWS], origin, None, lent, start)
+                    rows.read()
 
     def _add_row(
         self,
-        block: Blocks,
+        block: FlatBlocks,
         head: Row,
         message: Message,
         request: int | None,
@@ -203,20 +245,25 @@ class Tables:
         else:
             assert read is not None
             ret_type, notes = read.ret_type, read.notes
-        row = (
-            *(flow.direction, message.kind, proto_id, None if message.conn_id is None else int(message.conn_id)),
-            *(flow.src, flow.dst, FORMATS.get(format) or str(format), version, serial_no, body_len, sha1 or None),
-            *(message.encryption, message.reason),
-            *((int(packet_id["connID"]), packet_id["serialNo"]) if packet_id else (None, None)),
-            *(request, None if latency is None else latency / 1_000_000, ret_type),
-            *(message._frames, notes, body, raw),
-            *(flow.transport, None if message.error is None else json_text(message.error)),
+        host, connection, number_in_connection, number, time_ns, proto, source, verdict = head
+        shared = (
+            *(host, connection, proto, source, verdict, flow.direction, message.kind, proto_id),
+            *(None if message.conn_id is None else int(message.conn_id), flow.src, flow.dst),
+            *(FORMATS.get(format) or str(format), version, message.encryption, message.reason, ret_type),
+            flow.transport,
         )
-        block.add_row(head + row, len(body or raw or ""))
+        own = (
+            *(number_in_connection, number, time_ns, serial_no, body_len, sha1 or None),
+            *((int(packet_id["connID"]), packet_id["serialNo"]) if packet_id else (None, None)),
+            *(request, None if latency is None else latency / 1_000_000),
+            *(message._frames, notes, body, raw),
+            None if message.error is None else json_text(message.error),
+        )
+        block.add(own, shared)
 
     def _answer(
         self,
-        block: Blocks,
+        block: FlatBlocks,
         request: _Request,
         message: Message,
         ordinal: int,
@@ -234,21 +281,19 @@ class Tables:
             *(ordinal, message.time_ns, message.header[BODY_LEN], message.verdict),
             *(None if latency is None else latency / 1_000_000, ret_type, err_code, ret_msg),
         )
-        block.add_row((*request.head, request.serial_no, request.body_len, *answer))
+        block.add((*request.head, request.serial_no, request.body_len, *answer))
 
     def _unanswered(self, _: int, request: _Request) -> None:
         if self._requests is not None and request.wanted:
-            self._requests.add_row((*request.head, request.serial_no, request.body_len, *(None,) * 8))
+            self._requests.add((*request.head, request.serial_no, request.body_len, *(None,) * 8))
 
-    def _add_gap(self, block: Blocks, gap: Gap) -> None:
-        block.add_row(
-            (self._host, self._connection(gap.flow).id, gap.time_ns, gap.flow.direction, gap.bytes, gap.reason)
-        )
+    def _add_gap(self, block: FlatBlocks, gap: Gap) -> None:
+        block.add((self._host, self._connection(gap.flow).id, gap.time_ns, gap.flow.direction, gap.bytes, gap.reason))
 
     def _add_ledgers(self, summary: Summary) -> None:
         figures = None if self._statistics is None else self._statistics.finish(summary, ())
         for name in LEDGERS:
-            block = self._blocks.get(name)
+            block = self._flat.get(name)
             if block is None:
                 continue
             if self._orders is not None and name == "orders":
@@ -257,7 +302,7 @@ class Tables:
                 assert figures is not None
                 records = figures.table(name)
             for record in records:
-                block.add_row(ledger_row(block.table, record, self._host, self._id_of))
+                block.add(ledger_row(block.table, record, self._host, self._id_of))
 
     def _id_of(self, ordinal: int) -> str | None:
         known = self._connections.get(ordinal)

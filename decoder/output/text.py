@@ -24,6 +24,7 @@ from decoder.formatting.escape import escape, quote
 from decoder.framing.header import BODY_LEN, FORMAT, FORMATS, PROTO_ID, SERIAL_NO
 from decoder.message import Gap, Message
 from decoder.output.info import InfoColumn, Reader, TextCache
+from decoder.output.text_core import compiled_text_lines
 from decoder.vocabulary import GAP_REASONS
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ __all__ = ["TextOutput", "error_text"]
 Parts = list[tuple[str, str]]
 """The parts of a line, each as (name of its style, text)."""
 _Protocols = dict[int, tuple[str, Reader]]
-"""By protocol id: the text of the columns protocol and kind, and the function that reads a body."""
+"""By protocol id: the text of its column, and the function that reads a body."""
 
 _COLORS = {
     "time": "\x1b[2m",
@@ -84,11 +85,24 @@ class TextOutput:
         self._date = ""  # the last date shown on a terminal
         self._protocols: dict[Direction, _Protocols] = {"c2s": {}, "s2c": {}}
         self._flows: dict[Flow, tuple[str, _Protocols, int]] = {}
+        self._compiled = None
+        if not color and width is None:
+            unit = b"us" if self._ascii else "µs".encode()
+            self._compiled = compiled_text_lines(
+                enums,
+                show_secrets=show_secrets,
+                utc=utc,
+                flow_texts=lambda flow: (f"{self._zone}{self._place(flow)}".encode(), unit),
+                label=_label,
+                line=self._line,
+            )
 
     def render(self, records: Iterable[Message | Gap]) -> str:
         """Returns the lines of `records`."""
         if self._color or self._width is not None:
             return "".join([self._painted(item) for item in records])
+        if self._compiled is not None:
+            return self._compiled.render(records).decode()
         lines = []
         flows, stamps, zone = self._flows, self._stamps, self._zone
         for item in records:
@@ -111,11 +125,17 @@ class TextOutput:
                     answer = f" RET_OK {self._latency(item)}" if item.kind == "response" else ""
                     lines.append(
                         f"{item.number:5} {stamps[digits[:-9]]}.{digits[-9:-3]}{zone}{place}{name}"
-                        f"{serial}{answer}{text}\n"
+                        f"{item.kind:<8} #{serial}{answer}{text}\n"
                     )
                     continue
-            lines.append("".join([text for _, text in self._parts(item)]).rstrip() + "\n")
+            lines.append(self._line(item))
         return "".join(lines)
+
+    def _line(self, item: Message | Gap) -> str:
+        return "".join([text for _, text in self._parts(item)]).rstrip() + "\n"
+
+    def _place(self, flow: Flow) -> str:
+        return f" {flow.connection:2} {self._arrows[flow.direction]} "
 
     def _flow(self, flow: Flow) -> tuple[str, _Protocols, int]:
         """Returns the columns connection and direction, the protocols of the direction, and the safe size of a body.
@@ -124,15 +144,14 @@ class TextOutput:
         """
         if len(self._flows) >= _MAX_CACHED:
             self._flows.clear()
-        place = f" {flow.connection:2} {self._arrows[flow.direction]} "
-        cached = self._flows[flow] = place, self._protocols[flow.direction], always_safe_size(flow.limits)
+        cached = self._flows[flow] = self._place(flow), self._protocols[flow.direction], always_safe_size(flow.limits)
         return cached
 
     def _protocol(self, message: Message) -> tuple[str, Reader]:
-        """Returns the columns protocol and kind, and the function that reads such a body in this direction."""
+        """Returns the column of a protocol, and the function that reads such a body in this direction."""
         proto_id, direction = message.proto_id, message.direction
         cls = schema.body_class(proto_id, direction)
-        name = f"{message.proto or f'unknown:{proto_id}':<20} {message.kind:<8} #"
+        name = _label(proto_id, message.proto)
         protocols = self._protocols[direction]
         if len(protocols) >= _MAX_CACHED:
             protocols.clear()
@@ -155,7 +174,7 @@ class TextOutput:
             return [*parts, ("gap", f"{start} {size} {explained}")]
         place, protocols, safe_size = self._flows.get(flow) or self._flow(flow)
         name, read = protocols.get(item.proto_id) or self._protocol(item)
-        parts += [(item.kind, place + name), ("time", str(item.serial_no).ljust(_SERIAL_WIDTH))]
+        parts += [(item.kind, f"{place}{name}{item.kind:<8} #"), ("time", str(item.serial_no).ljust(_SERIAL_WIDTH))]
         text = None
         if (
             item.verdict == "verified"
@@ -225,6 +244,11 @@ class TextOutput:
 def error_text(error: dict[str, Any]) -> str:
     """Returns the error that the header of a WebSocket reply reports: ``error -1: text``."""
     return f"error {error['code']}: {quote(error['message'] or '', _MAX_RET_MSG)}"
+
+
+def _label(proto_id: int, proto: str | None) -> str:
+    """Returns the column of a protocol."""
+    return f"{proto or f'unknown:{proto_id}':<20} "
 
 
 def _unreadable(plaintext: bytes) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from decoder import schema
 from decoder.formatting.clock import latency_text
 from decoder.formatting.escape import escape
-from decoder.formatting.table import Column, Table
+from decoder.formatting.table import Table, columns
 
 if TYPE_CHECKING:
     from decoder.statistics.activity import Activity
@@ -55,19 +55,10 @@ def connections(activity: Activity, now_ns: int) -> Table:
     """Returns the connections, the open ones first; those that ended a while ago are left out."""
     table = Table(
         "Connections",
-        [
-            Column("#", number=True),
-            Column("client"),
-            Column("program", wide=True),
-            Column("encryption"),
-            Column("req/s", number=True),
-            Column("push/s", number=True),
-            Column("req", number=True, wide=True),
-            Column("push", number=True, wide=True),
-            Column("err", number=True, wide=True),
-            Column("KeepAlive", number=True),
-            Column("oldest unanswered"),
-        ],
+        columns(
+            "#: | client | program* | encryption | req/s: | push/s: | req:* | push:* | err:* | "
+            "KeepAlive: | oldest unanswered"
+        ),
     )
     rows = activity.statistics.connections
     shown = []
@@ -104,16 +95,7 @@ def protocols(activity: Activity, now_ns: int) -> Table:
     """Returns the protocols, the busiest of the last 10 s first."""
     table = Table(
         "Protocols",
-        [
-            Column("protocol"),
-            Column("1 s", number=True),
-            Column("10 s", number=True),
-            Column("p50", number=True),
-            Column("p99", number=True),
-            Column("messages", number=True),
-            Column("err", number=True),
-            Column("unans", number=True),
-        ],
+        columns("protocol | 1 s: | 10 s: | p50: | p99: | messages: | err: | unans:"),
     )
     rows = activity.statistics.protocols
     ranked = []
@@ -144,17 +126,7 @@ def orders(activity: Activity, now_ns: int) -> Table:
     """Returns the orders that are open or were a moment ago, the last one first."""
     table = Table(
         "Orders",
-        [
-            Column("order", wide=True),
-            Column("symbol"),
-            Column("side"),
-            Column("qty", number=True),
-            Column("price", number=True),
-            Column("filled", number=True),
-            Column("age", number=True),
-            Column("since", number=True),
-            Column("state"),
-        ],
+        columns("order* | symbol | side | qty: | price: | filled: | age: | since: | state"),
     )
     for order in reversed(activity.statistics.analysis.orders.orders()):
         over = order.outcome not in _OPEN
@@ -181,13 +153,7 @@ def subscriptions(activity: Activity, now_ns: int) -> Table:
     """Returns the subscriptions that last, those with the longest silence first."""
     table = Table(
         "Subscriptions",
-        [
-            Column("#", number=True),
-            Column("symbol"),
-            Column("type"),
-            Column("pushes", number=True),
-            Column("last push", number=True),
-        ],
+        columns("#: | symbol | type | pushes: | last push:"),
     )
     lasting = [row for row in activity.statistics.analysis.subscriptions.rows() if row.until_ns is None]
     lasting.sort(key=lambda row: row.last_push_ns or row.since_ns or 0)
@@ -206,8 +172,7 @@ def subscriptions(activity: Activity, now_ns: int) -> Table:
 
 def calls(activity: Activity, now_ns: int) -> Table:
     """Returns the requests of the last 30 s that have a limit, nearest to it first."""
-    columns = [Column("request"), Column("last 30 s", number=True), Column("limit", number=True), Column("account")]
-    table = Table("Calls against limits", columns)
+    table = Table("Calls against limits", columns("request | last 30 s: | limit: | account"))
     for row, count in activity.statistics.analysis.rates.in_window(now_ns):
         if row.limit is not None:
             table.rows.append([row.proto, f"{count:,}", f"{row.limit:,}", row.account or "-"])
@@ -216,9 +181,7 @@ def calls(activity: Activity, now_ns: int) -> Table:
 
 def findings(activity: Activity, now_ns: int) -> Table:
     """Returns the findings, the last first."""
-    table = Table(
-        "Findings", [Column("severity"), Column("ago", number=True), Column("#", number=True), Column("what")]
-    )
+    table = Table("Findings", columns("severity | ago: | #: | what"))
     for finding in reversed(activity.statistics.analysis.found):
         place = "-" if finding.connection is None else str(finding.connection)
         times = f" ({finding.count:,} times)" if finding.count > 1 else ""

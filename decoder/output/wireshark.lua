@@ -28,10 +28,12 @@ local f = {
   kind = ProtoField.uint8("opend.kind", "Kind", base.DEC, KINDS),
   fmt = ProtoField.uint8("opend.fmt", "Body format", base.DEC, FORMATS),
   ver = ProtoField.uint8("opend.ver", "Version", base.DEC),
-  serial_no = ProtoField.uint32("opend.serial_no", "Serial number", base.DEC),
+  serial_no = ProtoField.uint64("opend.serial_no", "Serial number", base.DEC),
   body_len = ProtoField.uint32("opend.body_len", "Body length", base.DEC),
   sha1 = ProtoField.bytes("opend.sha1", "SHA-1 of the plaintext"),
   reserved = ProtoField.bytes("opend.reserved", "Reserved"),
+  error = ProtoField.int32("opend.error", "Error of the WebSocket port", base.DEC),
+  error_text = ProtoField.string("opend.error_text", "Error text"),
   body = ProtoField.bytes("opend.body", "Body"),
   request_in = ProtoField.framenum("opend.request_in", "Request in", base.NONE, frametype.REQUEST),
   response_in = ProtoField.framenum("opend.response_in", "Response in", base.NONE, frametype.RESPONSE),
@@ -45,11 +47,12 @@ opend.experts = { unreadable }
 opend.prefs.ports = Pref.range("Gateway ports", "11111", "TCP ports of OpenD", 65535)
 
 local protobuf, json = Dissector.get("protobuf"), Dissector.get("json")
-local tcp_stream = Field.new("tcp.stream")
-local requests, responses = {}, {} -- by stream, protocol and serial number: frame and time; frame
+-- By ends, protocol and serial number: requests without a response so far.  By frame and these: the request of the
+-- response in the frame; the frame of the response to the request in it.
+local open_requests, requests, responses = {}, {}, {}
 
 function opend.init()
-  requests, responses = {}, {}
+  open_requests, requests, responses = {}, {}, {}
 end
 
 -- Ports
@@ -127,68 +130,98 @@ end
 
 -- Messages
 
-local function link(kind, key, pinfo, tree)
+-- Found when a packet is dissected first; Wireshark then dissects it again whenever it is looked at.  Not by tcp.stream:
+-- the first time there is no tree to take it from.
+local function find_links(kind, key, pinfo)
   if kind == REQUEST then
-    if not pinfo.visited then requests[key] = { pinfo.number, pinfo.abs_ts } end
-    if responses[key] then tree:add(f.response_in, responses[key]):set_generated() end
-  elseif kind == RESPONSE and requests[key] then
-    local frame, time = requests[key][1], requests[key][2]
-    if not pinfo.visited then responses[key] = pinfo.number end
-    local seconds = pinfo.abs_ts - time -- a float: good to a microsecond
+    open_requests[key] = { frame = pinfo.number, time = pinfo.abs_ts }
+  elseif kind == RESPONSE and open_requests[key] then
+    local request = open_requests[key]
+    open_requests[key] = nil
+    requests[pinfo.number .. key] = request
+    responses[request.frame .. key] = pinfo.number
+  end
+end
+
+local function link(kind, message, pinfo, tree)
+  local ends = { pinfo.src_port .. " " .. tostring(pinfo.src), pinfo.dst_port .. " " .. tostring(pinfo.dst) }
+  if message.from_gateway then ends[1], ends[2] = ends[2], ends[1] end
+  local key = "/" .. ends[1] .. "/" .. ends[2] .. "/" .. message.id .. "/" .. tostring(message.serial)
+  if not pinfo.visited then find_links(kind, key, pinfo) end
+  local response, request = responses[pinfo.number .. key], requests[pinfo.number .. key]
+  if kind == REQUEST and response then
+    tree:add(f.response_in, response):set_generated()
+  elseif kind == RESPONSE and request then
+    local seconds = pinfo.abs_ts - request.time -- a float: good to a microsecond
     local whole = math.floor(seconds)
-    tree:add(f.request_in, frame):set_generated()
+    tree:add(f.request_in, request.frame):set_generated()
     tree:add(f.time, NSTime.new(whole, math.floor((seconds - whole) * 1e6 + 0.5) * 1000)):set_generated()
   end
 end
 
-local function is_header(buffer)
-  return buffer:len() >= 16 and buffer(0, 2):uint() == 0x4654 and buffer(12, 4):le_uint() <= MAX_BODY
+local function show_body(message, buffer, name, pinfo, tree)
+  local length, there = message.length, buffer:len() - message.header_len
+  if length == 0 then return true end
+  local message_type = name and (name .. (message.from_gateway and ".Response" or ".Request"))
+  if there == length and dissect_body(
+    buffer(message.header_len, length):tvb(), message.format, message_type, message.from_gateway, pinfo, tree) then
+    return true
+  end
+  if there > 0 then
+    tree:add(f.body, buffer(message.header_len)):add_proto_expert_info(unreadable)
+  else
+    tree:add_proto_expert_info(unreadable)
+  end
+  return false
 end
 
-local function dissect_message(buffer, pinfo, root)
-  if not is_header(buffer) then return buffer:len() end
-  local id, format, serial = buffer(2, 4):le_uint(), buffer(6, 1):uint(), buffer(8, 4):le_uint()
-  local length = buffer(12, 4):le_uint()
-  local from_gateway = is_gateway(pinfo.src_port) and not is_gateway(pinfo.dst_port)
-  if not from_gateway and not is_gateway(pinfo.dst_port) then from_gateway = pinfo.src_port < pinfo.dst_port end
-  local name = NAMES[id]
-  local kind = not from_gateway and REQUEST or PUSHES[id] and PUSH or RESPONSE
-  local title = (name or ("protocol " .. id)) .. " " .. KINDS[kind] .. " #" .. serial
-
+-- `message` is what its header says; its `add_header` adds that to the tree and returns false where it is cut.
+local function show(message, buffer, pinfo, root)
+  local name = NAMES[message.id]
+  local kind = not message.from_gateway and REQUEST or PUSHES[message.id] and PUSH or RESPONSE
+  local title = (name or ("protocol " .. message.id)) .. " " .. KINDS[kind] .. " #" .. tostring(message.serial)
   local tree = root:add(opend, buffer(), "OpenD " .. title)
-  tree:add_le(f.proto_id, buffer(2, 4))
-  tree:add(f.proto, buffer(2, 4), name or "unknown"):set_generated()
+  tree:add(f.proto, buffer(0, 1), name or "unknown"):set_generated()
   tree:add(f.kind, kind):set_generated()
-  tree:add(f.fmt, buffer(6, 1))
-  tree:add(f.ver, buffer(7, 1))
-  tree:add_le(f.serial_no, buffer(8, 4))
-  tree:add_le(f.body_len, buffer(12, 4))
-  if buffer:len() < HEADER_LEN then return buffer:len() end
-  tree:add(f.sha1, buffer(16, 20))
-  tree:add(f.reserved, buffer(36, 8))
-  local stream = tcp_stream()
-  link(kind, (stream and stream.value or 0) .. "/" .. id .. "/" .. serial, pinfo, tree)
-
-  if length > 0 then
-    local there = buffer:len() - HEADER_LEN
-    local message = name and (name .. (from_gateway and ".Response" or ".Request"))
-    local shown = there == length
-      and dissect_body(buffer(HEADER_LEN, length):tvb(), format, message, from_gateway, pinfo, tree)
-    if not shown then
-      title = title .. " [not in clear]"
-      if there > 0 then
-        tree:add(f.body, buffer(HEADER_LEN)):add_proto_expert_info(unreadable)
-      else
-        tree:add_proto_expert_info(unreadable)
-      end
-    end
-  end
+  if not message.add_header(tree) then return end
+  link(kind, message, pinfo, tree)
+  if not show_body(message, buffer, name, pinfo, tree) then title = title .. " [not in clear]" end
   -- Last, as the dissectors of bodies write here too.  A packet may hold several messages.
   local before = pinfo.private["opend_info"]
   title = before and (before .. ", " .. title) or title
   pinfo.private["opend_info"] = title
   pinfo.cols.protocol = "OpenD"
   pinfo.cols.info = title
+end
+
+local function is_header(buffer)
+  return buffer:len() >= 16 and buffer(0, 2):uint() == 0x4654 and buffer(12, 4):le_uint() <= MAX_BODY
+end
+
+local function is_from_gateway(buffer, pinfo)
+  if is_gateway(pinfo.src_port) ~= is_gateway(pinfo.dst_port) then return is_gateway(pinfo.src_port) end
+  local first = buffer:len() > HEADER_LEN and buffer(HEADER_LEN, 1):uint()
+  if first == 0x08 or first == 0x0a then return first == 0x08 end -- retType of a response; c2s of a request
+  return pinfo.src_port < pinfo.dst_port
+end
+
+local function dissect_message(buffer, pinfo, root)
+  if not is_header(buffer) then return buffer:len() end
+  show({
+    id = buffer(2, 4):le_uint(), format = buffer(6, 1):uint(), serial = buffer(8, 4):le_uint(),
+    length = buffer(12, 4):le_uint(), header_len = HEADER_LEN, from_gateway = is_from_gateway(buffer, pinfo),
+    add_header = function(tree)
+      tree:add_le(f.proto_id, buffer(2, 4))
+      tree:add(f.fmt, buffer(6, 1))
+      tree:add(f.ver, buffer(7, 1))
+      tree:add_le(f.serial_no, buffer(8, 4))
+      tree:add_le(f.body_len, buffer(12, 4))
+      if buffer:len() < HEADER_LEN then return false end
+      tree:add(f.sha1, buffer(16, 20))
+      tree:add(f.reserved, buffer(36, 8))
+      return true
+    end,
+  }, buffer, pinfo, root)
   return buffer:len()
 end
 
@@ -204,6 +237,50 @@ function opend.dissector(buffer, pinfo, root)
   dissect_tcp_pdus(buffer, root, HEADER_LEN, message_length, dissect_message)
   return size
 end
+
+-- WebSocket: messages with the header above, or with one of the official JavaScript SDK, big-endian and without SHA-1
+
+local SIGN = "ft-v1.0\0"
+local SDK_REQUEST_LEN, SDK_REPLY_LEN = 20, 44
+
+local function dissect_sdk_message(buffer, pinfo, root, from_gateway)
+  local header_len = from_gateway and SDK_REPLY_LEN or SDK_REQUEST_LEN
+  if buffer:len() < header_len then return end
+  show({
+    id = buffer(8, 4):uint(), format = 0, serial = buffer(12, 8):uint64(),
+    length = buffer:len() - header_len, header_len = header_len, from_gateway = from_gateway,
+    add_header = function(tree)
+      tree:add(f.proto_id, buffer(8, 4))
+      tree:add(f.serial_no, buffer(12, 8))
+      tree:add(f.body_len, buffer:len() - header_len):set_generated()
+      if from_gateway then
+        tree:add(f.error, buffer(20, 4))
+        tree:add(f.error_text, buffer(24, 20))
+      end
+      return true
+    end,
+  }, buffer, pinfo, root)
+end
+
+local function dissect_websocket(buffer, pinfo, root)
+  local size = buffer:len()
+  if size >= SDK_REQUEST_LEN and buffer:raw(0, #SIGN) == SIGN then
+    -- In a reply an error of 32 bits, which is small, stands where a request has nothing or the field c2s.
+    local from_gateway = size >= SDK_REPLY_LEN and buffer(SDK_REQUEST_LEN, 1):uint() ~= 0x0a
+    dissect_sdk_message(buffer, pinfo, root, from_gateway)
+    return true
+  end
+  if size < HEADER_LEN or not is_header(buffer) then return false end
+  local at = 0
+  while size - at >= HEADER_LEN and is_header(buffer(at):tvb()) do
+    local length = math.min(HEADER_LEN + buffer(at + 12, 4):le_uint(), size - at)
+    dissect_message(buffer(at, length):tvb(), pinfo, root)
+    at = at + length
+  end
+  return true
+end
+
+pcall(function() opend:register_heuristic("ws", dissect_websocket) end)
 
 function opend.prefs_changed()
   listen(opend.prefs.ports)

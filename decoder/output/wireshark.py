@@ -31,9 +31,8 @@ _SCALARS = {
 
 def dissector() -> str:
     """Return the dissector: Lua that Wireshark 3.6 and newer runs."""
-    over_tcp = [protocol for protocol in schema.protocols() if protocol.transport == "tcp"]
-    names = (f'  [{protocol.proto_id}] = "{protocol.name}",' for protocol in over_tcp)
-    pushes = (f"  [{protocol.proto_id}] = true," for protocol in over_tcp if protocol.kind == "push")
+    names = (f'  [{protocol.proto_id}] = "{protocol.name}",' for protocol in schema.protocols())
+    pushes = (f"  [{protocol.proto_id}] = true," for protocol in schema.protocols() if protocol.kind == "push")
     text = Path(__file__).with_name("wireshark.lua").read_text("utf-8")
     return text.replace("@NAMES@", "\n".join(names)).replace("@PUSHES@", "\n".join(pushes))
 

@@ -17,10 +17,10 @@ MAX_PAYLOAD = 65_535 - 60
 _MAX_GAPS = 64
 """Gaps between two messages of one direction that are kept apart; before that they become one hole."""
 _MAX_IN_FLIGHT = 1 << 28
-"""Bytes after which the receiver acknowledges without data: a quarter of the window that `_WINDOW_SCALE` opens."""
+"""Bytes after which the receiver acknowledges without data: a quarter of the window that `_SYN_OPTIONS` opens."""
 _WINDOW = 65_535
-_WINDOW_SCALE = b"\x03\x03\x0e\x00"
-"""TCP option of a SYN: the window counts in units of 2 ** 14 bytes (RFC 7323)."""
+_SYN_OPTIONS = b"\x02\x04\xff\xd7\x03\x03\x0e\x00"
+"""TCP options of a SYN (RFC 9293, RFC 7323): segments of 65,495 bytes at most, a window in units of 2 ** 14 bytes."""
 _FIN, _SYN, _PSH, _ACK = 1, 2, 8, 16
 _MASK = 0xFFFFFFFF
 _TCP_PROTOCOL, _TIME_TO_LIVE, _DONT_FRAGMENT = 6, 64, 0x4000
@@ -124,7 +124,7 @@ class CleanConnection:
     def _frame(self, sender: int, seq: int, ack: int, flags: int, payload: bytes = b"") -> bytes:
         self._acknowledged[1 - sender] = ack
         (source, source_port), (destination, destination_port) = self._ends[sender]
-        options = _WINDOW_SCALE if flags & _SYN else b""
+        options = _SYN_OPTIONS if flags & _SYN else b""
         offset = (_TCP.size + len(options)) << 2
         head = _TCP.pack(source_port, destination_port, seq, ack, offset, flags, _WINDOW, 0, 0) + options
         size = len(head) + len(payload)

@@ -179,8 +179,8 @@ class OpenD(Packet):
         layer.fields.update(zip(_HEADER_FIELDS, message.header, strict=True), body=body or b"")
         if body is not None:
             layer.fields["body_len"] = len(body)
-        if message.sha1 is None:  # of a WebSocket: as it would go over TCP, where the serial number is shorter
-            layer.fields.update(sha1=None, serial_no=message.serial_no & 0xFFFFFFFF)
+        if message.sha1 is None:  # of a WebSocket: zeros, as none was sent; the serial number of TCP is shorter
+            layer.fields.update(sha1=bytes(20), serial_no=message.serial_no & 0xFFFFFFFF)
         layer._sent = message
         return layer
 

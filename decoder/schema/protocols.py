@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from decoder.schema.pool import message_class
@@ -33,7 +33,8 @@ class Protocol:
 
 
 def _read() -> dict[int, Protocol]:
-    lines = Path(__file__).with_name("protocols.tsv").read_text("utf-8").splitlines()
+    with open(os.path.join(os.path.dirname(__file__), "protocols.tsv"), encoding="utf-8") as file:
+        lines = file.read().splitlines()
     table: dict[int, Protocol] = {}
     for line in lines[1:]:
         number, name, kind, transport, request, response, *rest = line.split("\t")

@@ -36,6 +36,7 @@ _MAX_GROUPS = 2_048  # protocols and markets (and symbols); what comes after cou
 _FINE_GROUPS = 64  # their quantiles are within 0.05 %; those of more, as with --by symbol, within 0.8 %
 _MAX_FIRST = 65_536  # securities of which the first push was seen
 _MAX_GATEWAYS = 1_024
+_MAX_WAITING = 256  # lags of a leg that are counted at once, in a third of the time
 _MAX_CODE = 32  # characters of a code
 _PROTOBUF = 0  # of the header's format field
 # First pushes of these may be old: a tick says of itself that it is not live.
@@ -84,11 +85,20 @@ class LatenessRow:
 
 
 class _Group:
-    __slots__ = ("lags", "negative")
+    __slots__ = ("lags", "negative", "waiting")
 
     def __init__(self, *, fine: bool) -> None:
         self.lags = Quantiles() if fine else Quantiles(128, 7)
         self.negative = 0
+        self.waiting: list[int] = []
+        """Lags that are still to be counted."""
+
+    def settle(self) -> None:
+        """Counts the lags that wait."""
+        if self.waiting:
+            self.lags.add_all(self.waiting)
+            self.negative += sum([lag_ns < 0 for lag_ns in self.waiting])
+            self.waiting.clear()
 
 
 class LatenessLedger:
@@ -142,9 +152,9 @@ class LatenessLedger:
             group = legs.get(leg)
             if group is None:
                 group = legs[leg] = _Group(fine=len(self._groups) <= _FINE_GROUPS)
-            group.lags.add(lag_ns)
-            if lag_ns < 0:
-                group.negative += 1
+            group.waiting.append(lag_ns)
+            if len(group.waiting) >= _MAX_WAITING:
+                group.settle()
 
     def _new_group(self, proto_id: int, market: int, symbol: str | None) -> dict[str, _Group]:
         key: tuple[int, Any, str | None] = (proto_id, market, symbol)
@@ -173,6 +183,9 @@ class LatenessLedger:
     def rows(self) -> list[LatenessRow]:
         """Returns the rows so far, by protocol, market, symbol and leg."""
         offset_ms = self.clock_offset_ms
+        for legs in self._groups.values():
+            for group in legs.values():
+                group.settle()
         rows = [
             LatenessRow(
                 _proto(proto_id),

@@ -86,6 +86,7 @@ FINDING_KEYS = {
     "time": "when it showed",
     "text": "what it means and what to do",
     "count": "how many occurrences it stands for",
+    "wireshark": "display filter for the packets of that message; null if there is none, or it is too long ago",
 }
 """Keys of a finding, and what they say."""
 

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz import TARGETS as ALL
+from tests.support.cores import needs_core
+
 ROOT = Path(__file__).resolve().parents[2]
 FOUND = ROOT / "tests" / "fuzz" / "found"
 RUNS = 600
-TARGETS = ("readers", "packets", "bodies", "frames", "streams", "websockets")
+TARGETS = ("readers", "packets", "bodies", "frames", "streams", "websockets", pytest.param("cores", marks=needs_core))
 
 
 def fuzz(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -47,7 +50,7 @@ def test_what_was_found_once_is_found_no_more(target: str) -> None:
 
 
 def test_what_was_found_belongs_to_a_target() -> None:
-    assert {path.name.partition("-")[0] for path in FOUND.iterdir()} <= set(TARGETS)
+    assert {path.name.partition("-")[0] for path in FOUND.iterdir()} <= set(ALL)
 
 
 FAULTS = {
@@ -57,8 +60,10 @@ FAULTS = {
     "frames": "import decoder.framing.header_chains as m; m.HeaderChains.give_up_first = lambda _: 1 // 0",
     "streams": "import decoder.engine.connection_table as m; m.ConnectionTable._drop = lambda self, connection: None",
     "websockets": "import decoder.framing.websocket_reader as m; m.WebSocketReader._break = lambda *_: 1 // 0",
+    "cores": "import decoder.output.core_tables as m; m._KINDS[5] = 'uint32'",
 }
-"""A check that is missing, an index without one, a conversion that fails on one number, a branch that fails, a leak."""
+"""A check that is missing, an index without one, a conversion that fails on one number, a branch that fails, a leak,
+a number taken for another kind."""
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -14,13 +14,19 @@ from random import Random
 from typing import Any, NamedTuple
 
 import pytest
+from scapy.packet import ls
+from scapy.sendrecv import sniff
 
 import decoder
-from decoder import Gap, Message
+from decoder import Gap, Message, OpenD, OpenDSession
 from tests.support import dirt
-from tests.support.command import opendump
+from tests.support import exchange as ex
+from tests.support.command import PCAP_HEADER, opendump, record, write
 from tests.support.dirt import Dirt, Segment, Way, in_turn, segments_of
 from tests.support.recorded import CAPTURES, WEBSOCKET_RECORDINGS, Recording
+from tests.support.segments import Talk
+from tests.support.spellings import spellings
+from tests.support.websocket import ACCEPTED, UPGRADE, reply, request, ws
 
 every_recording = pytest.mark.parametrize("recording", WEBSOCKET_RECORDINGS, ids=lambda recording: recording.name)
 PLAIN = [recording for recording in WEBSOCKET_RECORDINGS if recording.name != "websocket-deflate"]
@@ -325,3 +331,169 @@ def test_the_order_of_a_javascript_client() -> None:
     (order,) = map(json.loads, done.out.splitlines())
     assert (order["symbol"], order["side"], order["qty"], order["price"]) == ("HK.00700", "BUY", 300, 400.2)
     assert order["placed"]["ret_type"] == "RET_OK"
+
+
+def over_tcp(messages: list[Message], path: Path) -> Path:
+    """The same messages at the same times on the API port, as a client in Python would exchange them."""
+    talks: dict[int, Talk] = {}
+    packets: list[bytes] = []
+    for message in messages:
+        talk = talks.get(message.connection)
+        if talk is None:
+            talk = talks[message.connection] = Talk(ports=(50000 + message.connection, 11111))
+        if message.proto_id >= 1000:  # the others belong to the WebSocket port
+            data = ex.frame(message.proto_id, message.plaintext or b"", serial_no=message.serial_no)
+            (talk.c2s if message.direction == "c2s" else talk.s2c)(data)
+        packets += [record(segment.packet(), message.time_ns) for segment in talk.segments]
+        talk.segments.clear()
+    return write(path, PCAP_HEADER + b"".join(packets))
+
+
+OF_THE_CAPTURE = {"message", "messages", "response", "requested_by", "connection", "connections"}
+OF_THE_CONNECTION = {"bytes", "not_verified", "until", "longest_silence_s"}
+"""The headers differ, and the connections are not closed in what is made here."""
+ON_WEBSOCKET_ONLY = {"InitWebSocket", "OpenDisConnect", "Qot_GetRT"}
+"""Messages of the port itself, and one that it answered with an error in the header, which TCP does not have."""
+
+
+def without_numbers(value: Any) -> Any:
+    """`value` without the numbers of messages and connections."""
+    if isinstance(value, dict):
+        return {key: without_numbers(each) for key, each in value.items() if key not in OF_THE_CAPTURE}
+    return [without_numbers(each) for each in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("name", ["websocket", "websocket-deflate"])
+def test_stats_and_orders_say_of_a_javascript_client_what_they_say_of_one_in_python(name: str, tmp_path: Path) -> None:
+    path = CAPTURES / f"{name}.pcap"
+    messages = [item for item in decoder.read(path, ports=33333) if isinstance(item, Message)]
+    python = over_tcp(messages, tmp_path / "python.pcap")
+    assert [item.plaintext or None for item in decoder.read(python) if isinstance(item, Message)] == [
+        message.plaintext for message in messages if message.proto_id >= 1000
+    ]
+    for arguments in (
+        ["orders", "--format", "jsonl"],
+        ["stats", "--format", "json", "--table", "subscriptions"],
+        ["stats", "--format", "json", "--table", "rates"],
+        ["stats", "--format", "json", "--table", "lateness"],
+        ["stats", "--format", "json", "--table", "protocols"],
+    ):
+        told = []
+        for port, capture in (("33333", path), ("11111", python)):
+            out = opendump(*arguments, "--port", port, capture).out
+            rows = json.loads(f"[{','.join(out.splitlines())}]" if "jsonl" in arguments else out)
+            told.append(
+                [
+                    {key: value for key, value in without_numbers(row).items() if key not in OF_THE_CONNECTION}
+                    for row in rows
+                    if row.get("proto") not in ON_WEBSOCKET_ONLY
+                ]
+            )
+        of_javascript, of_python = told
+        assert len(of_javascript) > 0
+        assert of_javascript == of_python, arguments
+
+
+# Port 33333, OpenD's default for WebSocket, on a connection made by hand
+
+
+def at_33333(tmp_path: Path) -> Path:
+    talk = Talk(ports=(53000, 33333)).c2s(UPGRADE).s2c(ACCEPTED)
+    talk.c2s(ws(request(1, 2, b"\x0a\x12\x22\x04abcd\x32\x0aJavaScript"), masked=True))
+    talk.s2c(ws(reply(1, 2, b"\x08\x00"))).fin()
+    packets = (record(segment.packet(), number) for number, segment in enumerate(talk.segments))
+    return write(tmp_path / "made.pcap", PCAP_HEADER + b"".join(packets))
+
+
+@pytest.mark.parametrize("port", ["33333", "auto"])
+def test_a_login_on_the_websocket_port(port: str, tmp_path: Path) -> None:
+    done = opendump("decode", "--format", "jsonl", "--port", port, at_33333(tmp_path))
+    asked, answered = map(json.loads, done.out.splitlines())
+    assert (asked["proto"], asked["kind"], asked["serial_no"], asked["transport"]) == (
+        "InitWebSocket", "request", 2, "websocket",
+    )  # fmt: skip
+    assert asked["body"] == {"c2s": {"websocketKey": "[redacted]", "programmingLanguage": "JavaScript"}}
+    assert (answered["request"], answered["ret_type"], answered["reason"]) == (1, "RET_OK", "no-digest")
+    assert done.code == 0
+    assert "2 messages on 1 connection, none verified" in done.err
+
+
+def test_without_the_port_it_is_named(tmp_path: Path) -> None:
+    done = opendump("decode", at_33333(tmp_path))
+    assert (done.code, done.out) == (1, "")
+    assert "message headers (FT) were seen on port 33333 (2 segments): give --port 33333" in done.err
+
+
+# Secrets
+
+
+def field_bytes(number: int, value: str | bytes) -> bytes:
+    data = value.encode() if isinstance(value, str) else value
+    return bytes((number << 3 | 2, len(data))) + data
+
+
+TOKEN, KEY, PASSWORD = "token-7f3a9c-NEVER", hashlib.md5(b"key").hexdigest(), hashlib.md5(b"password").hexdigest()
+WITH_TOKEN = (
+    f"GET /ws?token={TOKEN} HTTP/1.1\r\nHost: 127.0.0.1:33333\r\nAuthorization: Bearer {TOKEN}\r\n"
+    f"Sec-WebSocket-Protocol: {TOKEN}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+).encode()
+
+
+@pytest.fixture(scope="module")
+def secretive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both framings with secrets where they belong and where they do not; upgrades refused and with a hole."""
+    login = field_bytes(3, "RSA PRIVATE KEY") + field_bytes(4, KEY)
+    login = field_bytes(1, login)
+    unlock = ex.vendor("Trd_UnlockTrade").Request(c2s={"unlock": True, "pwdMD5": PASSWORD}).SerializeToString()
+    talk = Talk(ports=(50112, 33333)).c2s(WITH_TOKEN).s2c(ACCEPTED)
+    for number, (cmd, body) in enumerate([(1, login), (2005, unlock), (1, login + b"\xff"), (1, login[:30])], 1):
+        talk.c2s(ws(request(cmd, number, body), masked=True))
+    talk.s2c(ws(reply(1, 1, b"\x08\x00")), ws(reply(1, 4, login)), ws(reply(2005, 2, unlock)))
+    talk.s2c(ws(ex.frame(1001, ex.init_response()))).c2s(ws(ex.frame(2005, unlock, serial_no=9), masked=True))
+    talk.s2c(ws(f'{{"token": "{TOKEN}"}}'.encode(), 1)).fin()
+    refused = Talk(ports=(50113, 33333)).c2s(WITH_TOKEN).s2c(b"HTTP/1.1 403 Forbidden\r\nX: " + TOKEN.encode()).fin()
+    torn = Talk(ports=(50114, 33333)).c2s(WITH_TOKEN[:40]).lose("c2s", 20).c2s(WITH_TOKEN[60:]).s2c(ACCEPTED)
+    torn.c2s(ws(request(1, 1, login), masked=True)).fin()
+    segments = [*talk.segments, *refused.segments, *torn.segments]
+    packets = (record(segment.packet(), number) for number, segment in enumerate(segments))
+    return write(tmp_path_factory.mktemp("secretive") / "in.pcap", PCAP_HEADER + b"".join(packets))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["decode"], ["decode", "-V"], ["decode", "--format", "jsonl"], ["decode", "--format", "csv"],
+        ["decode", "--format", "csv", "-e", "body.c2s.websocketKey,body.c2s.pwdMD5,body.s2c.connAESKey"],
+        ["stats"], ["stats", "--format", "json"], ["report", "-o", "out"], ["rewrite", "--all", "-o", "out"],
+        ["rewrite", "--all", "--pseudonyms", "-o", "out"],
+        ["export", "--format", "jsonl", "--bodies", "all", "-o", "out"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_no_output_has_a_secret_of_a_websocket(arguments: list[str], secretive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = opendump(*(out if each == "out" else each for each in arguments), "--port", "33333", secretive)
+    assert done.code == 0
+    written = [path for path in (out, *out.rglob("*")) if path.is_file()]
+    told = (done.out + done.err).encode() + b"".join(path.read_bytes() for path in written)
+    assert len(told) > 300
+    for secret in (TOKEN, KEY, PASSWORD, ex.KEY.decode(), "RSA PRIVATE"):
+        assert [form for form in spellings(secret) if len(form) > 5 and form in told] == [], secret
+
+
+def test_no_comment_and_no_packet_of_scapy_has_a_secret_of_a_websocket(
+    secretive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.pcapng"
+    assert opendump("annotate", "--port", "33333", secretive, "-o", out).code == 0
+    source = secretive.read_bytes()
+    for secret in (TOKEN, KEY, PASSWORD, ex.KEY.decode()):  # the packets are there as they were
+        assert out.read_bytes().count(secret.encode()) == source.count(secret.encode())
+    for packet in sniff(offline=str(secretive), session=OpenDSession(ports=33333)):
+        if OpenD in packet:
+            packet.show()
+            print(packet.summary(), repr(packet), packet[OpenD].message, packet[OpenD].message.record())
+            ls(packet[OpenD])
+    told = capsys.readouterr().out
+    assert "InitWebSocket" in told
+    assert [secret for secret in (TOKEN, KEY, PASSWORD, ex.KEY.decode(), "RSA PRIVATE") if secret in told] == []

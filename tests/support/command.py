@@ -29,7 +29,7 @@ def environment(**more: str) -> dict[str, str]:
     kept = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith("OPENDUMP") and key not in ("NO_COLOR", "FORCE_COLOR")
+        if (key == "OPENDUMP_PURE" or not key.startswith("OPENDUMP")) and key not in ("NO_COLOR", "FORCE_COLOR")
     }
     return {**kept, "TZ": "UTC", "PYTHONIOENCODING": "utf-8", "COLUMNS": "100", **more}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,20 +13,36 @@ import duckdb
 from scapy.layers.l2 import Ether
 from scapy.utils import PcapNgWriter
 
+from decoder.capture.merge import merged
 from decoder.capture.reader import CaptureReader, RawPacket
 from decoder.crypto.keyring import KeyRing
 from decoder.engine.decoder import Decoder
 from decoder.limits import Limits
-from decoder.output.dataset import ACROSS, Settings
+from decoder.output.dataset import Settings
 from decoder.output.parquet import ParquetTable
+from decoder.output.partition import Source
 from decoder.output.table_blocks import Block
 from decoder.output.table_columns import Table
 from decoder.output.table_schema import all_tables
 from decoder.output.tables import Tables
 from tests.support import exchange as ex
+from tests.support.command import Result, opendump
 from tests.support.recorded import CAPTURES, DEMO_KEY
 
-NAMES = tuple(name for name in all_tables() if name not in ACROSS)
+NAMES = tuple(all_tables())
+
+
+def source(**changes: Any) -> Source:
+    values: dict[str, Any] = {
+        "ports": (11111,),
+        "rsa_keys": (str(DEMO_KEY),),
+        "keylogs": (),
+        **dict.fromkeys(("where", "start", "end")),
+        "utc": False,
+        "dedup": False,
+        "limits": Limits(),
+    }
+    return Source(**{**values, **changes})
 
 
 def settings(directory: Path, **changes: Any) -> Settings:
@@ -33,12 +50,8 @@ def settings(directory: Path, **changes: Any) -> Settings:
         "tables": NAMES,
         "wide": False,
         "all_bodies": True,
-        "where": None,
-        "ports": (11111,),
-        "rsa_keys": (str(DEMO_KEY),),
-        "keylogs": (),
         "show_secrets": False,
-        "limits": Limits(),
+        "source": source(),
     }
     return Settings(str(directory), **{**values, **changes})
 
@@ -70,6 +83,19 @@ def reused_port(times: int = 2, **options: Any) -> list[RawPacket]:
 
 def in_time(*parts: Iterable[RawPacket]) -> list[RawPacket]:
     return sorted((packet for part in parts for packet in part), key=lambda packet: packet[0])
+
+
+def moved(packets: Iterable[RawPacket], offset_ns: int) -> list[RawPacket]:
+    """The packets as a capture point has them whose clock differs by `offset_ns`."""
+    return [(time_ns + offset_ns, linktype, data, size) for time_ns, linktype, data, size in packets]
+
+
+def readdressed(packets: Iterable[RawPacket]) -> list[RawPacket]:
+    """The packets behind a router that gives both ends other IPv4 addresses."""
+    return [
+        (time_ns, linktype, data[:26] + bytes((198, 51, 100)) + data[29:30] + bytes((198, 51, 101)) + data[33:], size)
+        for time_ns, linktype, data, size in packets
+    ]
 
 
 def rotated(directory: Path, packets: Sequence[RawPacket], cuts: Iterable[int], kinds: str = "p") -> list[str]:
@@ -109,11 +135,11 @@ def single_machine(directory: Path, host: str, paths: Sequence[str], chosen: Set
     def write(table: Table, block: Block) -> None:
         writers[table.name].write(block)
 
-    collector = Tables(tables, write, all_bodies=True, host=host)
-    decoder = Decoder(keys=KeyRing(chosen.rsa_keys), on_connection=collector.connection_ended)
-    for path in paths:
-        for batch in CaptureReader(path).batches():
-            collector.add(decoder.feed_batch(batch))
+    collector = Tables(tables, write, all_bodies=True, host=host, where=chosen.source.match())
+    keys, options = KeyRing(chosen.source.rsa_keys), chosen.source
+    decoder = Decoder(keys=keys, ports=options.ports, on_connection=collector.connection_ended, dedup=options.dedup)
+    for batch in merged([CaptureReader(path) for path in paths], lambda reader, error: None):
+        collector.add(decoder.feed_batch(batch))
     collector.add(decoder.flush())
     collector.finish(decoder.summary)
     for name, writer in writers.items():
@@ -148,3 +174,57 @@ def differences(dataset: Path, hosts: Sequence[Path], names: Sequence[str] = NAM
 def count(database: Any, query: str) -> int:
     rows: int = database.execute(f"select count(*) from ({query})").fetchone()[0]
     return rows
+
+
+FIRST = in_time(recorded("ftaes.pcap", "ipv6.pcap"), reused_port(3))
+"""Encrypted connections with one handshake each, IPv6, and three connections between the same two ends."""
+SECOND = in_time(recorded("cbc.pcap", "reconnect.pcap.gz"), reused_port(2))
+"""Another host, with some of the same ends: its loopback addresses and ports."""
+
+
+def two_hosts(directory: Path) -> dict[str, list[str]]:
+    """Writes the files of two hosts, which have some of the same ends."""
+    return {
+        "alpha": rotated(directory / "alpha", FIRST, [100, 300], "pg"),
+        "beta": rotated(directory / "beta", SECOND, [50], "g"),
+    }
+
+
+def paths(files: dict[str, list[str]]) -> list[str]:
+    return [path for host in files.values() for path in host]
+
+
+def export(files: dict[str, list[str]], output: Path, *more: object) -> Result:
+    """Runs the command."""
+    return opendump("export", *paths(files), "-o", output, "--bodies", "all", "--rsa-key", DEMO_KEY, *more)
+
+
+def expected(directory: Path, files: dict[str, list[str]]) -> list[Path]:
+    """Writes what single machines give, a directory for each host; returns the directories."""
+    for host, own in files.items():
+        single_machine(directory / host, host, own, settings(directory))
+    return [directory / host for host in files]
+
+
+def content(directory: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*.parquet")}
+
+
+def assert_whole(directory: Path) -> None:
+    """Asserts that each file of a dataset that has its name can be read to its end."""
+    from pyarrow import parquet
+
+    for path in directory.rglob("*.parquet"):
+        assert parquet.read_table(path, partitioning=None).num_rows > 0
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started and that still run (from ps, of POSIX)."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in listed.splitlines()]
+    return [int(child) for child, parent, state in rows if int(parent) == pid and not state.startswith("Z")]
+
+
+def is_alive(pid: int) -> bool:
+    listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return listed.strip() not in ("",) and not listed.startswith("Z")

@@ -16,6 +16,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from decoder import schema
+from decoder.body.parse import parse_body
+
 MAX_ITEMS = 3
 TEXTS = ("", "00700", "腾讯控股", "é \u2028 \x00 \x1b[31m \x7f", "\U0001f4b9" * 3, '"\\/', "x" * 300)
 DOUBLES = (0.0, -0.0, 1.0, 0.1, -123.456, 1e300, 5e-324, 1.7e308, 2.0**53, math.inf, -math.inf, math.nan)
@@ -106,3 +109,21 @@ BOUNDS = {
     FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
     FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
 }
+
+
+def instances(name: str, count: int = 3) -> list[Message]:
+    random = Random(name)
+    return [random_message(vendor_classes()[name], random, density) for density in (1.0, 0.5, 0.0)[:count]]
+
+
+def parsed(name: str, data: bytes) -> Any:
+    message, problem, _ = parse_body(schema.message_class(name), data)
+    assert message is not None
+    assert problem is None
+    return message
+
+
+def length_delimited(number: int, data: bytes) -> bytes:
+    assert len(data) < 128
+    assert number < 16
+    return bytes((number << 3 | 2, len(data))) + data

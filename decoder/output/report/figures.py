@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from decoder.formatting.table import columns
 from decoder.output.report.axes import Clock, duration, record_ns
 from decoder.output.report.lanes import who
 from decoder.output.report.markup import Markup, joined, tag
-from decoder.output.report.tables import Column, Tables
+from decoder.output.report.tables import Tables
 
 if TYPE_CHECKING:
     from decoder.output.report.collector import ReportData
@@ -18,21 +19,10 @@ __all__ = ["connections", "lateness", "protocols", "rates", "subscriptions"]
 
 def connections(tables: Tables, rows: Sequence[dict[str, Any]], clock: Clock) -> Markup:
     """Returns the table of connections."""
-    columns = [
-        Column("#", number=True),
-        Column("client"),
-        Column("gateway"),
-        Column("program"),
-        Column("encryption"),
-        Column("from"),
-        Column("duration", number=True),
-        Column("requests", number=True),
-        Column("pushes", number=True),
-        Column("errors", number=True),
-        Column("unanswered", number=True),
-        Column("gaps", number=True),
-        Column("closed by"),
-    ]
+    heads = columns(
+        "#: | client | gateway | program | encryption | from | duration: | requests: | "
+        "pushes: | errors: | unanswered: | gaps: | closed by"
+    )
     cells = [
         (
             str(row["connection"]),
@@ -47,24 +37,15 @@ def connections(tables: Tables, rows: Sequence[dict[str, Any]], clock: Clock) ->
         )
         for row in rows
     ]
-    return tables.table("connections-table", columns, cells)
+    return tables.table("connections-table", heads, cells)
 
 
 def protocols(tables: Tables, rows: Sequence[dict[str, Any]]) -> Markup:
     """Returns the table of protocols, those with most messages first."""
-    columns = [
-        Column("id", number=True),
-        Column("protocol"),
-        Column("requests", number=True),
-        Column("pushes", number=True),
-        Column("errors", number=True),
-        Column("unanswered", number=True),
-        Column("bytes", number=True),
-        Column("median", number=True, title="half of the responses took no longer"),
-        Column("p99", number=True, title="99 of 100 responses took no longer"),
-        Column("slowest", number=True),
-        Column("pushes/s", number=True),
-    ]
+    titles = {"median": "half of the responses took no longer", "p99": "99 of 100 responses took no longer"}
+    heads = columns(
+        "id: | protocol | requests: | pushes: | errors: | unanswered: | bytes: | median: | p99: | slowest: | pushes/s:"
+    )
     cells = [
         (
             "-" if row["proto_id"] is None else str(row["proto_id"]),
@@ -75,18 +56,12 @@ def protocols(tables: Tables, rows: Sequence[dict[str, Any]]) -> Markup:
         )
         for row in sorted(rows, key=lambda row: -(row["requests"] + row["responses"] + row["pushes"]))
     ]
-    return tables.table("protocols-table", columns, cells)
+    return tables.table("protocols-table", heads, cells, titles)
 
 
 def lateness(tables: Tables, data: ReportData) -> Markup:
     """Returns the table of how late pushes were."""
-    columns = [
-        Column("protocol"),
-        Column("market"),
-        Column("way"),
-        Column("measured", number=True),
-        *(Column(name, number=True) for name in ("median", "p90", "p99", "latest", "negative")),
-    ]
+    heads = columns("protocol | market | way | measured: | median: | p90: | p99: | latest: | negative:")
     rows = data.figures["lateness"]
     cells = [
         (
@@ -103,20 +78,12 @@ def lateness(tables: Tables, data: ReportData) -> Markup:
     offsets = [row["clock_offset_ms"] for row in rows if row["clock_offset_ms"] is not None]
     if offsets:
         said += f" OpenD's clock minus that of the capture: {duration(offsets[0] * 1e6)}."
-    return joined([tables.table("lateness-table", columns, cells), tag("p", said, class_="hint")])
+    return joined([tables.table("lateness-table", heads, cells), tag("p", said, class_="hint")])
 
 
 def rates(tables: Tables, rows: Sequence[dict[str, Any]], clock: Clock) -> Markup:
     """Returns the table of how near requests came to the gateway's limits, the nearest first."""
-    columns = [
-        Column("protocol"),
-        Column("account"),
-        Column("requests", number=True),
-        Column("most in 30 s", number=True),
-        Column("limit", number=True),
-        Column("from"),
-        Column("refused", number=True),
-    ]
+    heads = columns("protocol | account | requests: | most in 30 s: | limit: | from | refused:")
     cells = [
         (
             row["proto"],
@@ -129,22 +96,14 @@ def rates(tables: Tables, rows: Sequence[dict[str, Any]], clock: Clock) -> Marku
         )
         for row in sorted(rows, key=lambda row: -row["share"])
     ]
-    return tables.table("rates-table", columns, cells)
+    return tables.table("rates-table", heads, cells)
 
 
 def subscriptions(tables: Tables, rows: Sequence[dict[str, Any]], clock: Clock) -> Markup:
     """Returns the table of subscriptions."""
-    columns = [
-        Column("connection", number=True),
-        Column("symbol"),
-        Column("type"),
-        Column("from"),
-        Column("until"),
-        Column("first push after", number=True),
-        Column("pushes", number=True),
-        Column("longest silence", number=True),
-        Column("quota slots", number=True),
-    ]
+    heads = columns(
+        "connection: | symbol | type | from | until | first push after: | pushes: | longest silence: | quota slots:"
+    )
     cells = [
         (
             str(row["connection"]),
@@ -159,7 +118,7 @@ def subscriptions(tables: Tables, rows: Sequence[dict[str, Any]], clock: Clock) 
         )
         for row in rows
     ]
-    return tables.table("subscriptions-table", columns, cells)
+    return tables.table("subscriptions-table", heads, cells)
 
 
 def _count(value: int) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from decoder.formatting.table import columns
 from decoder.output.report.axes import Clock, LogScale, duration
 from decoder.output.report.markup import Markup, joined, tag
 from decoder.output.report.pictures import order_track, shape_legend, track_axis
-from decoder.output.report.tables import Column, Tables
+from decoder.output.report.tables import Tables
 
 if TYPE_CHECKING:
     from decoder.findings.order_rows import Order
@@ -116,7 +117,7 @@ def _order(order: Order, scale: LogScale, known: frozenset[int], clock: Clock) -
 
 
 def _order_table(tables: Tables, found: Sequence[Order], clock: Clock) -> Markup:
-    columns = [Column("placed"), Column("order"), Column("asked for"), Column("became"), Column("said")]
+    heads = columns("placed | order | asked for | became | said")
     rows = [
         (
             clock.moment(order.first_ns if order.placed is None else order.placed.time_ns),
@@ -127,4 +128,4 @@ def _order_table(tables: Tables, found: Sequence[Order], clock: Clock) -> Markup
         )
         for order in found
     ]
-    return tables.table("orders-table", columns, rows)
+    return tables.table("orders-table", heads, rows)

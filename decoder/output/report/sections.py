@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from decoder.findings import SEVERITIES
+from decoder.formatting.frame_filter import frame_filter
 from decoder.output.report.axes import Clock, duration, record_ns
 from decoder.output.report.markup import MAX_TEXT, Markup, joined, tag, text
 
@@ -117,7 +118,7 @@ def messages(lines: Iterable[tuple[Line, list[str] | None]]) -> Markup:
 
 
 def _message(line: Line, fields: list[str] | None) -> Markup:
-    chosen = f"frame.number in {{{','.join(map(str, line.packets))}}}"
+    chosen = frame_filter(line.packets)
     parts: list[Markup] = [tag("code", line.text)]
     below = tag("p", "Wireshark: ", tag("code", chosen))
     if fields is not None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import zlib
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import orjson
 
 from decoder.formatting.escape import escape
+from decoder.formatting.table import Column
 from decoder.output.report.markup import MAX_TEXT, Markup, joined, tag
 
-__all__ = ["Column", "Tables"]
+__all__ = ["Tables"]
 
 _MAX_ROWS = 500
 """Rows that stand in the page."""
@@ -23,28 +25,32 @@ _MAX_PACKED = 60 * 1024
 """Bytes of compressed rows."""
 
 
-class Column:
-    """A column: its heading, and whether it holds numbers."""
-
-    def __init__(self, name: str, *, number: bool = False, title: str | None = None) -> None:
-        self.name = name
-        self.number = number
-        self.title = title
-
-
 class Tables:
     """Writes tables whose rows take at most `max_size` bytes each; further rows are compressed."""
 
     def __init__(self, max_size: int = _MAX_SIZE) -> None:
         self._max_size = max_size
 
-    def table(self, name: str, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> Markup:
+    def table(
+        self,
+        name: str,
+        columns: Sequence[Column],
+        rows: Sequence[Sequence[object]],
+        titles: Mapping[str, str] = MappingProxyType({}),
+    ) -> Markup:
         """Returns a table; a cell is a text, or Markup, or a pair of what shows and what to sort by.
 
         :param name: an id of the page
+        :param titles: explanations of columns, by their names
         """
         head = [
-            tag("th", column.name, class_="number" if column.number else None, title=column.title, scope="col")
+            tag(
+                "th",
+                column.name,
+                class_="number" if column.number else None,
+                title=titles.get(column.name),
+                scope="col",
+            )
             for column in columns
         ]
         body: list[Markup] = []

@@ -54,7 +54,7 @@ def recorded(data: ReportData, clock: Clock) -> str:
     verified = capture["verdicts"].get("verified", 0)
     if capture["messages"]:
         proof = "all" if verified == capture["messages"] else f"{verified:,}" if verified else "none"
-        line += f"; {proof} of them proven by their SHA-1"
+        line += f"; {proof} of them verified by the SHA-1 in the header"
     return line + "."
 
 

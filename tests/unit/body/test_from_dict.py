@@ -12,12 +12,13 @@ from decoder import schema
 from decoder.body.from_dict import from_dict
 from decoder.body.to_dict import to_dict
 from decoder.errors import BodyError
+from tests.support.every import for_every
 from tests.support.random_messages import random_message, vendor_classes
 
 PLACE = schema.message_class("Trd_PlaceOrder.Request")
 
 
-@pytest.mark.parametrize("name", vendor_classes())
+@for_every(vendor_classes)
 def test_inverse_of_to_dict_in_every_style(name: str) -> None:
     vendor = random_message(vendor_classes()[name], Random(name))
     cls = schema.message_class(name)

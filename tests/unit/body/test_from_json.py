@@ -15,13 +15,14 @@ from decoder import schema
 from decoder.body.from_json import read_json
 from decoder.body.to_dict import to_dict
 from decoder.errors import BodyError
+from tests.support.every import for_every
 from tests.support.random_messages import random_message, vendor_classes
 
 INIT = schema.message_class("InitConnect.Response")
 NOTIFY = schema.message_class("Notify.Response")
 
 
-@pytest.mark.parametrize("name", vendor_classes())
+@for_every(vendor_classes)
 def test_what_protobufs_own_writer_writes(name: str) -> None:
     cls = schema.message_class(name)
     for density in (1.0, 0.4):

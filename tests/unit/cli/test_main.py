@@ -7,26 +7,25 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from decoder.cli.main import cli
+from decoder.engine.core import CORE
 from tests.support.command import (
     FORMATS,
-    PCAP_HEADER,
     PLAIN,
     WITH_KEY,
     every_format,
     in_clear,
     opendump,
     pcap,
-    record,
     write,
 )
 from tests.support.exchange import (
-    Exchange,
     frame,
     keep_alive,
 )
@@ -63,7 +62,7 @@ def test_help_is_cheap() -> None:
 def test_version() -> None:
     from importlib.metadata import version
 
-    expected = f"opendump, version {version('scapy-opend')}\n"
+    expected = f"opendump, version {version('scapy-opend')} ({CORE} core)\n"
     assert opendump("--version").out == opendump("decode", "--version").out == expected
 
 
@@ -118,83 +117,10 @@ def test_several_processes_print_the_same(form: str) -> None:
     assert one.err == two.err
 
 
-def test_several_captures_are_one_in_time_order(tmp_path: Path) -> None:
-    packets = in_clear(5).packets
-    first, second = (
-        write(tmp_path / name, PCAP_HEADER + b"".join(record(*packet) for packet in part))
-        for name, part in (("1.pcap", packets[:6]), ("2.pcap", packets[6:]))
-    )
-    whole = opendump("decode", "--format", "jsonl", "-", stdin=pcap(in_clear(5)))
-    assert whole.code == 0
-    assert len(whole.lines) == 12
-    assert opendump("decode", "--format", "jsonl", second, first).out == whole.out
-
-
-def test_a_cut_capture_is_a_warning(tmp_path: Path) -> None:
-    cut = write(tmp_path / "cut.pcap", pcap(in_clear())[:-10])
-    result = opendump("decode", cut)
-    assert result.code == 0
-    assert len(result.lines) == 5
-    assert f"opendump: {cut}: cut short after packet 8" in result.err
-    assert "5 messages on 1 connection, all verified" in result.err
-
-
-def test_an_unreadable_input_does_not_stop_the_others(tmp_path: Path) -> None:
-    text = write(tmp_path / "notes.txt", b"this is no capture at all, only a note\n")
-    result = opendump("decode", tmp_path / "missing.pcap", text, PLAIN)
-    assert result.code == 1
-    assert len(result.lines) == len(Recording("plain.pcap").expected)
-    assert f"opendump: {tmp_path / 'missing.pcap'}: " in result.err
-    assert f"opendump: {text}: is text" in result.err
-    assert "all verified" in result.err
-
-
-def test_nothing_readable(tmp_path: Path) -> None:
-    result = opendump("decode", tmp_path / "missing.pcap")
-    assert (result.code, result.out) == (1, "")
-    assert result.err.count("\n") == 1
-
-
 def test_a_file_name_cannot_write_to_the_terminal(tmp_path: Path) -> None:
     result = opendump("decode", "\x1b[2Jmissing")
     assert result.code == 1
     assert "\x1b" not in result.err
-
-
-def test_no_gateway_traffic_says_where_it_is(tmp_path: Path) -> None:
-    capture = write(tmp_path / "other.pcap", pcap(in_clear(port=22222)))
-    result = opendump("decode", capture)
-    assert (result.code, result.out) == (1, "")
-    assert "no gateway traffic on port 11111 in 9 packets" in result.err
-    assert "on port 22222" in result.err
-    assert "give --port 22222" in result.err
-    assert len(opendump("decode", capture, "--port", "22222").lines) == 6
-    assert len(opendump("decode", capture, "--port", "1", "--port", "22222").lines) == 6
-    auto = opendump("decode", capture, "--port", "auto")
-    assert (auto.code, len(auto.lines)) == (0, 6)
-
-
-def test_no_gateway_traffic_at_all(tmp_path: Path) -> None:
-    result = opendump("decode", write(tmp_path / "empty.pcap", PCAP_HEADER))
-    assert result.code == 1
-    assert "no gateway traffic on port 11111 in 0 packets" in result.err
-    assert "--port auto" in result.err
-
-
-def test_foreign_traffic_on_the_port_is_told(tmp_path: Path) -> None:
-    foreign = Exchange(client_port=40000).c2s(b"GET / HTTP/1.1\r\n\r\n" * 100).fin()
-    result = opendump("decode", write(tmp_path / "mixed.pcap", pcap(in_clear(), foreign)))
-    assert result.code == 0
-    assert "192.0.2.1:40000 > 192.0.2.2:11111: this is HTTP" in result.err
-    assert "6 messages on 1 connection, all verified" in result.err
-
-
-def test_gaps_are_counted_and_shown(tmp_path: Path) -> None:
-    exchange = in_clear().lose("c2s", 1000).c2s(frame(1004, keep_alive(), serial_no=9)).fin()
-    result = opendump("decode", write(tmp_path / "gap.pcap", pcap(exchange)))
-    assert result.code == 0
-    assert "7 messages on 1 connection, 1 gap, all verified" in result.err
-    assert [line for line in result.lines if "1,000 bytes missing from the capture" in line]
 
 
 def test_count_stops_early_and_where_chooses() -> None:
@@ -296,3 +222,36 @@ def test_colour_only_where_it_is_wanted() -> None:
     assert "\x1b[36m" in opendump("decode", PLAIN, FORCE_COLOR="1").out
     assert "\x1b" not in opendump("decode", PLAIN, FORCE_COLOR="1", NO_COLOR="1").out
     assert "\x1b[" in opendump("stats", PLAIN, "--color", "always").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "size", "compiled", "expected"),
+    [
+        ([], 64, False, 1),
+        (["--format", "jsonl"], 31, False, 1),
+        (["--format", "jsonl"], 32, False, 3),
+        (["--format", "jsonl"], 64, True, 1),
+        (["--format", "jsonl", "-e", "proto"], 64, True, 3),
+        (["--format", "csv"], 64, True, 3),
+        (["-V"], 64, True, 3),
+        (["-V", "-c", "1"], 64, True, 1),
+        (["--jobs", "2"], 0, True, 2),
+        (["--format", "csv", "--jobs", "1"], 64, True, 1),
+    ],
+)
+def test_how_many_processes_render(
+    arguments: list[str], size: int, compiled: bool, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`size` is that of the input in MiB."""
+    used = [1]
+
+    def render_in_order(batches: Any, make: Any, jobs: int) -> Any:
+        used.append(jobs)
+        return map(make().render, batches)
+
+    monkeypatch.setattr("decoder.cli.run._size", lambda path: size << 20)
+    monkeypatch.setattr("decoder.cli.decode.JsonLines", object if compiled else None)
+    monkeypatch.setattr("decoder.output.parallel.processors", lambda: 3)
+    monkeypatch.setattr("decoder.output.parallel.render_in_order", render_in_order)
+    assert CliRunner().invoke(cli, ["decode", str(PLAIN), *arguments]).exit_code == 0
+    assert used[-1] == expected

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import decoder
 from decoder import Message
-from decoder.output.frame_filter import frame_filter
 from tests.support import exchange as ex
 from tests.support.command import in_clear, opendump, pcap, posix, write
 from tests.support.recorded import CAPTURES, DEMO_KEY
@@ -78,9 +77,3 @@ def test_wireshark_is_started_on_the_file(tmp_path: Path) -> None:
     assert option == "-r"
     assert Path(path).parent.parent == tmp_path
     assert Path(path).stat().st_size > 1000
-
-
-def test_filters_to_paste() -> None:
-    assert frame_filter([12]) == "frame.number in {12}"
-    assert frame_filter([9, 12, 10, 11, 14, 12]) == "frame.number in {9..12, 14}"
-    assert frame_filter(range(1, 2000, 2)).count(",") == 199

@@ -9,17 +9,22 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.json_format import MessageToDict
 
 import decoder
 from decoder import Gap, Message
+from decoder.capture.reader import CaptureReader
 from tests.support import exchange as ex
-from tests.support.command import Result, in_clear, opendump, pcap, posix
-from tests.support.recorded import CAPTURES, RECORDINGS, Recording
+from tests.support.command import PCAP_HEADER, Result, in_clear, opendump, pcap, posix, record, write
+from tests.support.recorded import CAPTURES, RECORDINGS, WEBSOCKET_RECORDINGS, Recording
+from tests.support.segments import Talk, decode_segments
+from tests.support.spellings import spellings
+from tests.support.websocket import ACCEPTED, UPGRADE, reply, request, ws
 
 READABLE = [recording for recording in RECORDINGS if recording.name != "sample-key"]
 every_recording = pytest.mark.parametrize("recording", READABLE, ids=lambda recording: recording.name)
@@ -58,26 +63,6 @@ def values(plain: Any, names: set[str], secret_protos: bool = False) -> Iterator
     elif isinstance(plain, list):
         for value in plain:
             yield from values(value, names)
-
-
-def spellings(value: str) -> Iterator[bytes]:
-    """The bytes by which a value could be found: as text, as hex, in base64 at each of the three places in a triple."""
-    data = value.encode()
-    yield from (data, data.hex().encode(), data.hex().upper().encode())
-    for shift in range(3):
-        encoded = base64.b64encode(bytes(shift) + data + bytes(-(shift + len(data)) % 3))
-        yield encoded[4 if shift else 0 : len(encoded) - 4]
-    if value.isascii() and value.isalnum() and len(value) % 2 == 0 and value[:6] != "000000":
-        with suppress(ValueError):
-            yield bytes.fromhex(value)
-    if value.isdecimal() and value[0] != "0" and len(value) > 5 and int(value) < 2**64:
-        number, varint = int(value), bytearray()
-        while number > 127:
-            varint.append(number & 127 | 128)
-            number >>= 7
-        yield bytes((*varint, number))
-        yield int(value).to_bytes(8, "little")
-        yield int(value).to_bytes(8, "big")
 
 
 @every_recording
@@ -380,4 +365,122 @@ def test_tshark_follows_each_stream_without_a_remark(recording: Recording, tmp_p
     assert payload == b"".join(ex.HEADER.pack(*m.header) + (m.plaintext or b"") for m in again)
     assert [packet["frame.comment"][0].split()[1] for packet in packets if "frame.comment" in packet] == [
         str(m.number) for m in again
+    ]
+
+
+@pytest.mark.parametrize("body_format", [0, 1], ids=["protobuf", "json"])
+@pytest.mark.parametrize("pseudonyms", [False, True])
+def test_what_came_the_wrong_way_is_not_passed_on(pseudonyms: bool, body_format: int, tmp_path: Path) -> None:
+    """A request in the gateway's direction is read as a response, in which its fields are unknown."""
+    digest, account = "5f4dcc3b5aa765d61d8327deb882cf99", 271828182845904
+    unlock = ex.vendor("Trd_UnlockTrade").Request(c2s={"unlock": True, "pwdMD5": digest})
+    header = {"trdEnv": 1, "accID": account, "trdMarket": 1}
+    orders = ex.vendor("Trd_GetOrderList").Request(c2s={"header": header})
+    talk = Talk()
+    for number, (proto_id, body) in enumerate(((2005, unlock), (2201, orders)), 5):
+        data = json.dumps(MessageToDict(body)).encode() if body_format else body.SerializeToString()
+        talk.s2c(ex.frame(proto_id, data, serial_no=number, fmt=body_format))
+    out = tmp_path / "out.pcapng"
+    source = write(tmp_path / "in.pcap", PCAP_HEADER + b"".join(record(s.packet(), 0) for s in talk.segments))
+    assert opendump("rewrite", source, "--all", "-o", out, *["--pseudonyms"] * pseudonyms).code == 0
+    kept = out.read_bytes()
+    assert [form for form in spellings(digest) if form in kept] == []
+    assert any(form in kept for form in spellings(str(account)) if len(form) > 4) != pseudonyms
+
+
+# WebSocket
+
+
+def over_websocket(talk: Talk, tmp_path: Path, *options: str) -> list[Message | Gap]:
+    """What a rewritten capture holds, whose original has these segments."""
+    source, out = tmp_path / "websocket.pcap", tmp_path / "out.pcapng"
+    source.write_bytes(PCAP_HEADER + b"".join(record(each.packet(), time) for time, each in enumerate(talk.segments)))
+    assert opendump("rewrite", source, "--all", "-o", out, *options).code == 0
+    return list(decoder.read(out))
+
+
+@pytest.mark.parametrize("recording", WEBSOCKET_RECORDINGS, ids=lambda recording: recording.name)
+def test_a_websocket_stays_one_and_nothing_is_proven_that_was_not(recording: Recording, tmp_path: Path) -> None:
+    out, port = tmp_path / "out.pcapng", ("--port", str(recording.port))
+    rewritten(recording, out, *port, "--all", "--show-secrets")
+    before = list(decoder.read(recording.path, ports=recording.port))
+    again = list(decoder.read(out, ports=recording.port))
+    assert [essence(item) for item in again] == [essence(item) for item in before]
+    assert len(again) == len(recording.expected)
+    for old, new in zip(before, again, strict=True):
+        assert isinstance(old, Message)
+        assert isinstance(new, Message)
+        assert (new.body, new.sha1, new.error) == (old.body, old.sha1, old.error)
+        assert new.verdict == ("unverified" if new.sha1 is None else "verified")
+    copy = tmp_path / "copy.pcapng"
+    rewritten(recording, copy, *port, "--all")
+    data = copy.read_bytes()
+    key = "".join(values([entry["body"] for entry in recording.expected], {"websocketKey", "connAESKey"}))
+    assert len(key) >= 16
+    assert key[:16].encode() in out.read_bytes()
+    for form in (*spellings(key[:16]), *spellings("a-token-that-nobody-uses")):
+        assert form not in data
+
+
+def test_a_copy_is_in_stream_order_so_steps_back_in_time_are_not_told(tmp_path: Path) -> None:
+    out, port = tmp_path / "out.pcapng", ("--port", "33333")
+    opendump("rewrite", CAPTURES / "websocket.pcap", *port, "--all", "-o", out)
+    times = [time_ns for batch in CaptureReader(str(out)).batches() for time_ns, *_ in batch]
+    assert any(later < earlier - 100_000_000 for earlier, later in pairwise(times))
+    assert "steps back" not in opendump("decode", out, *port).err
+    data = out.read_bytes().replace(b"opendump", b"mergecap")
+    assert "steps back" in opendump("decode", write(tmp_path / "other.pcapng", data), *port).err
+
+
+def test_without_all_messages_that_have_no_digest_are_left_out(tmp_path: Path) -> None:
+    out = tmp_path / "out.pcapng"
+    result = opendump("rewrite", CAPTURES / "websocket.pcap", "--port", "33333", "-o", out)
+    assert "0 messages written" in result.err
+    assert "left out as not verified: 48 no-digest (--all writes them)" in result.err
+
+
+def test_holes_of_a_websocket_keep_their_size(tmp_path: Path) -> None:
+    talk = Talk().c2s(UPGRADE).s2c(ACCEPTED)
+    long = ws(reply(3004, 2, bytes(70_000)))
+    talk.c2s(ws(request(3004, 1, b"\x0a\x00"), masked=True)).s2c(ws(reply(3004, 1, b"\x08\x00")))
+    talk.s2c(long[:300]).lose("s2c", 1000).s2c(long[1300:]).s2c(ws(reply(3005, 0, b"\x08\x00")))
+    talk.lose("s2c", 5000).s2c(ws(reply(3007, 0, b"\x08\x00", -1, "连接".encode()))).fin()
+    before = decode_segments(talk.segments).items
+    assert [item.bytes for item in before if isinstance(item, Gap)] == [1000, 5000]
+    again = over_websocket(talk, tmp_path)
+
+    def told(items: list[Message | Gap]) -> list[tuple[Any, ...]]:
+        return [
+            (item.proto_id, item.serial_no, item.body_len, item.reason, item.error)
+            for item in items
+            if isinstance(item, Message)
+        ]
+
+    assert told(again) == told(before)
+    assert told(before)[2] == (3004, 2, 70_000, "gap", None)
+    # Of the message with a hole only the header is written.
+    assert [item.bytes for item in again if isinstance(item, Gap)] == [70_000, 5000]
+
+
+def test_ids_in_an_error_text_get_stand_ins(tmp_path: Path) -> None:
+    talk = Talk().c2s(UPGRADE).s2c(ACCEPTED).s2c(ws(reply(2005, 1, b"", 2, b"account 281474976710")))
+    (message,) = over_websocket(talk, tmp_path, "--pseudonyms")
+    assert isinstance(message, Message)
+    assert message.error is not None
+    text = str(message.error["message"])
+    assert text.startswith("account ")
+    assert len(text) == 20
+    assert "281474976710" not in text
+    assert b"281474976710" not in (tmp_path / "out.pcapng").read_bytes()
+
+
+def test_two_connections_of_the_same_ends_one_of_them_a_websocket(tmp_path: Path) -> None:
+    talk = Talk().c2s(ex.frame(1004, b"\x0a\x00", serial_no=5)).fin()
+    other = Talk(isn=(3_000_000_000, 2_000_000_000)).c2s(UPGRADE).s2c(ACCEPTED)
+    other.c2s(ws(request(1004, 6, b"\x0a\x00"), masked=True)).fin()
+    talk.segments += other.segments
+    again = [item for item in over_websocket(talk, tmp_path) if isinstance(item, Message)]
+    assert [(item.serial_no, item.transport, item.verdict) for item in again] == [
+        (5, "tcp", "verified"),
+        (6, "websocket", "unverified"),
     ]

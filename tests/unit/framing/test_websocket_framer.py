@@ -171,6 +171,56 @@ def test_after_a_hole_in_compressed_messages_only_what_can_be_inflated_comes_out
     assert [(message.serial_no, message.plaintext) for message in messages] == [(0, body), (9, body)]
 
 
+INFLATE = "compressed WebSocket messages after a lost one could not be inflated"
+
+
+@pytest.mark.parametrize(
+    ("answer", "takeover", "goes_on_with"), [(DEFLATE, True, 9), (NO_TAKEOVER, False, 2)], ids=["takeover", "none"]
+)
+def test_the_summary_names_messages_that_refer_to_lost_ones(answer: bytes, takeover: bool, goes_on_with: int) -> None:
+    deflate = Deflater(takeover=takeover)
+    body = Random(1).randbytes(300)
+    frames = [ws(deflate(reply(3004, number, body)), compressed=True) for number in range(5)]
+    alone = Deflater()  # as after a reset of the gateway's compressor
+    again = [ws(alone(reply(3004, number, body)), compressed=True) for number in (9, 10)]
+    talk = upgraded(answer).s2c(frames[0]).lose("s2c", len(frames[1])).s2c(*frames[2:]).s2c(again[0]).fin()
+    decoded = decode_segments(talk.segments)
+    assert decoded.messages[1].serial_no == goes_on_with
+    assert any(INFLATE in report for report in decoded.decoder.summary.reports) == takeover
+    reasons = [reason for _, _, reason in decoded.gaps]
+    assert reasons == (["lost", "resync"] if takeover else ["lost"])
+    if takeover:  # from the message on that refers to nothing lost, all are there again
+        talk = upgraded(answer).s2c(frames[0]).lose("s2c", len(frames[1])).s2c(*frames[2:]).s2c(*again).fin()
+        assert [message.serial_no for message in decode_segments(talk.segments).messages] == [0, 9, 10]
+
+
+def test_of_lost_messages_that_are_not_compressed_nothing_is_said_about_compression() -> None:
+    frames = [ws(reply(3004, number, ANSWER)) for number in range(4)]
+    for talk in (upgraded(DEFLATE), upgraded(ACCEPTED), Talk(syn=False)):
+        decoded = decode_segments(talk.s2c(frames[0]).lose("s2c", 60).s2c(b"?" * 9, frames[3]).fin().segments)
+        assert [message.serial_no for message in decoded.messages] == [0, 3]
+        assert [reason for _, _, reason in decoded.gaps] == ["lost", "resync"]
+        assert decoded.decoder.summary.reports == []
+
+
+@pytest.mark.parametrize("ways", ["s2c", "c2s", "both"])
+def test_compressed_messages_of_which_the_beginning_is_missing_are_named(ways: str) -> None:
+    asks, answers = Deflater(), Deflater()
+    asks(request(3004, 1, BODY)), answers(reply(3004, 1, ANSWER))
+    talk = Talk(syn=False)
+    if ways != "s2c":
+        talk.c2s(ws(asks(request(3004, 2, BODY)), masked=True, compressed=True))
+    if ways != "c2s":
+        talk.s2c(ws(answers(reply(3004, 2, ANSWER)), compressed=True))
+    decoded = decode_segments(talk.segments)
+    assert decoded.told == []
+    (line,) = decoded.decoder.summary.not_opend
+    assert "record the connection from its start" in line
+    turned = Talk(syn=False).s2c(ws(asks(request(3004, 2, BODY)), masked=True, compressed=True))
+    (line,) = decode_segments(turned.segments).decoder.summary.not_opend
+    assert "no message header found" in line
+
+
 def test_a_late_start_is_recognized_by_a_frame_at_the_start_of_a_segment() -> None:
     talk = (
         Talk(syn=False)

@@ -14,6 +14,7 @@ from decoder import Message, schema
 from decoder.output.info import REDACTED, InfoColumn, TextCache
 from decoder.output.info_templates import TEMPLATES
 from decoder.schema.fields import fields_of
+from tests.support.every import for_every
 from tests.support.exchange import vendor
 from tests.support.random_messages import random_message, vendor_classes
 from tests.support.recorded import Recording
@@ -25,9 +26,6 @@ BODIES = [
     for direction in ("c2s", "s2c")
     if (cls := schema.body_class(protocol.proto_id, direction)) is not None
 ]
-every_body = pytest.mark.parametrize(
-    ("proto_id", "direction", "cls"), BODIES, ids=[f"{cls.DESCRIPTOR.full_name}" for _, _, cls in BODIES]
-)
 
 
 def recorded(proto: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -194,7 +192,7 @@ def test_text_in_a_message_cannot_pass_for_the_line() -> None:
 SECRET = "51a1e8c0ffee"
 
 
-@every_body
+@for_every(lambda: BODIES, lambda case: str(case[2].DESCRIPTOR.full_name))
 def test_every_protocol(proto_id: int, direction: str, cls: Any) -> None:
     """Random bodies of every protocol: printable, bounded, and without a secret unless asked for."""
     random = Random(f"{proto_id} {direction}")

@@ -22,6 +22,7 @@ from decoder.output.json_cache import JsonFragmentCache
 from decoder.output.jsonl import JsonLinesOutput
 from decoder.schema.fields import fields_of
 from decoder.vocabulary import EnumStyle
+from tests.support.every import for_every
 from tests.support.random_messages import random_message, vendor_classes
 from tests.support.recorded import RECORDINGS, Recording
 
@@ -81,7 +82,7 @@ def test_recordings(recording: Recording, enums: Any, shown: bool) -> None:
         assert [quick(cache, item) for item in messages] == expected
 
 
-@pytest.mark.parametrize("name", BODIES)
+@for_every(lambda: BODIES)
 def test_every_protocol(name: str) -> None:
     """With values from all edges of their types; enums of unknown values deserve a note."""
     random = Random(name)
@@ -170,7 +171,7 @@ def test_bodies_over_a_limit_take_the_other_way() -> None:
         assert bool(quick(cache, message(BOOK, body))) is True
 
 
-@pytest.mark.parametrize("name", BODIES)
+@for_every(lambda: BODIES)
 def test_an_outline_reads_the_same_bytes(name: str) -> None:
     shallow, cls, random = schema.shallow_class(name), schema.message_class(name), Random(name)
     for density in (1.0, 0.5):

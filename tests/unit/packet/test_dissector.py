@@ -45,7 +45,6 @@ from decoder.capture.pcapng_writer import interface_block, packet_block, section
 from decoder.capture.reader import CaptureReader
 from decoder.packet.dissector import PacketReader, Segment
 from decoder.packet.flow_key import endpoints, ports, reverse_key
-from decoder.packet.scapy_layers import _LINK_MODULES
 
 BODY = b"FT" + bytes(range(60))
 FOUR = IP(src="10.0.0.1", dst="192.168.7.9")
@@ -616,14 +615,6 @@ def test_unknown_link_types_are_counted(reader: PacketReader) -> None:
     assert reader.unread == {"link type 147 (user-defined)": 3}
     assert reader.reports() == ["3 packets of link type 147 (user-defined) were not read"]
     assert reader.undissected == 0
-
-
-@pytest.mark.parametrize("linktype", sorted(_LINK_MODULES))
-def test_scapy_has_a_layer_where_it_is_looked_for(linktype: int) -> None:
-    """In a fresh interpreter: what another test imported must not help."""
-    program = f"from decoder.packet.scapy_layers import link_layer; print(link_layer({linktype}))"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "scapy" in run.stdout
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,14 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -251,6 +253,25 @@ def test_lists_of_packets_keep_the_messages(capsys: pytest.CaptureFixture[str], 
     assert {m.verdict for m in read_again} == {"verified"}
     assert [m.number for m in messages(pickle.loads(pickle.dumps(packets)))] == numbers
     assert [m.number for m in messages(found[:10] + found[10:])] == numbers
+
+
+def test_messages_survive_plot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scapy's own `plot` runs; in place of matplotlib, which nothing here needs, stands what notes the values."""
+    plotted: list[tuple[Any, ...]] = []
+    drawing = SimpleNamespace(plot=lambda *values, **_: plotted.append(values), show=lambda: None)
+    stand_in = SimpleNamespace(plt=drawing, MATPLOTLIB_INLINED=False, MATPLOTLIB_DEFAULT_PLOT_KARGS={})
+    monkeypatch.setitem(sys.modules, "scapy.libs.matplot", stand_in)
+    packets = sniff(offline=str(CAPTURES / "plain.pcap"), session=OpenDSession())
+    expected = [m for m in messages(read(CAPTURES / "plain.pcap")) if m.latency_ns is not None]
+    packets.plot(
+        lambda packet: (packet[OpenD].message.number, packet[OpenD].message.latency_ns),
+        lfilter=lambda packet: OpenD in packet and packet[OpenD].message.latency_ns is not None,
+        plot_xy=True,
+    )
+    ((numbers, latencies),) = plotted
+    assert numbers == tuple(m.number for m in expected)
+    assert latencies == tuple(m.latency_ns for m in expected)
+    assert len(expected) > 50
 
 
 def test_packets_of_other_kinds_are_pickled_as_before() -> None:

@@ -15,6 +15,7 @@ from google.protobuf.descriptor import EnumDescriptor
 from decoder.schema import bit_names, enum_descriptor, enum_names, enum_numbers, field_enum, message_class
 from decoder.schema.enums import unique_sdk_names
 from decoder.schema.pool import files
+from tests.support.every import for_every
 from tests.tools.vendor_constants import read_constants
 
 ENUMS = [enum for file in files() for enum in file.enum_types_by_name.values()]
@@ -101,7 +102,7 @@ def test_an_enum_with_a_prefix_of_its_own() -> None:
     assert enum_numbers(enum)["Overvalued"] == 1
 
 
-@pytest.mark.parametrize("enum", ENUMS, ids=lambda enum: enum.full_name)
+@for_every(lambda: ENUMS, lambda enum: enum.full_name)
 def test_names_are_unique_and_are_read_back(enum: EnumDescriptor) -> None:
     accepted = enum_numbers(enum)
     known = set(enum_names(enum, "number"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import random
 from collections import Counter, defaultdict
 from functools import cache
 from math import ceil
@@ -14,15 +13,12 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from hypothesis import given
-from hypothesis import strategies as st
 
 import decoder
 from decoder import KeyRing
 from decoder.capture.reader import CaptureReader
 from decoder.cli.main import cli
 from decoder.filter.parser import compile_filter
-from decoder.statistics.quantiles import Quantiles
 from decoder.statistics.statistics import CONNECTION_KEYS, FINDING_KEYS, PROTOCOL_KEYS, TABLE_KEYS, Statistics
 from tests.support.command import runner
 from tests.support.exchange import START_NS, STEP_NS, frame, pem, rsa_key
@@ -217,35 +213,6 @@ def test_memory_is_bounded() -> None:
     assert found["protocols"][-1]["proto_id"] is None
     assert found["protocols"][-1]["responses"] == 2_000
     assert len(found["findings"]) < 1_000
-
-
-# Quantiles
-
-
-@given(st.lists(st.integers(-(10**6), 10**14), min_size=1, max_size=300), st.sampled_from([0.5, 0.9, 0.99, 1.0]))
-def test_quantiles_of_few_are_exact(values: list[int], fraction: float) -> None:
-    quantiles = Quantiles()
-    for value in values:
-        quantiles.add(value)
-    assert quantiles.quantile(fraction) == exactly(values, fraction)
-    assert (quantiles.count, quantiles.lowest, quantiles.highest) == (len(values), min(values), max(values))
-
-
-@pytest.mark.parametrize("spread", [1.0, 3.0])
-def test_quantiles_of_many_are_close(spread: float) -> None:
-    source = random.Random(1)
-    values = [int(source.lognormvariate(14, spread)) - 1000 for _ in range(50_000)]
-    quantiles = Quantiles()
-    for value in values:
-        quantiles.add(value)
-    for fraction in (0.5, 0.9, 0.99, 0.999):
-        assert quantiles.quantile(fraction) == pytest.approx(exactly(values, fraction), rel=0.0005, abs=1)
-    assert quantiles.quantile(1.0) == max(values)
-    assert len(quantiles._counts) < 20_000
-
-
-def test_quantiles_of_nothing() -> None:
-    assert Quantiles().quantile(0.5) is None
 
 
 # The command

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoder.tcp.reassembly import BLOCK_COST, Block, Hole, StreamReassembler
-from decoder.tcp.segment import signed_distance
 from decoder.vocabulary import Arrival, GapReason
 
 ISN = 1000
@@ -94,14 +93,6 @@ def test_sequence_numbers_wrap() -> None:
     assert play.push(6, b"gh") == []
     assert play.push(4, b"ef") == ["ef #3", "gh #2"]
     assert play.stream.next_seq == 6
-
-
-@pytest.mark.parametrize(
-    ("seq", "reference", "distance"),
-    [(5, 3, 2), (3, 5, -2), (1, 2**32 - 1, 2), (2**32 - 1, 1, -2), (2**31, 0, -(2**31)), (2**31 - 1, 0, 2**31 - 1)],
-)
-def test_the_distance_of_sequence_numbers_has_a_sign(seq: int, reference: int, distance: int) -> None:
-    assert signed_distance(seq, reference) == distance
 
 
 # Out of order

@@ -61,6 +61,6 @@ def test_messages() -> None:
     html = sections.messages([(Line(7, "7 <x>", (3, 5), True), ["a: <", "b"]), (Line(8, "8", (9,), True), None)])
     assert '<article id="m7"' in html
     assert "7 &lt;x&gt;" in html
-    assert "frame.number in {3,5}" in html
+    assert "frame.number in {3, 5}" in html
     assert "<pre>a: &lt;\nb</pre>" in html
     assert html.count("<details>") == 1

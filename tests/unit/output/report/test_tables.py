@@ -10,9 +10,10 @@ from random import Random
 
 import pytest
 
+from decoder.formatting.table import Column
 from decoder.output.report import tables as module
 from decoder.output.report.markup import tag
-from decoder.output.report.tables import Column, Tables
+from decoder.output.report.tables import Tables
 
 COLUMNS = [Column("name"), Column("count", number=True)]
 

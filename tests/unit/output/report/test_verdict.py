@@ -15,7 +15,7 @@ CLOCK = Clock(utc=True)
 def test_what_was_recorded() -> None:
     assert recorded(of_recording(CAPTURES / "cbc.pcap"), CLOCK) == (
         "12 s on 22 Nov 2026, 08:19:58 to 08:20:10 (UTC): 254 messages on 2 connections with 127.0.0.1:11111, "
-        "by Python PyNormal; all of them proven by their SHA-1."
+        "by Python PyNormal; all of them verified by the SHA-1 in the header."
     )
 
 

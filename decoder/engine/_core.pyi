@@ -1,0 +1,105 @@
+"""The compiled core: what Python takes longest for, again in C.  Use `decoder.engine.core`, which knows if it is there.
+
+A renderer takes the records that it can prove to be ordinary (core_types.h says what that is) and hands every other to
+`line`.  It knows no protocol: `decoder.output.core_tables` makes its tables out of the schema.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+FieldRow = tuple[
+    int,  # number
+    str,  # kind: bool, int32, int64, uint32, uint64, float, double, string, bytes, message
+    bool,  # repeated
+    bool,  # required
+    bytes,  # key, goes before the value
+    bytes | None,  # goes instead of the value
+    dict[int, bytes] | None,  # the text of each number; one without a text is not ordinary
+    Any,  # or a mapping, asked for each number: its text, None where it is not ordinary
+    int | None,  # index of the type of a message
+]
+BodyRow = tuple[
+    int,  # index of its type
+    bytes,  # says which protocol it is
+    int,  # number of the field retType, 0 if it has none
+    int,  # index of the type that has the field packetID
+    int,  # number of that field, 0 if it has none
+    dict[int, bytes],  # the text of each retType
+    int,  # of text: number of the field whose message is shown, 0 for the whole body
+    int,  # of text: index of the program that writes it, -1 if it has none
+]
+OpRow = tuple[
+    bool,  # begins a group: what is shown together or not at all
+    str,  # what it puts: enum op_code in core_text.h
+    str,  # under which condition: enum op_test in core_text.h
+    int,  # number of its field, 0 if it has none
+    int,  # number of its other field
+    int,  # limit of the condition "above"
+    bytes,  # its text
+    bytes,  # its other text
+    dict[int, bytes] | None,  # its names
+    Any,  # its mapping
+    int | None,  # index of its program
+    bool,  # says how many more items there are
+]
+FlowRow = tuple[Any, ...]
+"""Longest body in bytes, mapping of protocol ids to indexes of bodies (-1: none), then the texts of a line in bytes."""
+
+class JsonLines:
+    """Writes records as JSON Lines.
+
+    :param message_class: the class of records that are looked at
+    :param flows: maps a flow to its `FlowRow`; texts: connection, ends, what stands after the notes
+    :param second: returns the text of a time in seconds since 1970
+    :param line: returns the line of a record that is not ordinary
+    """
+
+    def __init__(
+        self,
+        message_class: type,
+        flows: dict[Any, FlowRow],
+        second: Callable[[int], bytes],
+        line: Callable[[Any], bytes],
+    ) -> None: ...
+    def add_type(self, fields: tuple[FieldRow, ...], /) -> int:
+        """Adds a message type, its fields in the order of their numbers; returns its index."""
+
+    def add_body(self, body: BodyRow, /) -> int:
+        """Adds the bodies of one protocol in one direction; returns their index."""
+
+    def render(self, records: Iterable[Any], /) -> bytes:
+        """Returns the lines of records."""
+
+class TextLines:
+    """Writes records as lines of text.
+
+    :param quote: maps a text, as bytes, to how it is shown
+    :param message_class: and the others as for `JsonLines`; texts of a flow: zone, connection and arrow; unit of µs
+    """
+
+    def __init__(
+        self,
+        quote: dict[bytes, bytes],
+        message_class: type,
+        flows: dict[Any, FlowRow],
+        second: Callable[[int], bytes],
+        line: Callable[[Any], bytes],
+        /,
+    ) -> None: ...
+    def add_type(self, fields: tuple[FieldRow, ...], /) -> int:
+        """As `JsonLines.add_type`."""
+
+    def add_program(self, index: int, ops: tuple[OpRow, ...], /) -> int:
+        """Adds a program that writes messages of the type with that index; returns its own index."""
+
+    def add_body(self, body: BodyRow, /) -> int:
+        """As `JsonLines.add_body`."""
+
+    def render(self, records: Iterable[Any], /) -> bytes:
+        """Returns the lines of records, in UTF-8."""
+
+def json_double(value: float, write: Callable[[float], bytes], /) -> bytes:
+    """Returns a finite double as orjson writes it, which is `write`; for the tests."""
+
+def json_float(value: float, write: Callable[[float], bytes], /) -> bytes:
+    """Returns a finite 4-byte float as `decoder.body.scalars.plain_float` and orjson write it; for the tests."""

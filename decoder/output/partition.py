@@ -1,0 +1,125 @@
+"""Decodes a partition of many captures: the part of the work that every task on another process has in common."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from decoder.capture.merge import merged
+from decoder.capture.reader import CaptureReader
+from decoder.crypto.keyring import KeyRing
+from decoder.engine.decoder import Decoder
+
+if TYPE_CHECKING:
+    from decoder.conversation.summary import ConnectionInfo, Summary
+    from decoder.engine.shards import Partition
+    from decoder.filter.parser import Filter
+    from decoder.limits import Limits
+    from decoder.message import Gap, Message
+
+__all__ = ["PartitionRun", "Source", "is_rewritten"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Holds what all partitions need to be decoded.  It holds no key: each worker reads the keys itself."""
+
+    ports: tuple[int, ...]
+    rsa_keys: tuple[str, ...]
+    """Paths where the partition is decoded."""
+    keylogs: tuple[str, ...]
+    where: str | None
+    """Filter expression, as of ``--where``."""
+    start: str | None
+    end: str | None
+    """Times, as of ``--from`` and ``--to``; without a zone they are local where the partition is decoded."""
+    utc: bool
+    """True if times without a zone are UTC."""
+    dedup: bool
+    """True if a conversation that is seen on two address pairs comes out once."""
+    limits: Limits
+
+    def filter(self) -> Filter | None:
+        """Returns the filter; None if everything is wanted."""
+        if self.where is self.start is self.end is None:
+            return None
+        from decoder.filter.parser import compile_filter, time_filter
+
+        chosen = None if self.where is None else compile_filter(self.where, utc=self.utc)
+        return chosen if self.start is self.end is None else time_filter(chosen, self.start, self.end, utc=self.utc)
+
+    def match(self) -> Callable[[Message | Gap], bool] | None:
+        """Returns the test for each message and gap; None if everything is wanted."""
+        chosen = self.filter()
+        return None if chosen is None else chosen.match
+
+    @property
+    def divides(self) -> bool:
+        """False if the connections of a host must be decoded together: a copy or the filter looks across them."""
+        chosen = self.filter()
+        return not (self.dedup or (chosen is not None and chosen.looks_across))
+
+
+def is_rewritten(readers: Iterable[object]) -> bool:
+    """Returns True if `opendump rewrite` wrote every capture, as far as they were read."""
+    from decoder.output.clear_capture import APPLICATION
+
+    return all(
+        isinstance(reader, CaptureReader) and reader.application.startswith(f"{APPLICATION} ") for reader in readers
+    )
+
+
+class PartitionRun:
+    """Decodes the flows of a partition from all captures of its host.
+
+    :raises KeyFileError: if a key or key log cannot be used
+    """
+
+    def __init__(
+        self, partition: Partition, source: Source, on_connection: Callable[[ConnectionInfo], None] | None = None
+    ) -> None:
+        self._partition = partition
+        self.keys = KeyRing(source.rsa_keys, source.keylogs, os.environ.get("OPENDUMP_RSA_PASSPHRASE"))
+        if not source.rsa_keys and not source.keylogs:
+            self.keys.use_sample_key()
+        self.readers = [CaptureReader(path) for path in partition.paths]
+        self._decoder = Decoder(
+            keys=self.keys,
+            ports=source.ports,
+            limits=source.limits,
+            on_connection=on_connection,
+            dedup=source.dedup,
+            flows=partition.flows,
+        )
+
+    def records(self) -> Iterator[Sequence[Message | Gap]]:
+        """Yields messages and gaps in batches."""
+        # The files' faults are known: whoever counted their packets has met them.
+        for batch in merged(self.readers, lambda _, error: None):
+            yield self._decoder.feed_batch(batch)
+        yield self._decoder.flush()
+
+    @property
+    def summary(self) -> Summary:
+        """Counts and reports so far."""
+        return self._decoder.summary
+
+    @property
+    def is_rewritten(self) -> bool:
+        """True if every capture, as far as they were read, comes from `opendump rewrite`."""
+        return is_rewritten(self.readers)
+
+    def counts(self) -> dict[str, Any]:
+        """Returns what the client sums up of all partitions, as plain data."""
+        summary = self.summary
+        return {
+            "id": self._partition.id,
+            "host": self._partition.host,
+            "messages": summary.messages,
+            "gaps": summary.gaps,
+            "connections": summary.connections,
+            "verdicts": dict(summary.verdicts),
+            "reports": list(summary.reports),
+        }

@@ -1,0 +1,38 @@
+"""The command ``opendump plan``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from click.testing import Result
+
+from decoder.cli.main import cli
+from tests.support.command import in_clear, runner
+from tests.support.session import write_pcap
+
+
+def run(*arguments: object) -> Result:
+    return runner().invoke(cli, ["plan", *map(str, arguments)])
+
+
+def test_files_flows_and_partitions_of_each_host(tmp_path: Path) -> None:
+    capture = write_pcap(tmp_path / "day.pcap", in_clear(3))
+    result = run(capture, "--workers", "2")
+    assert result.exit_code == 0
+    host, partition, total = result.stdout.splitlines()
+    assert host.startswith("host ")
+    assert f"files 1, bytes {capture.stat().st_size:,}, packets {len(in_clear(3).packets)}, flows 1" in host
+    assert partition.startswith("  partition 1: flows 1, weight ")
+    assert total == "partitions 1, heaviest over mean 1.00"
+
+
+def test_a_file_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
+    good = write_pcap(tmp_path / "day.pcap", in_clear(1))
+    result = run(good, tmp_path / "none.pcap", "--workers", "2")
+    assert result.exit_code == 1
+    assert "none.pcap" in result.stderr
+    assert "partitions 1" in result.stdout
+
+
+def test_it_decodes_nothing_so_it_takes_no_key(tmp_path: Path) -> None:
+    assert run(write_pcap(tmp_path / "day.pcap", in_clear(1)), "--rsa-key", "x").exit_code == 2
