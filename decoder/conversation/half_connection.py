@@ -14,17 +14,18 @@ from decoder.conversation.state import Ending, State
 from decoder.conversation.wait import OVERTAKEN, Wait
 from decoder.crypto.verifier import BodyVerifier
 from decoder.framing.framer import Framer
-from decoder.framing.header import HEADER, MAGIC, PROTO_ID, SERIAL_NO
+from decoder.framing.header import HEADER, MAGIC, PROTO_ID, SERIAL_NO, Header
 from decoder.framing.websocket_framer import WebSocketFramer, begins_websocket
 from decoder.framing.websocket_upgrade import Upgrade
 from decoder.tcp.reassembly import WINDOW, Block, Hole, StreamReassembler
 from decoder.tcp.segment import ACK, signed_distance
+from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
     from decoder.conversation.state import SharedState
     from decoder.message import Flow
     from decoder.tcp.segment import Segment
-    from decoder.vocabulary import Arrival
+    from decoder.vocabulary import Arrival, Verdict
 
 __all__ = ["NEAR", "HalfConnection"]
 
@@ -426,6 +427,12 @@ class HalfConnection(FrameOutput):
 
     def handle_upgraded(self) -> None:
         self.peer.framer.resume(give_up=False)
+
+    def is_reversed(self, header: Header, opened: Verdict) -> bool:
+        speaks_first = header[PROTO_ID] == INIT_CONNECT and self.direction == "s2c" and self.peer.untouched
+        if speaks_first and self.shared.from_start and self.peer.acked <= 0:
+            return True  # its end sent the SYN
+        return super().is_reversed(header, opened)
 
     def exchange_directions(self) -> None:
         shared, info, peer = self.shared, self.shared.info, self.peer

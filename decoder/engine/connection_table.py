@@ -356,6 +356,7 @@ class ConnectionTable:
         self._report(connection.info)
 
     def _report(self, info: ConnectionInfo) -> None:
+        self._summary.add_remarks(info)
         if self.gateways.auto and not info.confirmed and int(info.server.rpartition(":")[2]) not in self.gateways.ports:
             return  # one with some other server
         self._summary.add_connection(info)

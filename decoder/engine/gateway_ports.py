@@ -27,7 +27,7 @@ class GatewayPorts:
         self.auto = auto
         self._summary = summary
         self._max_body = max_body
-        self._syns: dict[bytes, Segment] = {}  # with `auto`: SYNs on other ports
+        self._syns: dict[bytes, Segment] = {}  # SYNs on other ports
 
     def concern(self, key: bytes) -> bool:
         """Returns True if one of the ports in a flow key is a gateway's."""
@@ -48,36 +48,46 @@ class GatewayPorts:
             return to_gateway
         if not self._looks_like_gateway(key, segment):
             return None
-        to_gateway = self._guess_direction(key, segment.payload)
+        told = self._told_direction(key, segment.payload)
+        if not self.auto:
+            self._count_header(source, destination, told)
+            return None
+        to_gateway = destination < source if told is None else told  # corrected when the content tells
+        if not begins_like_others(segment.payload):
+            self.ports.add(destination if to_gateway else source)
+        return to_gateway
+
+    def _count_header(self, source: int, destination: int, to_gateway: bool | None) -> None:
+        """Counts a header on ports that were not asked for, so that the summary can name them."""
+        summary = self._summary
+        if to_gateway is None:
+            pair = min(source, destination), max(source, destination)
+            if len(summary.unsure_ports) < _MAX_PORTS or pair in summary.unsure_ports:
+                summary.unsure_ports[pair] += 1
+            return
         port = destination if to_gateway else source
-        if self.auto:
-            if not begins_like_others(segment.payload):
-                self.ports.add(port)
-            return to_gateway
-        header_ports = self._summary.header_ports
-        if len(header_ports) < _MAX_PORTS or port in header_ports:
-            header_ports[port] += 1
-        return None
+        if len(summary.header_ports) < _MAX_PORTS or port in summary.header_ports:
+            summary.header_ports[port] += 1
 
     def _looks_like_gateway(self, key: bytes, segment: Segment) -> bool:
         """Returns True if a segment on an unknown port begins with a message, or a known stream with a part of one."""
         if begins_with_message(segment.payload, self._max_body):
             return True
-        if not self.auto:
-            return False
-        if begins_like_others(segment.payload):
+        if self.auto and begins_like_others(segment.payload):
             return True
         if segment.flags & SYN:
             self._syns[key] = segment
             if len(self._syns) > _MAX_PORTS:
                 del self._syns[next(iter(self._syns))]
             return False
+        if not self.auto:
+            return False
         syn = self._syns.get(key)
         begins = syn is not None and segment.seq == (syn.seq + 1) & 0xFFFFFFFF
         return begins and may_begin_header(segment.payload, self._max_body)
 
-    def _guess_direction(self, key: bytes, payload: bytes) -> bool:
-        """Returns True if a segment on unknown ports goes to the gateway: by SYN, content, or the lower port."""
+    def _told_direction(self, key: bytes, payload: bytes) -> bool | None:
+        """Returns True if a segment on unknown ports goes to the gateway, as SYN or content tells; else None."""
         for end, sent_by_client in ((key, True), (flow_key.reverse_key(key), False)):
             if end in self._syns:
                 return sent_by_client != bool(self._syns[end].flags & ACK)
@@ -85,10 +95,7 @@ class GatewayPorts:
         if told_by_framing is not None:
             return told_by_framing
         told = told_by_content(payload[:HEADER_LEN], payload[HEADER_LEN:])
-        if told is not None:
-            return told == "c2s"
-        source, destination = flow_key.ports(key)
-        return destination < source
+        return None if told is None else told == "c2s"
 
 
 def ports_of(ports: object) -> tuple[set[int], bool]:

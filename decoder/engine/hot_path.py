@@ -179,6 +179,7 @@ def emit_whole_messages(
             connection.emit(message)
         elif push:
             message.number = results.messages = results.messages + 1
+            message.ordinal = pairing.emitted = pairing.emitted + 1
             results.items.append(message)
             emitted += 1
         else:
