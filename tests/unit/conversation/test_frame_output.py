@@ -1,99 +1,158 @@
-"""What becomes of the frames of one direction: messages, gaps, and messages that wait for their key."""
+"""Frames of one direction as messages and gaps, and the answers that a framer needs."""
 
 from __future__ import annotations
 
-from hashlib import sha1
+from typing import Any
 
 import pytest
 
-from decoder.conversation.frame_output import FrameOutput
+from decoder.conversation.frame_output import FrameOutput, new_message
 from decoder.conversation.hold_queue import PendingMessage
-from decoder.conversation.state import Ending, SharedState
+from decoder.conversation.state import SharedState
 from decoder.conversation.summary import ConnectionInfo
 from decoder.crypto.keyring import KeyRing
-from decoder.framing.header import HEADER, HEADER_LEN, Header
+from decoder.framing.header import HEADER
 from decoder.limits import Limits
 from decoder.message import Flow, Gap, Message
 from decoder.tcp.overlaps import Conflict, OverlapConflicts
-from decoder.vocabulary import Arrival, Direction
-from tests.support.exchange import cbc, frame, init_request, keep_alive
+from decoder.vocabulary import Arrival, Verdict
+from tests.support.exchange import cbc, frame, init_request, init_response, keep_alive, pem, rsa, rsa_key
+from tests.support.session import book
 
-ARRIVAL = Arrival((3, 4), 40)
-
-
-def output(direction: Direction = "c2s") -> FrameOutput:
-    shared = SharedState(ConnectionInfo(0, "a:1", "b:2", 0, 0), KeyRing(), Limits(), Arrival((4,), 40))
-    return FrameOutput(shared, Flow(0, direction, "a:1", "b:2"), OverlapConflicts())
+ARRIVAL = Arrival((7,), 70)
 
 
-def parts(data: bytes) -> tuple[Header, bytes]:
-    return HEADER.unpack(data[:HEADER_LEN]), data[HEADER_LEN:]
+class Output(FrameOutput):
+    """Exchanges its direction with nobody."""
+
+    def exchange_directions(self) -> None:
+        other = "s2c" if self.direction == "c2s" else "c2s"
+        self.flow = Flow(0, other, "b:2", "a:1")  # type: ignore[arg-type]
 
 
-def test_a_proven_frame_becomes_a_message_of_its_packets() -> None:
-    one = output()
-    header, body = parts(frame(1004, keep_alive(), serial_no=7))
-    assert one.handle_frame(header, body, ARRIVAL, 0) is None
-    (message,) = one.shared.items
-    assert isinstance(message, Message)
-    assert (message.serial_no, message.verdict, message.kind, message.frames) == (7, "verified", "request", [3, 4])
-    assert one.shared.confirmed
+class Bench:
+    def __init__(self, direction: Any = "c2s", *, keys: bool = False, from_start: bool = True) -> None:
+        ring = KeyRing([pem(rsa_key())] if keys else ())
+        self.shared = SharedState(ConnectionInfo(0, "a:1", "b:2", 0, 0), ring, Limits(), ARRIVAL)
+        self.shared.from_start, self.shared.direction_known = from_start, True
+        self.output = Output(self.shared, Flow(0, direction, "a:1", "b:2"), OverlapConflicts())
+
+    def frame(self, data: bytes, offset: int = 0) -> Verdict | None:
+        return self.output.handle_frame(HEADER.unpack_from(data), data[44:], ARRIVAL, offset)
+
+    def unproven(self, data: bytes, offset: int = 0) -> Any:
+        opened = self.frame(data, offset)
+        assert opened is not None
+        self.output.handle_unproven(HEADER.unpack_from(data), data[44:], opened, ARRIVAL, offset)
+        return self.shared.items[-1]
+
+    @property
+    def message(self) -> Message:
+        (item,) = self.shared.items
+        assert isinstance(item, Message)
+        return item
 
 
-def test_a_frame_that_is_not_proven_comes_out_only_when_that_is_said() -> None:
-    one = output()
-    header, body = parts(frame(1004, keep_alive(), sha1=bytes(20)))
-    opened = one.handle_frame(header, body, ARRIVAL, 0)
+SEALED = frame(1004, keep_alive(), cbc(keep_alive()), serial_no=2)
+
+
+def test_a_proven_frame_comes_out_at_once() -> None:
+    bench = Bench()
+    assert bench.frame(frame(1004, keep_alive())) is None
+    assert (bench.message.kind, bench.message.verdict, bench.message.frames) == ("request", "verified", [7])
+    assert bench.shared.confirmed
+
+
+def test_a_frame_that_is_not_proven_is_handed_back() -> None:
+    bench = Bench()
+    opened = bench.frame(frame(1004, keep_alive(), sha1=bytes(20)))
     assert opened is not None
-    assert one.shared.items == []
-    one.handle_unproven(header, body, opened, ARRIVAL, 0)
-    assert [item.verdict for item in one.shared.items if isinstance(item, Message)] == [opened.name]
+    assert bench.shared.items == []
+    assert not bench.shared.confirmed
 
 
-def test_a_frame_waits_for_its_key_with_the_later_version_of_its_bytes() -> None:
-    one = output()
-    one.shared.from_start = True
-    one.shared.verifier.open("c2s", *parts(frame(1001, init_request(), b"\x01" * 128)))
-    header, body = parts(frame(1004, keep_alive(), cbc(keep_alive()), serial_no=2))
-    one.conflicts.add(Conflict(HEADER_LEN + 2, b"\xaa\xbb", Arrival((5,), 50)))
-    opened = one.handle_frame(header, body, ARRIVAL, 0)
-    assert opened is not None
-    one.handle_unproven(header, body, opened, ARRIVAL, 0)
-    (pending,) = one.shared.items
-    assert isinstance(pending, PendingMessage)
-    assert pending.other == body[:2] + b"\xaa\xbb" + body[4:]
-    assert pending.notes == ["conflicting-overlap"]
-    assert one.conflicts == [], "they are used"
+def test_a_request_whose_key_may_still_come_is_held() -> None:
+    assert isinstance(Bench().unproven(SEALED), PendingMessage)
 
 
-@pytest.mark.parametrize(("ending", "note"), [(None, "capture-ends"), (Ending(9, False, ARRIVAL), "connection-ends")])
-def test_an_unfinished_message_says_what_ended(ending: Ending | None, note: str) -> None:
-    one = output()
-    one.ending = ending
-    one.handle_incomplete(parts(frame(1004, keep_alive()))[0], ARRIVAL, "unfinished")
-    (message,) = one.shared.items
-    assert isinstance(message, Message)
-    assert (message.verdict, message.reason, message.notes) == ("unverified", "gap", [note])
+def test_and_is_not_where_none_can_come() -> None:
+    for bench in (Bench("s2c"), Bench(from_start=False)):
+        item = bench.unproven(SEALED)
+        assert isinstance(item, Message)
+        assert item.verdict == "unverified"
 
 
-def test_a_frame_that_is_cut_short_is_damaged_even_if_its_body_is_right() -> None:
-    one = output()
-    header, body = parts(frame(1004, keep_alive()))
-    one.handle_cut_short(header, body, ARRIVAL)
-    (message,) = one.shared.items
-    assert isinstance(message, Message)
-    assert (message.verdict, message.notes) == ("failed", ["damaged-length"])
+def test_directions_that_were_guessed_wrongly_are_exchanged_at_the_handshake() -> None:
+    bench = Bench("s2c")
+    bench.shared.direction_known = False
+    bench.frame(frame(1001, init_request()))
+    assert (bench.message.direction, bench.message.kind) == ("c2s", "request")
 
 
-def test_a_gap_has_the_time_and_the_packet_with_which_it_became_certain() -> None:
-    one = output("s2c")
-    one.handle_gap(12, "lost", ARRIVAL)
-    (gap,) = one.shared.items
+def test_a_frame_with_a_damaged_length_is_not_verified() -> None:
+    bench = Bench()
+    data = frame(1004, keep_alive())
+    bench.output.handle_cut_short(HEADER.unpack_from(data), data[44:], ARRIVAL)
+    assert (bench.message.verdict, bench.message.own_notes) == ("failed", ["damaged-length"])
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected", "notes"),
+    [
+        ("truncated", "truncated", None),
+        ("gap", "gap", None),
+        ("unfinished", "gap", ["capture-ends"]),
+        ("length-counts-header", "gap", ["length-counts-header"]),
+    ],
+)
+def test_an_incomplete_message_says_why(reason: str, expected: str, notes: list[str] | None) -> None:
+    bench = Bench()
+    bench.output.handle_incomplete(HEADER.unpack_from(SEALED), ARRIVAL, reason)
+    assert (bench.message.reason, bench.message.own_notes, bench.message.plaintext) == (expected, notes, None)
+
+
+def test_a_gap_has_the_packet_with_which_it_became_certain() -> None:
+    bench = Bench()
+    bench.output.handle_gap(100, "lost", Arrival((3, 9), 90))
+    (gap,) = bench.shared.items
     assert isinstance(gap, Gap)
-    assert (gap.direction, gap.bytes, gap.reason, gap.time_ns, gap.frame) == ("s2c", 12, "lost", 40, 4)
+    assert (gap.bytes, gap.reason, gap.frame, gap.time_ns) == (100, "lost", 9, 90)
 
 
-@pytest.mark.parametrize(("size", "starts"), [(63, False), (64, True), (65, False), (128, True)])
-def test_an_init_connect_that_may_be_rsa_begins_a_stream_entered_in_the_middle(size: int, starts: bool) -> None:
-    header = HEADER.unpack(HEADER.pack(b"FT", 1001, 0, 0, 1, size, sha1(b"").digest(), bytes(8)))
-    assert output().starts(header) is starts
+def test_versions_of_its_bytes_are_noted_and_forgotten() -> None:
+    bench = Bench()
+    bench.output.conflicts.add(Conflict(10, b"xyz", Arrival((9,), 90), (10, 13)))
+    bench.frame(frame(1004, keep_alive()))
+    assert bench.message.own_notes == ["conflicting-overlap"]
+    assert not bench.output.conflicts
+
+
+def test_the_first_header_of_a_stream_counts_if_it_can_be_a_login() -> None:
+    login = HEADER.unpack_from(frame(1001, b"", rsa(init_request(), rsa_key())))
+    other = HEADER.unpack_from(frame(1004, keep_alive()))
+    bench = Bench()
+    assert bench.output.starts(login)
+    assert not bench.output.starts(other)
+    bench.shared.confirmed = True
+    assert bench.output.starts(other)
+
+
+@pytest.mark.parametrize(
+    ("direction", "proto_id", "kind"), [("c2s", 1004, "request"), ("s2c", 1004, "response"), ("s2c", 3013, "push")]
+)
+def test_the_kind_is_that_of_protocol_and_direction(direction: Any, proto_id: int, kind: str) -> None:
+    header = HEADER.unpack_from(frame(proto_id, book()))
+    verdict = Verdict(book(), "None", "verified", None)
+    message = new_message(Flow(0, direction, "a", "b"), header, verdict, ARRIVAL, "77", None)
+    assert (message.kind, message.conn_id, message.time_ns) == (kind, "77", 70)
+
+
+def test_the_session_key_of_the_handshake_opens_what_follows() -> None:
+    bench = Bench(keys=True)
+    for direction, plain in (("c2s", init_request()), ("s2c", init_response())):
+        bench.output.flow = Flow(0, direction, "a:1", "b:2")  # type: ignore[arg-type]
+        assert bench.frame(frame(1001, plain, rsa(plain, rsa_key()))) is None
+    bench.output.flow = Flow(0, "c2s", "a:1", "b:2")
+    assert bench.output.keys_known == 1
+    assert bench.frame(SEALED) is None
+    assert not bench.output.nothing_decrypted
