@@ -100,10 +100,9 @@ class HalfConnection(FrameOutput):
     def acknowledge(self, seq: int, ack: int) -> None:
         """Takes note of the acknowledgement in a segment of this direction, unless a later one overtook it."""
         stream = self.stream
-        if stream.started and abs(signed_distance(seq, stream.next_seq)) >= WINDOW:
+        if seq != stream.next_seq and stream.started and abs(signed_distance(seq, stream.next_seq)) >= WINDOW:
             return  # of another connection, or damaged
-        ahead = signed_distance(ack, self.ack)
-        if self.ack < 0 or ahead > 0 or ahead < -NEAR:
+        if self.ack < 0 or (ack - self.ack) & 0xFFFFFFFF < 0x80000000 or signed_distance(ack, self.ack) < -NEAR:
             self.ack = ack
 
     def handle_data(self, segment: Segment) -> bool:
@@ -117,7 +116,9 @@ class HalfConnection(FrameOutput):
         start, position, waiting = stream.offset(seq), stream.position, stream.overhead
         if start < position and stream.settled:
             self._compare(start, payload, arrival)
-        self._pass_on(stream.push(seq, payload, missing, arrival, shared.limits.max_pending))
+        blocks = stream.push(seq, payload, missing, arrival, shared.limits.max_pending)
+        if blocks:
+            self._pass_on(blocks)
         if self._starts:
             self._settle_at_start()
         return missing > 0 or stream.position > position or stream.overhead != waiting

@@ -248,3 +248,18 @@ class Summary:
         """Add a line to `reports`."""
         if line not in self.reports and len(self.reports) < MAX_NOTED:
             self.reports.append(line)
+
+    def add_remarks(self, info: ConnectionInfo) -> None:
+        """Reports what a connection shows about the whole capture."""
+        self.library_missing |= info.library_missing
+        for line in info.remarks():
+            self.report(line)
+
+    def add_connection(self, info: ConnectionInfo) -> None:
+        """Counts a connection."""
+        if info.confirmed:
+            self.connections += 1
+        elif info.not_opend and len(self.not_opend) < MAX_NOTED:
+            self.not_opend.append(f"{info.client} > {info.server}: {info.why_not_opend}")
+        elif info.silent:
+            self.no_message[info.no_message or "silent"] += 1

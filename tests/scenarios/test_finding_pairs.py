@@ -15,7 +15,7 @@ from tests.support.session import Session, request, response
 
 def apart(traffic: Traffic) -> Iterable[Traffic]:
     """Sessions on the same ports are different captures."""
-    ports = {session._ports for session in traffic}
+    ports = {session.ports for session in traffic}
     return [traffic] if len(ports) == len(traffic) else [[session] for session in traffic]
 
 

@@ -220,11 +220,11 @@ def tried(outcome: str, client_port: int) -> Exchange:
     """A connection on which no message comes."""
     if outcome == "refused":
         exchange = Exchange(client_port=client_port, syn=False)
-        exchange._put("c2s", "S")
-        exchange._put("s2c", "RA")
+        exchange.put("c2s", "S")
+        exchange.put("s2c", "RA")
     elif outcome == "unreachable":
         exchange = Exchange(client_port=client_port, syn=False)
-        exchange._put("c2s", "S")
+        exchange.put("c2s", "S")
     elif outcome == "closed-before-login":
         exchange = Exchange(client_port=client_port).fin()
     elif outcome == "silent":
