@@ -75,4 +75,4 @@ def test_a_listed_finding_names_the_packets_of_its_message() -> None:
     findings.packets_of = {1: (4, 5, 9), 2: ()}.__getitem__
     for each in (finding(), finding(message=2), finding(message=None)):
         findings.add(each)
-    assert [each.record()["wireshark"] for each in findings.listed()] == ["frame.number in {4..5, 9}", None, None]
+    assert [each.record()["wireshark"] for each in findings.listed()] == [None, "frame.number in {4..5, 9}", None]
