@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from decoder.output.table_blocks import MAX_ROWS, Block, FlatBlocks, RowBlocks
@@ -70,7 +71,7 @@ PLACE: Any = Place()
 HEAD = tuple(column.name for column in COMMON)
 
 
-def read(batch: Any, odd: set[int]) -> list[list[Any]]:
+def read(batch: Any, odd: set[int]) -> list[Sequence[Any]]:
     items = batch.messages
     odd.update(place for place, item in enumerate(items) if item < 0)
     return [items]
