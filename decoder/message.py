@@ -74,7 +74,7 @@ class Message:
     number: int = 0
     """Ordinal of the record, from 1."""
     ordinal: int = 0
-    """Ordinal of the message within its connection, from 1; 0 while that was not counted."""
+    """Ordinal of the message within its connection, from 1."""
     request: int | None = None
     """Number of the request that this response answers."""
     latency_ns: int | None = None

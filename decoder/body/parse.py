@@ -56,7 +56,13 @@ def parse_errors() -> tuple[type[Exception], ...]:
 
 
 def parse_known(cls: type[ProtobufMessage], data: bytes) -> ProtobufMessage | None:
-    """Parses `data` as a complete message without unknown fields; None if it is anything else.
+    """Parses `data` as a complete message without unknown fields; None if it is anything else."""
+    found = parse_canonical(cls, data)
+    return None if found is None else found[0]
+
+
+def parse_canonical(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage, bytes] | None:
+    """Parses as `parse_known` does; returns the bytes that protobuf writes for the message as well.
 
     One step checks both in the usual case: the message without its unknown fields serialises to `data`
     again, and serialising checks required fields in half the time of IsInitialized().
@@ -67,20 +73,10 @@ def parse_known(cls: type[ProtobufMessage], data: bytes) -> ProtobufMessage | No
         known = message.SerializeToString()
         # Bytes that are not in protobuf's usual form can have another length.
         if known == data or len(known) == len(cls.FromString(data).SerializeToString()):
-            return message
+            return message, known
     except parse_errors():
         pass
     return None
-
-
-def parse_canonical(cls: type[ProtobufMessage], data: bytes) -> ProtobufMessage | None:
-    """Parses `data` as `parse_known` does; None also if it is not what protobuf would write, field by field."""
-    try:
-        message = cls.FromString(data)
-        message.DiscardUnknownFields()
-        return message if message.SerializeToString() == data else None
-    except parse_errors():
-        return None
 
 
 def _parse_carefully(cls: type[ProtobufMessage], data: bytes) -> tuple[ProtobufMessage, str | None, bool]:

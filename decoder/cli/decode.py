@@ -174,7 +174,9 @@ def decode(
             rendered = map(renderer.render, batches)
         for part in rendered:
             file.write(file.encode(part))
-    code = run.finish()
+        code = run.finish()
+        if run.read_nothing:
+            ctx.exit(code)  # before the file takes the place of an older one
     if shown:
         say(f"in Wireshark: {shown}")
     ctx.exit(code)

@@ -23,11 +23,13 @@ __all__ = ["Pairing"]
 class Pairing:
     """Emits the messages of one connection."""
 
-    __slots__ = ("_early", "_limits", "_requests", "_results")
+    __slots__ = ("_early", "_limits", "_requests", "_results", "emitted")
 
     def __init__(self, results: Results, limits: Limits) -> None:
         self._results = results
         self._limits = limits
+        self.emitted = 0
+        """Messages of the connection that came out so far."""
         self._requests: dict[tuple[int, int], tuple[int, int]] = {}  # unanswered ones: record number and time
         self._early: dict[tuple[int, int], None] = {}  # responses whose requests did not come out before them
 
@@ -35,6 +37,7 @@ class Pairing:
         """Numbers a message, pairs a response with its request, and adds it to the results."""
         results = self._results
         message.number = results.messages = results.messages + 1
+        message.ordinal = self.emitted = self.emitted + 1
         if message.verdict != "verified":
             results.reasons[message.reason or message.verdict] += 1
             if message.reason == "gap":

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from decoder import schema
@@ -124,7 +125,7 @@ class RowBlocks:
 
         :param head: cells of the common columns
         :param around: with `items` as `Place.find` yields it
-        :param data: the whole body, if its columnar type may read it
+        :param data: the whole body as protobuf writes it, or None to read its messages one by one
         :param lent: cells of the context that the request told, by their places
         :param start: place of the first row in its list
         """
@@ -253,7 +254,10 @@ def _columns(group: _Group, data: Sequence[bytes | None], parsed: dict[str, tupl
 
 def _joined(groups: list[list[Cells]], places: list[int]) -> list[Cells]:
     """Joins columns end to end and returns their cells at `places`."""
-    return [list(map(list(chain.from_iterable(columns)).__getitem__, places)) for columns in zip(*groups, strict=True)]
+    if len(places) < 2:
+        return [[*chain.from_iterable(columns)] for columns in zip(*groups, strict=True)]
+    get = itemgetter(*places)
+    return [get(list(chain.from_iterable(columns))) for columns in zip(*groups, strict=True)]
 
 
 def _parents_of(odd: Odd, counts: Sequence[int]) -> Odd:

@@ -44,7 +44,7 @@ class BodyRows(NamedTuple):
     part: Any
     """The c2s or s2c, where rows stand; None if there is none."""
     data: bytes | None
-    """The body, if it can be read with others by its columnar type."""
+    """The body as protobuf writes it, to be read with others by its columnar type; None if it is an unusual one."""
 
 
 Find = Callable[[Any], Iterable[tuple[Any, Sequence[Any]]]]
@@ -164,15 +164,15 @@ class Plan:
         return BodyRows(ret_type, err_code, ret_msg, notes, part, data)
 
     def _parsed(self, message: Message, plaintext: bytes) -> tuple[Any, bytes | None]:
-        """Returns the parsed body, or None, and its bytes if the columnar type may read them."""
+        """Returns the parsed body, or None, and the bytes that the columnar type may read."""
         limits = message.flow.limits
         if limits is not self._limits:
             self._limits, self._longest = limits, min(_LONGEST, always_safe_size(limits))
         if not message.header[FORMAT] and len(plaintext) <= self._longest and not message.is_parsed:
-            body = parse_canonical(self._cls, plaintext)
-            if body is not None:
-                message.adopt(body)
-                return body, plaintext
+            found = parse_canonical(self._cls, plaintext)
+            if found is not None:
+                message.adopt(found[0])
+                return found
         return message.protobuf, None
 
 

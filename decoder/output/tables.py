@@ -38,6 +38,8 @@ _MAX_CONNECTIONS = 65_536
 
 _MAX_MESSAGES = 4_096
 """Messages whose rows wait at most; of fewer, it takes longer to make the arrays than to fill them."""
+_MAX_UNREAD = 512
+"""Messages that are read at once: of fewer it takes longer to find the columns than to read them."""
 _MAX_BYTES = 4 * 1024 * 1024
 """Bytes of bodies of which rows wait at most; parsed they take four times as much."""
 
@@ -99,7 +101,7 @@ class Tables:
             for name, table in tables.items()
             if name not in self._rows
         }
-        self._waiting = self._size = 0
+        self._waiting = self._read = self._size = 0
         self._json = JsonFragmentCache("sdk", show_secrets=show_secrets)
         self._all_bodies = all_bodies
         self._show_secrets = show_secrets
@@ -108,8 +110,8 @@ class Tables:
         self._numbered = numbered
         self._orders = OrderLedger() if "orders" in tables else None
         self._statistics = None if tables.keys().isdisjoint(set(LEDGERS) - {"orders"}) else Statistics(where)
-        self._connections: dict[int, _Connection] = {}
-        self._ended: list[int] = []
+        self._connections: dict[int, str] = {}
+        self._ended: list[ConnectionInfo] = []
         self._ids: BoundedDict[int, str] = BoundedDict(_MAX_CONNECTIONS)
         self._starts: BoundedDict[tuple[str, str], tuple[int, int]] = BoundedDict(_MAX_CONNECTIONS)
         self._pending: BoundedDict[int, _Request] = BoundedDict(_MAX_PENDING, None, self._unanswered)
@@ -128,19 +130,20 @@ class Tables:
             for item in records:
                 if self._where is None or self._where(item):
                     self._orders.add(item)
-        for rows in self._rows.values():
-            rows.read()
+        if self._waiting - self._read >= _MAX_UNREAD:
+            self._read_rows()
         if self._waiting >= _MAX_MESSAGES or self._size >= _MAX_BYTES:
             self._flush()
-        for ordinal in self._ended:
-            connection = self._connections.pop(ordinal, None)
-            if connection is not None:
-                self._ids[ordinal] = connection.id
+        for info in self._ended:
+            connection = self._connections.pop(info.ordinal, None)
+            if connection is None:  # it carried no message
+                connection = self._begun((info.client, info.server), info.first_ns)
+            self._ids[info.ordinal] = connection
         self._ended.clear()
 
     def connection_ended(self, info: ConnectionInfo) -> None:
         """Takes note of a connection's end; the messages that its end still gave are added after this."""
-        self._ended.append(info.ordinal)
+        self._ended.append(info)
         if self._statistics is not None:
             self._statistics.connection_ended(info)
 
@@ -151,29 +154,37 @@ class Tables:
         self._add_ledgers(summary)
         self._flush()
 
+    def _read_rows(self) -> None:
+        for rows in self._rows.values():
+            rows.read()
+        self._read = self._waiting
+
     def _flush(self) -> None:
-        """Hands on what waits.  (The notes of its messages are complete: the rows were read.)"""
+        """Hands on what waits: rows are read first, because what is odd in them is a note on their message."""
+        self._read_rows()
         for rows in self._rows.values():
             rows.flush()
         for flat in self._flat.values():
             flat.flush()
-        self._waiting = self._size = 0
+        self._waiting = self._read = self._size = 0
 
-    def _connection(self, flow: Flow) -> _Connection:
+    def _connection(self, flow: Flow) -> str:
+        """Returns the id of the connection of `flow`."""
         connection = self._connections.get(flow.connection)
         if connection is None:
             ends = (flow.src, flow.dst) if flow.direction == "c2s" else (flow.dst, flow.src)
-            first_ns, nth = self._starts.get(ends, (None, 0))
-            nth = nth + 1 if first_ns == flow.first_ns else 0
-            self._starts[ends] = flow.first_ns, nth
-            connection = _Connection(connection_id(self._host, *ends, flow.first_ns, nth))
-            self._connections[flow.connection] = connection
+            connection = self._connections[flow.connection] = self._begun(ends, flow.first_ns)
         return connection
+
+    def _begun(self, ends: tuple[str, str], first_ns: int) -> str:
+        before_ns, nth = self._starts.get(ends, (None, 0))
+        nth = nth + 1 if before_ns == first_ns else 0
+        self._starts[ends] = first_ns, nth
+        return connection_id(self._host, *ends, first_ns, nth)
 
     def _add_message(self, message: Message) -> None:
         flow, header = message.flow, message.header
         connection = self._connection(flow)
-        connection.ordinal += 1
         kind = message.kind
         request = None
         if kind == "response" and message.request is not None:
@@ -186,7 +197,7 @@ class Tables:
         if not self._wants_all and lent is None and (plan is None or plan.table not in self._rows):
             return
         head: Row = (
-            *(self._host, connection.id, connection.ordinal, message.number if self._numbered else None),
+            *(self._host, connection, message.ordinal, message.number if self._numbered else None),
             message.time_ns,
             *(message.proto if plan is None else plan.kind.proto, _SOURCES[kind], message.verdict),
         )
@@ -202,10 +213,10 @@ class Tables:
         if kind == "request":
             values = None if lent is None or record is None else _values(record["body"], lent)
             self._pending[message.number] = _Request(
-                head, connection.ordinal, header[SERIAL_NO], header[BODY_LEN], wanted, values
+                head, message.ordinal, header[SERIAL_NO], header[BODY_LEN], wanted, values
             )
         elif request is not None and self._requests is not None and request.wanted:
-            self._answer(self._requests, request, message, connection.ordinal, read, record)
+            self._answer(self._requests, request, message, read, record)
         if self._messages is not None and wanted:
             ordinal = None if request is None else request.ordinal
             self._add_row(self._messages, head, message, ordinal, read, record)
@@ -266,7 +277,6 @@ class Tables:
         block: FlatBlocks,
         request: _Request,
         message: Message,
-        ordinal: int,
         read: BodyRows | None,
         record: dict[str, Any] | None,
     ) -> None:
@@ -278,7 +288,7 @@ class Tables:
             ret_type, err_code, ret_msg = record["ret_type"], body.get("errCode"), body.get("retMsg")
         latency = message.latency_ns
         answer = (
-            *(ordinal, message.time_ns, message.header[BODY_LEN], message.verdict),
+            *(message.ordinal, message.time_ns, message.header[BODY_LEN], message.verdict),
             *(None if latency is None else latency / 1_000_000, ret_type, err_code, ret_msg),
         )
         block.add((*request.head, request.serial_no, request.body_len, *answer))
@@ -288,7 +298,7 @@ class Tables:
             self._requests.add((*request.head, request.serial_no, request.body_len, *(None,) * 8))
 
     def _add_gap(self, block: FlatBlocks, gap: Gap) -> None:
-        block.add((self._host, self._connection(gap.flow).id, gap.time_ns, gap.flow.direction, gap.bytes, gap.reason))
+        block.add((self._host, self._connection(gap.flow), gap.time_ns, gap.flow.direction, gap.bytes, gap.reason))
 
     def _add_ledgers(self, summary: Summary) -> None:
         figures = None if self._statistics is None else self._statistics.finish(summary, ())
@@ -305,19 +315,7 @@ class Tables:
                 block.add(ledger_row(block.table, record, self._host, self._id_of))
 
     def _id_of(self, ordinal: int) -> str | None:
-        known = self._connections.get(ordinal)
-        return self._ids.get(ordinal) if known is None else known.id
-
-
-class _Connection:
-    """Holds what is known of a connection that goes on."""
-
-    __slots__ = ("id", "ordinal")
-
-    def __init__(self, id: str) -> None:
-        self.id = id
-        self.ordinal = 0
-        """Messages so far."""
+        return self._connections.get(ordinal) or self._ids.get(ordinal)
 
 
 class _Request(NamedTuple):

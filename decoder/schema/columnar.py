@@ -3,8 +3,8 @@
 On the wire a field that is set once looks like an item of a list, and protobuf merges messages that it meets twice.  So
 in a columnar type every scalar field is a list, every list of messages one message, and parsing ``b"".join(bodies)``
 gives, in one call, the column of each field: `bid.price` of all bids of all bodies.  Where a field is not in every
-message, its column is shorter, and does not say where; nor does it say which values belong together if a message has a
-field twice.  So it is for bodies that serialise to the same bytes again.
+message, its column is shorter, and does not say where; and a message that has a field twice would shift the column.  So
+it is for bodies as protobuf writes them, not for bytes as they came.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from .runner import Runner
 from .tools import Command
 
 _MB = 1_000_000
+_ROTATED = 8
+"""Files that a day is rotated into."""
 _LINEAR = 1.15
 """What still counts as the same time per message: this machine's noise, not a tool's growth."""
 
@@ -30,6 +32,7 @@ ROWS = (
     "stats",
     "annotate",
     "tables",
+    "workers",
     "where",
     "scapy",
     "tcp-session",
@@ -278,6 +281,22 @@ class Figures:
             ),
             Figure("memory of that", "at most 320 MB", f"{peak / _MB:.0f} MB", peak <= 320 * _MB),
         ]
+
+    def workers(self) -> list[Figure]:
+        files = self._runner.day(self._sizes.day)
+        captures = self._runner.rotated(files, _ROTATED)
+        one, two = self._tools.dataset(captures, None), self._tools.dataset(captures, 2)
+        used_one: list[Usage] = []
+        used_two: list[Usage] = []
+        for _ in range(self._runner.rounds):
+            for command, used in ((one, used_one), (two, used_two)):
+                shutil.rmtree(self._tools.exported, ignore_errors=True)
+                used += self._runner.measure(command, rounds=1)[0]
+        shutil.rmtree(self._tools.exported, ignore_errors=True)
+        ratio = median_ratio(_cpu(used_two), _cpu(used_one))
+        what = f"a dataset by two workers against tables by one process, {_ROTATED} files of a host, CPU"
+        detail = self._detail((two, used_two), (one, used_one))
+        return [Figure(what, "at most 1.35", f"{ratio:.2f} times", ratio <= 1.35, detail)]
 
     def where(self) -> list[Figure]:
         files = self._runner.day(self._sizes.day)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
@@ -106,6 +106,12 @@ class Tools:
     def tables(self, files: Files) -> Command:
         """Every table as Parquet, which every run writes anew."""
         return self._ours("opendump export", files, None, "export", "--force", "-o", str(self.exported))
+
+    def dataset(self, captures: Sequence[Path], workers: int | None) -> Command:
+        """The tables of the files of one host, by so many workers; None: by this process, a file a table."""
+        arguments = [sys.executable, "-m", "decoder", "export", *map(str, captures), "-o", str(self.exported)]
+        divided = [] if workers is None else ["--workers", str(workers)]
+        return Command(" ".join(["opendump export", *divided]), (*arguments, *divided), ours=True)
 
     @property
     def exported(self) -> Path:

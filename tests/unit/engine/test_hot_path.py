@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
 import random
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import decoder
 from decoder.capture.reader import CaptureReader
 from decoder.crypto.keyring import KeyRing
 from decoder.engine import hot_path as pipeline
@@ -93,3 +96,16 @@ def test_a_flipped_bit_in_the_headers_changes_both_ways_alike(monkeypatch: pytes
         ways.append(outcomes)
     assert ways[0] == ways[1]
     assert len({str(outcome) for outcome in ways[0]}) > 3
+
+
+@pytest.mark.parametrize("capture", RECORDINGS, ids=lambda path: path.name)
+def test_messages_are_counted_within_their_connection(capture: Path) -> None:
+    """By both ways that a message comes out: the hot loop, and all the others."""
+    counts: Counter[int] = Counter()
+    keys = [CAPTURES / "demo_rsa_key.pem"]
+    items = decoder.read(capture, rsa_keys=keys, keylog=sorted(CAPTURES.glob("*.keylog")), ports=(11111, 33333, 44444))
+    for number, message in enumerate((item for item in items if isinstance(item, decoder.Message)), 1):
+        counts[message.connection] += 1
+        assert (message.number, message.ordinal) == (number, counts[message.connection])
+        assert pickle.loads(pickle.dumps(message)).ordinal == message.ordinal
+    assert counts

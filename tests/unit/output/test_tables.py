@@ -128,7 +128,7 @@ def message(proto_id: int, direction: Any, body: bytes, number: int = 1) -> Mess
     header = (b"FT", proto_id, 0, 0, 7, len(body), bytes(20), bytes(8))
     kind: Any = "request" if direction == "c2s" else "push" if schema.is_push(proto_id) else "response"
     made = Message(flow, header, 1, (1,), kind, body, "None", "verified", None, "1")
-    made.number = number
+    made.number = made.ordinal = number
     return made
 
 
