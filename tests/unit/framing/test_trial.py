@@ -140,4 +140,3 @@ def test_a_frame_remembers_the_packets_of_bytes_that_are_dropped() -> None:
     waiting = pending(data)
     waiting.keep_origin(bench.buffer, 80)
     assert waiting.arrival == Arrival((1, 2), 20)
-    assert waiting.captured == 80
