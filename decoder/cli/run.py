@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import click
 
 from decoder.capture.merge import merged
-from decoder.capture.reader import CaptureReader
+from decoder.capture.reader import CaptureReader, is_rewritten
 from decoder.cli.interrupt import Interrupt
 from decoder.cli.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NOT_VERIFIED
 from decoder.cli.selection import Selection
@@ -137,8 +137,6 @@ class Run:
     @property
     def is_rewritten(self) -> bool:
         """True if every capture, as far as they were read, comes from `opendump rewrite`."""
-        from decoder.output.partition import is_rewritten
-
         return is_rewritten(self.readers)
 
     def records(self, *, idle: bool = False) -> Iterator[list[Message | Gap]]:
