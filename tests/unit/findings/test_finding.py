@@ -66,4 +66,5 @@ def test_the_record_has_the_time_for_machines() -> None:
         "time": "1970-01-01T00:00:01.500000000Z",
         "text": "text at 1500000000",
         "count": 1,
+        "wireshark": None,
     }
