@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -154,8 +153,7 @@ def decode(
             options.show_secrets,
             options.utc,
             use_color(options.color, file.terminal),
-            # A line that fills the last column makes some terminals add an empty one.
-            shutil.get_terminal_size().columns - 1 if file.terminal and not wrap else None,
+            _columns() if file.terminal and not wrap else None,
             file.encoding,
         )
         try:
@@ -177,7 +175,9 @@ def decode(
             rendered = map(renderer.render, batches)
         for part in rendered:
             file.write(file.encode(part))
-    code = run.finish()
+        code = run.finish()
+        if run.read_nothing:
+            ctx.exit(code)  # before the file takes the place of an older one
     if shown:
         say(f"in Wireshark: {shown}")
     ctx.exit(code)
@@ -190,6 +190,13 @@ def _collected(batches: Iterator[list[Message | Gap]], shown: FrameFilter) -> It
             if isinstance(item, Message):
                 shown.add(item.frames)
         yield records
+
+
+def _columns() -> int:
+    """Returns the width of lines on the terminal; one that fills the last column makes some add an empty line."""
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns - 1
 
 
 def _takes_long(verbose: bool, output_format: str, columns: tuple[str, ...]) -> bool:

@@ -146,6 +146,8 @@ def export(
             if run.interrupted and shares:
                 say("interrupted; nothing was written, because each of the --jobs had come to another place")
                 ctx.exit(EXIT_INTERRUPTED)
+        if run.read_nothing:
+            ctx.exit(run.finish())
     target = "standard output" if output == "-" else output
     say(f"{len(tables)} {'table' if len(tables) == 1 else 'tables'} written to {target}")
     ctx.exit(run.finish())

@@ -84,6 +84,8 @@ def orders(
             where = None if options.where is None else options.where.match
             hosts.append((None, collect_orders(run.records(), where, lines)))
             code = run.finish()
+            if run.read_nothing:
+                ctx.exit(code)
         code = _chosen(hosts, order_id) or code
         _write(hosts, file, options, output_format, story=order_id is not None)
     ctx.exit(code)
@@ -162,7 +164,8 @@ def _tables(collected: Collected, options: Options, *, story: bool) -> Iterator[
     from decoder.output.orders import story as story_of
 
     if not story:
-        yield order_table(collected.orders, utc=options.utc)
+        if collected.messages:  # else there is nothing to say about orders
+            yield order_table(collected.orders, utc=options.utc, unread=collected.unread)
         return
     for order in collected.orders:
         lines = [collected.lines[number] for number in order.messages if number in collected.lines]

@@ -17,7 +17,6 @@ import stat
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from shutil import get_terminal_size
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -112,6 +111,8 @@ class OutputFile:
 
         colored = use_color(color, self.terminal)
         if self.terminal or colored:
+            from shutil import get_terminal_size  # takes 2 ms to import
+
             from decoder.formatting.rich_table import terminal_text
 
             text = terminal_text(tables, get_terminal_size().columns, color=colored)

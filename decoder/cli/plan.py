@@ -45,12 +45,14 @@ def plan(
     Print the hosts, files, flows and partitions into which `opendump export --workers N` would divide CAPTURE, without
     decoding anything.
     """
+    from decoder.cli.output_file import OutputFile
+
     cluster = Cluster(workers, scheduler, host_of)
     with cluster.open() as processes:
         indexes = index_files(captures, cluster, planned_ports(options), processes)
     partitions = plan_partitions([index for index in indexes if index.packets], cluster.count, apart=True)
-    for line in _lines(indexes, partitions, cluster.count):
-        click.echo(line)
+    with OutputFile(None) as file:
+        file.write(file.encode("".join(f"{line}\n" for line in _lines(indexes, partitions, cluster.count))))
     ctx.exit(EXIT_FAILED if any(index.error for index in indexes) or not partitions else 0)
 
 

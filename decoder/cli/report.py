@@ -61,7 +61,8 @@ def report(
         for records in run.records():
             collector.add(records)
         code = run.finish()
-        warnings = [warning for reader in run.readers for warning in reader.warnings]
-        data = collector.finish(run.summary, [reader.name for reader in run.readers], warnings)
+        if run.read_nothing:
+            ctx.exit(code)
+        data = collector.finish(run.summary, [reader.name for reader in run.readers], run.warnings)
         file.write(page(data, utc=options.utc))
     ctx.exit(code)

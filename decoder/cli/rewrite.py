@@ -85,7 +85,9 @@ def rewrite(
         for records in run.records():
             capture.add(records)
         capture.finish()
-    code = run.finish()
+        code = run.finish()
+        if run.read_nothing:
+            ctx.exit(code)
     _sum_up(capture, file.name)
     if table is not None and stand_ins is not None:
         _write_table(table, stand_ins)

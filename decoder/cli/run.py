@@ -17,6 +17,7 @@ import os
 import stat
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -49,6 +50,17 @@ _GC_THRESHOLD = 50_000
 """Objects made between two passes of Python's garbage collector."""
 _SHOWN = 5
 """Lines of one kind that are shown; the rest is only counted."""
+_MAKE_KEY_LOG = "opendump keys CAPTURE --rsa-key PEM -o FILE makes one of a capture with their InitConnect"
+_KEY_LOG_HINTS = {
+    "no-key": (
+        "the key log opens what follows InitConnect, and only on the connections that it is about; InitConnect itself "
+        f"needs --rsa-key with OpenD's RSA private key, other connections their own keys: {_MAKE_KEY_LOG}"
+    ),
+    "handshake-missing": (
+        f"no key of the key log opens these connections (each key is that of one connection): {_MAKE_KEY_LOG}"
+    ),
+}
+"""Next steps where a key log was given, by the reason for which messages are not verified."""
 
 
 def say(line: str) -> None:
@@ -97,7 +109,7 @@ class Run:
         self.show_progress = True
         """True if a progress bar may be shown: not while lines scroll over the same terminal."""
         self._options = options
-        self._unreadable = 0
+        self._errors: list[str] = []
         self._stopped = False
         self._quit = False
         self.through: Callable[[Iterator[list[RawPacket]]], Iterator[list[RawPacket]]] = lambda batches: batches
@@ -111,6 +123,16 @@ class Run:
     def summary(self) -> Summary:
         """Counts and reports of the whole run so far."""
         return self.decoder.summary
+
+    @property
+    def read_nothing(self) -> bool:
+        """True if no capture could be read: then there is nothing to say about what they hold."""
+        return len(self._errors) == len(self.readers) and not self.summary.packets
+
+    @property
+    def warnings(self) -> list[str]:
+        """Lines on captures that could not be read, and on what was wrong with the others."""
+        return [*self._errors, *(warning for reader in self.readers for warning in reader.warnings)]
 
     @property
     def is_rewritten(self) -> bool:
@@ -194,16 +216,21 @@ class Run:
             self._sum_up(sum(not_verified.values()))
         for reason, n in not_verified.items():
             verdict = "failed" if reason == "sha1-mismatch" else "unverified"
-            hints = summary.gap_hints if reason == "gap" and not self._stopped else {HINTS[reason]: n}
+            hints = summary.gap_hints if reason == "gap" and not self._stopped else {self._hint(reason): n}
             for hint, count in hints.items():
                 say(f"{count} {verdict} ({reason}): {hint}")
         _say_some(summary.not_opend)
         if self.interrupted:
             return EXIT_INTERRUPTED
-        if self._unreadable or empty:
+        if self._errors or empty:
             return EXIT_FAILED
         not_verified.pop("no-digest", None)  # these cannot be proven, whoever sent them
         return EXIT_NOT_VERIFIED if self._options.strict and not_verified else 0
+
+    def _hint(self, reason: str) -> str:
+        """Returns the next step for messages that are not verified for `reason`."""
+        given = bool(self._options.keylogs)
+        return _KEY_LOG_HINTS[reason] if given and reason in _KEY_LOG_HINTS else HINTS[reason]
 
     def _sum_up(self, not_verified: int) -> None:
         summary = self.summary
@@ -219,31 +246,57 @@ class Run:
         if self._options.where is not None:
             line += f"; {counted(self._selection.wanted, 'message')} shown"
         say("interrupted; " * self.interrupted + line)
+        failed = Counter({code: n for code, n in summary.no_message.items() if code in ("refused", "unreachable")})
+        if failed:
+            others = counted(failed.total(), "other connection")
+            say(f"{others} did not come about: {_by_code(failed)}; see opendump stats")
         self._name_ports()
 
     def _explain_nothing(self) -> None:
-        if self._unreadable == len(self.readers):
+        summary = self.summary
+        if len(self._errors) == len(self.readers):
+            return
+        if self.live_capture is not None and not self.summary.packets:
+            self._explain_no_packet(self.live_capture.name)
             return
         ports = self._options.ports
         place = "" if "auto" in ports else f" on port {', '.join(map(str, ports))}"
-        silent = self.summary.no_message
+        silent = summary.no_message
         if silent and "auto" not in ports:
-            how = ", ".join(f"{n:,} {word}" for word, n in silent.most_common())
             seen = f"{counted(sum(silent.values()), 'connection')} to{place.removeprefix(' on')}"
-            say(f"{seen}, none carried a message: {how}; see opendump stats")
+            say(f"{seen}, none carried a message: {_by_code(silent)}; see opendump stats")
             self._name_ports()
             return
-        say(f"no gateway traffic{place} in {counted(self.summary.packets, 'packet')}")
+        nothing = "no message was decoded" if summary.library_missing else "no gateway traffic"
+        say(f"{nothing}{place} in {counted(summary.packets, 'packet')}")
         self._name_ports()
-        if not self.summary.header_ports and "auto" not in ports and not self.summary.not_opend:
+        explained = (summary.header_ports, summary.unsure_ports, summary.not_opend, summary.library_missing)
+        if not any(explained) and "auto" not in ports:
             say("if the gateway listens on another port (api_port in its settings), give --port N or --port auto")
 
+    def _explain_no_packet(self, interface: str) -> None:
+        ports = self._options.ports
+        where, port = "", ""
+        if "auto" not in ports:
+            where = f" to or from port {', '.join(map(str, ports))}"
+            port = ", to this port (--port)"
+        say(
+            f"no packet{where} passed on {interface}: check that the program talks to the gateway meanwhile{port} and "
+            "over this interface (loopback if both run on one machine; opendump interfaces lists all)"
+        )
+
     def _name_ports(self) -> None:
-        for port, n in self.summary.header_ports.most_common(_SHOWN):
+        told, unsure = _told_ports(self.summary)
+        for port, n in told.most_common(_SHOWN):
             say(f"message headers (FT) were seen on port {port} ({counted(n, 'segment')}): give --port {port}")
+        for (low, high), n in unsure.most_common(_SHOWN):
+            say(
+                f"message headers (FT) were seen between ports {low} and {high} ({counted(n, 'segment')}), and nothing "
+                f"tells which is the gateway's: give --port {low}, or --port {high} if the directions come out wrong"
+            )
 
     def _complain(self, reader: CaptureReader | LiveCapture, error: CaptureError) -> None:
-        self._unreadable += 1
+        self._errors.append(str(error))
         say(str(error))
 
     @contextmanager
@@ -278,6 +331,26 @@ def _size(path: str) -> int:
 def counted(count: int, noun: str) -> str:
     """Returns `count` with its noun, which gets an s unless it is one: ``1,234 messages``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _told_ports(summary: Summary) -> tuple[Counter[int], Counter[tuple[int, int]]]:
+    """Returns the gateways' ports with their segments, and the pairs of ports of which neither is known to be one.
+
+    A port that several others talk to is the gateway's.
+    """
+    told, unsure = Counter(summary.header_ports), Counter[tuple[int, int]]()
+    partners = Counter(port for pair in summary.unsure_ports for port in pair)
+    for pair, n in summary.unsure_ports.items():
+        port = max(pair, key=lambda each: (each in summary.header_ports, partners[each]))
+        if port in summary.header_ports or partners[port] > 1:
+            told[port] += n
+        else:
+            unsure[pair] += n
+    return told, unsure
+
+
+def _by_code(counts: Counter[str]) -> str:
+    return ", ".join(f"{n:,} {code.replace('-', ' ')}" for code, n in counts.most_common())
 
 
 def _say_some(lines: Sequence[str]) -> None:

@@ -126,8 +126,9 @@ def _here(
             statistics.mute(SECRECY_CODES)
         statistics.add(records)
     code = run.finish()
-    warnings = [warning for reader in run.readers for warning in reader.warnings]
-    return code, [(None, statistics.finish(run.summary, [reader.name for reader in run.readers], warnings))]
+    if run.read_nothing:
+        raise click.exceptions.Exit(code)
+    return code, [(None, statistics.finish(run.summary, [reader.name for reader in run.readers], run.warnings))]
 
 
 def _on_hosts(

@@ -9,7 +9,6 @@ from hashlib import sha1
 from typing import TYPE_CHECKING
 
 from decoder.body.body import Body
-from decoder.conversation.direction import direction_of
 from decoder.conversation.hold_queue import PendingMessage
 from decoder.framing.header import BODY_LEN, DIGEST, FORMAT, HEADER_LEN, PROTO_ID, Header
 from decoder.framing.repair import patched
@@ -52,7 +51,8 @@ class FrameOutput:
     def handle_frame(self, header: Header, body: bytes, arrival: Arrival, offset: int) -> Verdict | None:
         shared = self.shared
         opened = shared.verifier.open(self.direction, header, body)
-        if not shared.direction_known and header[PROTO_ID] == INIT_CONNECT and self._turned(header, opened):
+        if not shared.direction_known and self.is_reversed(header, opened):
+            self.exchange_directions()
             opened = shared.verifier.open(self.direction, header, body)
         _, encryption, verdict, reason = opened
         if verdict != "verified" and reason != "sha1-of-ciphertext":
@@ -65,16 +65,16 @@ class FrameOutput:
             self._emit(header, opened, arrival, notes)
         return None
 
-    def _turned(self, header: Header, opened: Verdict) -> bool:
-        """Exchanges the directions if an InitConnect shows that they were guessed wrongly; returns True if so."""
+    def is_reversed(self, header: Header, opened: Verdict) -> bool:
+        """Returns True if the first message shows that the other end is the gateway."""
         plaintext, _, verdict, _ = opened
-        told = direction_of(plaintext) if plaintext is not None and verdict == "verified" else None
-        if plaintext is None or told is None or told == self.direction:
+        if plaintext is None or verdict != "verified":
             return False
-        if not Body(INIT_CONNECT, told, header[FORMAT], plaintext, self.shared.limits).complete:
-            return False  # ciphertext that its sender hashed: one of 256 begins like a request
-        self.exchange_directions()
-        return True
+
+        def is_complete(direction: Direction) -> bool:
+            return Body(header[PROTO_ID], direction, header[FORMAT], plaintext, self.shared.limits).complete
+
+        return is_complete("s2c" if self.direction == "c2s" else "c2s") and not is_complete(self.direction)
 
     def exchange_directions(self) -> None:
         """Lets this be the other direction of the connection."""

@@ -14,17 +14,18 @@ from decoder.conversation.state import Ending, State
 from decoder.conversation.wait import OVERTAKEN, Wait
 from decoder.crypto.verifier import BodyVerifier
 from decoder.framing.framer import Framer
-from decoder.framing.header import HEADER, MAGIC, PROTO_ID, SERIAL_NO
+from decoder.framing.header import HEADER, MAGIC, PROTO_ID, SERIAL_NO, Header
 from decoder.framing.websocket_framer import WebSocketFramer, begins_websocket
 from decoder.framing.websocket_upgrade import Upgrade
 from decoder.tcp.reassembly import WINDOW, Block, Hole, StreamReassembler
 from decoder.tcp.segment import ACK, signed_distance
+from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
     from decoder.conversation.state import SharedState
     from decoder.message import Flow
     from decoder.tcp.segment import Segment
-    from decoder.vocabulary import Arrival
+    from decoder.vocabulary import Arrival, Verdict
 
 __all__ = ["NEAR", "HalfConnection"]
 
@@ -99,10 +100,9 @@ class HalfConnection(FrameOutput):
     def acknowledge(self, seq: int, ack: int) -> None:
         """Takes note of the acknowledgement in a segment of this direction, unless a later one overtook it."""
         stream = self.stream
-        if stream.started and abs(signed_distance(seq, stream.next_seq)) >= WINDOW:
+        if seq != stream.next_seq and stream.started and abs(signed_distance(seq, stream.next_seq)) >= WINDOW:
             return  # of another connection, or damaged
-        ahead = signed_distance(ack, self.ack)
-        if self.ack < 0 or ahead > 0 or ahead < -NEAR:
+        if self.ack < 0 or (ack - self.ack) & 0xFFFFFFFF < 0x80000000 or signed_distance(ack, self.ack) < -NEAR:
             self.ack = ack
 
     def handle_data(self, segment: Segment) -> bool:
@@ -116,7 +116,9 @@ class HalfConnection(FrameOutput):
         start, position, waiting = stream.offset(seq), stream.position, stream.overhead
         if start < position and stream.settled:
             self._compare(start, payload, arrival)
-        self._pass_on(stream.push(seq, payload, missing, arrival, shared.limits.max_pending))
+        blocks = stream.push(seq, payload, missing, arrival, shared.limits.max_pending)
+        if blocks:
+            self._pass_on(blocks)
         if self._starts:
             self._settle_at_start()
         return missing > 0 or stream.position > position or stream.overhead != waiting
@@ -425,6 +427,12 @@ class HalfConnection(FrameOutput):
 
     def handle_upgraded(self) -> None:
         self.peer.framer.resume(give_up=False)
+
+    def is_reversed(self, header: Header, opened: Verdict) -> bool:
+        speaks_first = header[PROTO_ID] == INIT_CONNECT and self.direction == "s2c" and self.peer.untouched
+        if speaks_first and self.shared.from_start and self.peer.acked <= 0:
+            return True  # its end sent the SYN
+        return super().is_reversed(header, opened)
 
     def exchange_directions(self) -> None:
         shared, info, peer = self.shared, self.shared.info, self.peer

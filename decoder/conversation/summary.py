@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from decoder.conversation.twins import TwinFinder
-from decoder.framing.header_faults import header_fault
+from decoder.framing.header_faults import header_fault, length_fault, unconfirmed_header
 from decoder.framing.websocket_frames import begins_compressed
 
 if TYPE_CHECKING:
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from decoder.message import Gap, Message
     from decoder.vocabulary import Transport
 
-__all__ = ["MAX_NOTED", "ConnectionInfo", "Results", "Summary", "protocol_of"]
+__all__ = ["MAX_NOTED", "WEBSOCKET_LIBRARY", "ConnectionInfo", "Results", "Summary", "protocol_of"]
 
 Octets = bytes  # `ConnectionInfo` has a field named `bytes`
+WEBSOCKET_LIBRARY = "pip install 'scapy-opend[websocket]'"
+"""Installs what reads WebSocket connections."""
 MAX_NOTED = 64
 """Lines of one kind in a summary."""
 _HTTP = (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"DELE", b"HTTP", b"PATC", b"CONN")
@@ -115,13 +117,17 @@ class ConnectionInfo:
         return not any(self.bytes.values())
 
     @property
-    def silence(self) -> str:
-        """Returns in a word how a connection without a byte came to nothing."""
+    def no_message(self) -> str | None:
+        """Returns the code of the finding on why it carried no message, ``silent`` if there is none; else None."""
         if self.refused:
             return "refused"
         if self.unanswered:
-            return "unanswered"
-        return "closed before a byte was sent" if self.closed_by is not None else "open"
+            return "unreachable"
+        if self.silent:
+            return "closed-before-login" if self.syn_ack_seen and self.closed_by is not None else "silent"
+        if not self.not_opend:
+            return None
+        return "wrong-header" if self.wrong_header is not None and self.other_protocol is None else "not-opend"
 
     @property
     def other_protocol(self) -> str | None:
@@ -139,17 +145,18 @@ class ConnectionInfo:
     @property
     def wrong_header(self) -> str | None:
         """Returns what is wrong with the header that either end sent first; None if there is nothing like one."""
-        return next(filter(None, map(header_fault, self.first_bytes.values())), None)
+        faults = (
+            header_fault(data) or length_fault(data, self.bytes[direction])
+            for direction, data in self.first_bytes.items()
+        )
+        return next(filter(None, faults), None)
 
     def remarks(self) -> Iterator[str]:
         """Yields lines for people on what concerns the whole capture."""
         if self.sample_key:
             yield "the SDK's public sample key protects this traffic: anyone can read it; make a key of your own"
         if self.library_missing:
-            yield (
-                "a WebSocket connection was not decoded, for which a library is missing: "
-                "pip install 'scapy-opend[websocket]'"
-            )
+            yield f"a WebSocket connection was not decoded, for which a library is missing: {WEBSOCKET_LIBRARY}"
         if self.websocket is not None:
             yield from self.websocket.remarks()
 
@@ -157,6 +164,8 @@ class ConnectionInfo:
     def why_not_opend(self) -> str:
         """Returns a line for people on what was sent instead of the protocol."""
         what = self.other_protocol
+        if self.library_missing:
+            return f"this is WebSocket, and the library that reads it is missing: {WEBSOCKET_LIBRARY}"
         if what is not None:
             return (
                 f"this is {what}, not the protocol of a gateway's API port: compare the port with OpenD's settings"
@@ -169,7 +178,8 @@ class ConnectionInfo:
             )
         if self.wrong_header is not None:
             return f"the message header is wrong: {self.wrong_header}"
-        return "no message header found, so this is not a gateway's traffic"
+        begun = (unconfirmed_header(data, self.bytes[direction]) for direction, data in self.first_bytes.items())
+        return next(filter(None, begun), "no message header found, so this is not a gateway's traffic")
 
 
 @dataclass
@@ -218,9 +228,13 @@ class Summary:
     not_opend: list[str] = field(default_factory=list)
     """Connections on a gateway port that spoke something else, a line each."""
     no_message: Counter[str] = field(default_factory=Counter)
-    """Connections to a gateway port on which neither end sent a byte: refused, unanswered, closed or open."""
+    """Connections to a gateway port on which neither end sent a byte, by `ConnectionInfo.no_message`."""
     header_ports: Counter[int] = field(default_factory=Counter)
-    """Other ports on which segments began with a plausible header."""
+    """Other ports on which segments began with a plausible header: the gateway's, as SYN or content tells."""
+    unsure_ports: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """Likewise where nothing tells which of two ports, the lower one first, is the gateway's."""
+    library_missing: bool = False
+    """True if a WebSocket connection was not decoded because the library `websockets` is not installed."""
     clock_steps: int = 0
     """Packets whose time lies before that of the packet before them."""
     largest_step_ns: int = 0
@@ -234,3 +248,18 @@ class Summary:
         """Add a line to `reports`."""
         if line not in self.reports and len(self.reports) < MAX_NOTED:
             self.reports.append(line)
+
+    def add_remarks(self, info: ConnectionInfo) -> None:
+        """Reports what a connection shows about the whole capture."""
+        self.library_missing |= info.library_missing
+        for line in info.remarks():
+            self.report(line)
+
+    def add_connection(self, info: ConnectionInfo) -> None:
+        """Counts a connection."""
+        if info.confirmed:
+            self.connections += 1
+        elif info.not_opend and len(self.not_opend) < MAX_NOTED:
+            self.not_opend.append(f"{info.client} > {info.server}: {info.why_not_opend}")
+        elif info.silent:
+            self.no_message[info.no_message or "silent"] += 1

@@ -12,12 +12,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from decoder.conversation.connection import Connection
-from decoder.conversation.direction import told_by_content
 from decoder.conversation.state import State
-from decoder.conversation.summary import MAX_NOTED, ConnectionInfo, Results, Summary
+from decoder.conversation.summary import ConnectionInfo, Results, Summary
+from decoder.engine.gateway_ports import GatewayPorts
 from decoder.engine.half_open import HALF_OPEN_COST, HalfOpen
-from decoder.framing.header import HEADER_LEN, may_begin_header
-from decoder.framing.recognition import begins_like_others, begins_with_message, is_of_client
 from decoder.packet import flow_key
 from decoder.tcp.segment import ACK, SYN, Segment
 
@@ -36,8 +34,6 @@ _UNCOUNTED = 64
 """Connections that a limit of any size allows: their fixed memory is not counted."""
 _MAX_CLOSED = 1024
 """Closed connections that are kept, for data that continues and for late retransmissions."""
-_MAX_PORTS = 4096
-"""Ports that are counted, and SYNs that are remembered, where ports are found by content."""
 
 _TOO_MANY = "too many connections at once; those silent longest were closed early"
 
@@ -63,7 +59,7 @@ class ConnectionTable:
         """By address and port of both ends, source first: the connection and the direction."""
         self.flows = flows
         """Flow keys of both directions of the connections to decode; None for all."""
-        self.ports = ports
+        self.gateways = GatewayPorts(ports, summary, limits.max_body, auto=auto)
         """The gateway's ports."""
         self.buffered = 0
         """Bytes that all connections buffer."""
@@ -74,7 +70,6 @@ class ConnectionTable:
         self.cut_payloads = False
         """True if the snap length cut a payload."""
         self._keys = keys
-        self._auto = auto
         self._limits = limits
         self._results = results
         self._summary = summary
@@ -84,7 +79,6 @@ class ConnectionTable:
         self._half_open: dict[bytes, HalfOpen] = {}
         self._older: dict[bytes, Entry] = {}  # the connection before that between the same ends
         self._closed: deque[tuple[bytes, Connection]] = deque()
-        self._syns: dict[bytes, tuple[int, Segment]] = {}  # with "auto": SYNs on other ports
 
     # Segments
 
@@ -92,15 +86,13 @@ class ConnectionTable:
         """Handles a segment that takes the slow path; returns True if it has payload and belongs to a gateway."""
         self.cut_payloads = self.cut_payloads or segment.missing > 0
         entry = self.entries.get(key)
+        if entry is None and self.flows is not None and key not in self.flows:
+            return False
         entry = self._admit(key, segment) if entry is None else self._route(key, entry, segment)
         if entry is None:
-            return segment.size > 0 and self._is_gateway(key)
+            return segment.size > 0 and self.gateways.concern(key)
         self._deliver(key, entry, segment)
         return segment.size > 0
-
-    def _is_gateway(self, key: bytes) -> bool:
-        source, destination = flow_key.ports(key)
-        return source in self.ports or destination in self.ports
 
     def _deliver(self, key: bytes, entry: Entry, segment: Segment) -> None:
         connection, half = entry
@@ -211,7 +203,7 @@ class ConnectionTable:
         if older is not None and segment.size and older[0].fits(older[1], segment) and not self._expected(key, segment):
             self._restore(key)
             return older
-        to_gateway = self._to_gateway(key, segment)
+        to_gateway = self.gateways.to_gateway(key, segment)
         if to_gateway is None:
             return None
         if len(self.entries) >= 2 * self._limits.max_connections:
@@ -220,58 +212,6 @@ class ConnectionTable:
             self._remember(key, segment)
             return None
         return self._promote(key, to_gateway, segment)
-
-    def _to_gateway(self, key: bytes, segment: Segment) -> bool | None:
-        """Returns True if a segment of a new connection goes to a gateway, False if it comes from one, else None."""
-        source, destination = flow_key.ports(key)
-        to_gateway, from_gateway = destination in self.ports, source in self.ports
-        if to_gateway and from_gateway:
-            return segment.flags & (SYN | ACK) != SYN | ACK
-        if to_gateway or from_gateway:
-            return to_gateway
-        if not self._looks_like_gateway(key, segment):
-            return None
-        to_gateway = self._guess_direction(key, segment.payload)
-        port = destination if to_gateway else source
-        if self._auto:
-            if not begins_like_others(segment.payload):
-                self.ports.add(port)
-            return to_gateway
-        header_ports = self._summary.header_ports
-        if len(header_ports) < _MAX_PORTS or port in header_ports:
-            header_ports[port] += 1
-        return None
-
-    def _looks_like_gateway(self, key: bytes, segment: Segment) -> bool:
-        """Returns True if a segment on an unknown port begins with a message, or a known stream with a part of one."""
-        if begins_with_message(segment.payload, self._limits.max_body):
-            return True
-        if not self._auto:
-            return False
-        if begins_like_others(segment.payload):
-            return True
-        if segment.flags & SYN:
-            self._syns[key] = segment.flags, segment
-            if len(self._syns) > _MAX_PORTS:
-                del self._syns[next(iter(self._syns))]
-            return False
-        syn = self._syns.get(key)
-        begins = syn is not None and segment.seq == (syn[1].seq + 1) & 0xFFFFFFFF
-        return begins and may_begin_header(segment.payload, self._limits.max_body)
-
-    def _guess_direction(self, key: bytes, payload: bytes) -> bool:
-        """Returns True if a segment on unknown ports goes to the gateway: by SYN, content, or the lower port."""
-        for end, sent_by_client in ((key, True), (flow_key.reverse_key(key), False)):
-            if end in self._syns:
-                return sent_by_client != bool(self._syns[end][0] & ACK)
-        told_by_framing = is_of_client(payload)
-        if told_by_framing is not None:
-            return told_by_framing
-        told = told_by_content(payload[:HEADER_LEN], payload[HEADER_LEN:])
-        if told is not None:
-            return told == "c2s"
-        source, destination = flow_key.ports(key)
-        return destination < source
 
     def _remember(self, key: bytes, segment: Segment) -> None:
         """Remembers a packet of a connection that has carried no byte yet."""
@@ -304,9 +244,10 @@ class ConnectionTable:
         known = known or self._half_open.pop(reverse, None)
         earlier = [] if known is None else list(known.segments())
         for end in (key, reverse):
-            if end in self._syns:
+            syn = self.gateways.take_syn(end)
+            if syn is not None:
                 same = True
-                earlier.append((end == key, self._syns.pop(end)[1]))
+                earlier.append((end == key, syn))
         first = earlier[0][1] if earlier else segment
         entry = self._open(key, to_gateway, first, None if known is None else known.ordinal)
         for forward, each in earlier:
@@ -415,17 +356,10 @@ class ConnectionTable:
         self._report(connection.info)
 
     def _report(self, info: ConnectionInfo) -> None:
-        if self._auto and not info.confirmed and int(info.server.rpartition(":")[2]) not in self.ports:
+        self._summary.add_remarks(info)
+        if self.gateways.auto and not info.confirmed and int(info.server.rpartition(":")[2]) not in self.gateways.ports:
             return  # one with some other server
-        summary = self._summary
-        if info.confirmed:
-            summary.connections += 1
-        elif info.not_opend and len(summary.not_opend) < MAX_NOTED:
-            summary.not_opend.append(f"{info.client} > {info.server}: {info.why_not_opend}")
-        elif info.silent:
-            summary.no_message[info.silence] += 1
-        for line in info.remarks():
-            summary.report(line)
+        self._summary.add_connection(info)
         if self._on_connection is not None:
             self._on_connection(info)
 
@@ -434,7 +368,7 @@ class ConnectionTable:
         segments = list(known.segments())
         _, first = segments[0]
         source, destination = flow_key.endpoints(key)
-        to_gateway = self._to_gateway(key, first) is not False
+        to_gateway = self.gateways.to_gateway(key, first) is not False
         client, server = (source, destination) if to_gateway else (destination, source)
         info = ConnectionInfo(known.ordinal, client, server, first.arrival.time_ns, first.arrival.time_ns)
         if len(segments) == 1 and first.flags & SYN:
@@ -459,11 +393,3 @@ class ConnectionTable:
         step_ns = latest_ns - time_ns
         if step_ns > summary.largest_step_ns:
             summary.largest_step_ns, summary.step_packet = step_ns, number
-
-
-def ports_of(ports: object) -> tuple[set[int], bool]:
-    """Returns the ports that were asked for, and True if others are to be found by content."""
-    if ports == "auto":
-        return set(), True
-    each = [ports] if isinstance(ports, int) else list(ports)  # type: ignore[call-overload]
-    return {int(port) for port in each if port != "auto"}, "auto" in each

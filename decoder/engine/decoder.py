@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 from decoder.conversation.summary import ConnectionInfo, Results, Summary
 from decoder.crypto.keyring import KeyRing
-from decoder.engine.connection_table import ConnectionTable, ports_of
+from decoder.engine.connection_table import ConnectionTable
+from decoder.engine.gateway_ports import ports_of
 from decoder.engine.hot_path import read_packets
 from decoder.limits import Limits
 from decoder.packet import dissector

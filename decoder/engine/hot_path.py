@@ -42,11 +42,11 @@ def read_packets(
     table: ConnectionTable, packets: dissector.PacketReader, batch: Iterable[RawPacket], number: int
 ) -> int:
     """Reads the packets of a capture, of which `number` came before; returns the number of the last one."""
-    flows = table.flows
-    entries, read, unpack = table.entries, packets.read, dissector.ETHERNET_IPV4_TCP
+    entries, unpack = table.entries, dissector.ETHERNET_IPV4_TCP
     common_linktype, common_type, common_protocol = COMMON_LINKTYPE, dissector.IPV4_PLAIN, dissector.TCP_WHOLE
     segments, start, latest = 0, 0, table.latest_ns
-    for time_ns, linktype, data, wire_len in batch:
+    for packet in batch:
+        time_ns, linktype, data, _ = packet
         number += 1
         if time_ns < latest:
             table.note_step_back(latest, time_ns, number)
@@ -60,60 +60,78 @@ def read_packets(
                 start = 34 + (flags >> 10 & 0x3C)
                 end = 14 + total
         if not start <= end <= captured:
-            found = read(data, linktype, wire_len, number)
-            if found is None:
-                continue
-            key, seq, ack, flags, data, missing, numbers = found
-            start, end = 0, len(data)
-            if flows is not None and key not in flows:
-                continue
-            if missing or numbers:
-                segment = Segment(seq, ack, flags, data, missing, Arrival(numbers or (number,), time_ns))
-                segments += table.handle(key, segment)
-                continue
+            segments += _read_other(table, packets, packet, number)
+            continue
         entry = entries.get(key)
-        if entry is None:
-            if flows is not None and key not in flows:
-                continue
-        else:
+        if entry is not None and flags & _KIND == ACK and not entry[0].needs_slow_path:
             connection, half = entry
-            if flags & _KIND == ACK and not connection.needs_slow_path:
-                stream = half.stream
-                if start == end:
-                    if seq == stream.next_seq and (ack - half.ack) & 0xFFFFFFFF < 0x80000000:
-                        half.ack = ack
-                    else:
-                        half.acknowledge(seq, ack)
-                    continue
-                if seq == stream.next_seq:
-                    # In order and nothing waits, as 19 of 20 segments.
-                    segments += 1
-                    half.ack = ack
-                    offset, size = stream.position, end - start
-                    stream.position = offset + size
-                    stream.next_seq = (seq + size) & 0xFFFFFFFF
-                    connection.last_ns = time_ns
-                    framer = half.framer
-                    if framer.at_boundary:
-                        used = emit_whole_messages(connection, half, data, start, end, number, time_ns)
-                        if used == end:
-                            continue
-                        offset += used - start
-                        start = used
-                    arrival = connection.shared.now = Arrival((number,), time_ns)
-                    framer.feed(data[start:end], arrival, offset)
-                    if connection.shared.items or framer.waiting_for_ack is not None:
-                        connection.emit_items()
-                    if connection.needs_slow_path:
-                        table.count(connection)
-                    elif framer.buffered or half.counted:
-                        table.count_half(half)
-                    continue
+            if start == end:
+                half.acknowledge(seq, ack)
+                continue
+            if seq == half.stream.next_seq:  # in order and nothing waits, as 19 of 20 segments
+                segments += 1
+                half.ack = ack
+                _advance(table, connection, half, data, start, end, number, time_ns)
+                continue
         segment = Segment(seq, ack, flags & 0x1FF, data[start:end], 0, Arrival((number,), time_ns))
         segments += table.handle(key, segment)
     table.latest_ns = latest
     table.segments += segments
     return number
+
+
+def _read_other(table: ConnectionTable, packets: dissector.PacketReader, packet: RawPacket, number: int) -> bool:
+    """Reads any other packet; returns True if it has payload and belongs to a gateway."""
+    time_ns, linktype, data, wire_len = packet
+    found = packets.read(data, linktype, wire_len, number)
+    if found is None:
+        return False
+    key, seq, ack, flags, payload, missing, numbers = found
+    entry = table.entries.get(key)
+    if entry is not None and flags & _KIND == ACK and not (missing or numbers or entry[0].needs_slow_path):
+        connection, half = entry
+        if not payload:
+            half.acknowledge(seq, ack)
+            return False
+        if seq == half.stream.next_seq:
+            half.ack = ack
+            _advance(table, connection, half, payload, 0, len(payload), number, time_ns)
+            return True
+    arrival = Arrival(numbers or (number,), time_ns)
+    return table.handle(key, Segment(seq, ack, flags & 0x1FF, payload, missing, arrival))
+
+
+def _advance(
+    table: ConnectionTable,
+    connection: Connection,
+    half: HalfConnection,
+    data: bytes,
+    start: int,
+    end: int,
+    number: int,
+    time_ns: int,
+) -> None:
+    """Takes ``data[start:end]``, the next bytes of a stream where nothing waits."""
+    stream, size = half.stream, end - start
+    offset = stream.position
+    stream.position = offset + size
+    stream.next_seq = (stream.next_seq + size) & 0xFFFFFFFF
+    connection.last_ns = time_ns
+    framer = half.framer
+    if framer.at_boundary:
+        used = emit_whole_messages(connection, half, data, start, end, number, time_ns)
+        if used == end:
+            return
+        offset += used - start
+        start = used
+    arrival = connection.shared.now = Arrival((number,), time_ns)
+    framer.feed(data[start:end], arrival, offset)
+    if connection.shared.items or framer.waiting_for_ack is not None:
+        connection.emit_items()
+    if connection.needs_slow_path:
+        table.count(connection)
+    elif framer.buffered or half.counted:
+        table.count_half(half)
 
 
 def emit_whole_messages(

@@ -38,6 +38,9 @@ SUBJECTS: dict[str, dict[str, Code]] = {
         "sha1-of-ciphertext": Code(
             "the sender hashes what it encrypted instead of what it means", "report it to the author of the SDK"
         ),
+        "rsa-padding": Code(
+            "the client pads InitConnect with RSA OAEP, which OpenD does not read", "pad with PKCS#1 v1.5"
+        ),
         "conflicting-overlap": Code(
             "copies of the same bytes differ", "look for what alters or injects packets on the way"
         ),
@@ -205,7 +208,8 @@ SUBJECTS: dict[str, dict[str, Code]] = {
             "wait; look at OpenD's network",
         ),
         "quote-right-lost": Code(
-            "a quote right became lower: another terminal took it, or it ended",
+            "a quote right became lower, or quotes that were served before are refused for want of it: another "
+            "terminal took it, or it ended",
             "run request_highest_quote_right in OpenD, or close the other terminal",
         ),
         "opend-restarted": Code(

@@ -5,18 +5,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from decoder.conversation.summary import protocol_of
-from decoder.findings.finding import Finding, Findings
+from decoder.findings.finding import Finding, Findings, Severity
 from decoder.formatting.escape import quote
 from decoder.vocabulary import LOGIN_IDS
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo
     from decoder.findings.context import Context
-    from decoder.findings.finding import Severity
+    from decoder.message import Message
 
-__all__ = ["First", "report_connection", "report_login", "report_silent_gateway"]
+__all__ = ["First", "login_fault", "report_connection", "report_login", "report_silent_gateway"]
 
 _MAX_LINE = 80  # bytes of an HTTP status line that are quoted
+
+_SEVERITIES: dict[str, Severity] = {
+    "refused": "error",
+    "unreachable": "error",
+    "closed-before-login": "warning",
+    "wrong-header": "error",
+    "not-opend": "note",
+}
+_ADVICE = {
+    "refused": (
+        "the connection was refused: nothing listens on that port; is OpenD running, and are api_ip and api_port "
+        "those that the client uses?"
+    ),
+    "unreachable": "nobody answered: the address is wrong, the machine is off, or a firewall drops the packets",
+}
+_BY_CLIENT = "the client closed the connection before a byte was sent: a probe of the port, or a client that gave up"
+_BY_GATEWAY = (
+    "the gateway closed the connection before a byte was sent: OpenD has too many connections (128), or something "
+    "else listens there; look into OpenD's log"
+)
 
 First = tuple[int, int, str, int]
 """The first message of a connection: its number, protocol id, kind and time."""
@@ -24,37 +44,15 @@ First = tuple[int, int, str, int]
 
 def report_connection(findings: Findings, info: ConnectionInfo) -> None:
     """Reports a connection that ended without a message, or without an answer to its first."""
-    ends = f"{info.client} > {info.server}"
-    found: tuple[Severity, str, str] | None = None
-    if info.refused:
-        found = (
-            "error",
-            "refused",
-            "the connection was refused: nothing listens on that port; is OpenD running, and are api_ip and api_port "
-            "those that the client uses?",
-        )
-    elif info.unanswered:
-        found = (
-            "error",
-            "unreachable",
-            "nobody answered: the address is wrong, the machine is off, or a firewall drops the packets",
-        )
-    elif info.syn_ack_seen and info.silent and info.closed_by is not None:
-        who = "the client" if info.closed_by == "client" else "the gateway"
-        why = (
-            "a probe of the port, or a client that gave up"
-            if info.closed_by == "client"
-            else "OpenD has too many connections (128), or something else listens there; look into OpenD's log"
-        )
-        found = ("warning", "closed-before-login", f"{who} closed the connection before a byte was sent: {why}")
-    elif info.not_opend:
-        if info.wrong_header is not None and info.other_protocol is None:
-            found = ("error", "wrong-header", info.why_not_opend)
-        else:
-            found = ("note", "not-opend", info.why_not_opend)
-    if found is not None:
-        severity, code, text = found
-        findings.add(Finding(severity, code, None, info.ordinal, info.first_ns, f"{ends}: {text}"))
+    code = info.no_message
+    if code is None or code == "silent":
+        return
+    if code == "closed-before-login":
+        text = _BY_CLIENT if info.closed_by == "client" else _BY_GATEWAY
+    else:
+        text = _ADVICE.get(code) or info.why_not_opend
+    line = f"{info.client} > {info.server}: {text}"
+    findings.add(Finding(_SEVERITIES[code], code, None, info.ordinal, info.first_ns, line))
 
 
 def report_silent_gateway(context: Context, info: ConnectionInfo) -> None:
@@ -62,6 +60,7 @@ def report_silent_gateway(context: Context, info: ConnectionInfo) -> None:
     data = info.first_bytes.get("s2c", b"")
     if not data or info.not_opend:
         return
+    context.other_protocol = True
     what = protocol_of(data)
     line = data.split(b"\r\n", 1)[0][:_MAX_LINE].decode("latin-1")
     said = f"{what}: {quote(line)}" if what == "HTTP" else what or f"they begin with {data[:8].hex(' ')}"
@@ -73,6 +72,16 @@ def report_silent_gateway(context: Context, info: ConnectionInfo) -> None:
         f"{info.bytes['s2c']:,} bytes came from the gateway's port and no message ({said}): "
         "something else answers there",
     )
+
+
+def login_fault(message: Message) -> str | None:
+    """Returns the reason for which no OpenD can read a login request; None if there is none."""
+    notes = message.own_notes or ()
+    if message.reason in ("sha1-mismatch", "rsa-padding"):
+        return f"message {message.number}: {message.reason}"
+    if message.reason == "gap" and not {"length-counts-header", "connection-ends"}.isdisjoint(notes):
+        return f"message {message.number}: its length"
+    return None
 
 
 def report_login(context: Context, info: ConnectionInfo, first: First) -> None:

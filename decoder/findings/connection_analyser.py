@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from decoder.findings.accounts import AccountChecks
-from decoder.findings.connecting import First, report_login, report_silent_gateway
+from decoder.findings.connecting import First, login_fault, report_login, report_silent_gateway
 from decoder.findings.context import SECOND, Context, duration_text, name_of
 from decoder.findings.exposure import Exposure
 from decoder.findings.gateways import Gateways, PushSerials
@@ -14,6 +14,7 @@ from decoder.findings.order_findings import OrderFindings
 from decoder.findings.orders import OrderLedger
 from decoder.findings.push_sampler import PushSampler
 from decoder.findings.push_silence import PushSilence
+from decoder.findings.quote_rights import QuoteRights
 from decoder.findings.rates import RateLedger
 from decoder.findings.readability import CONFLICT, report_conflict, report_gap, report_unverified
 from decoder.findings.refusals import TRADE_WRITES, Refusals
@@ -66,6 +67,7 @@ class SharedAnalyses:
         self.accounts = AccountChecks()
         self.gateways = Gateways(findings)
         self.rates = RateLedger()
+        self.rights = QuoteRights()
         self.subscriptions = SubscriptionLedger(findings)
         self.order_findings = OrderFindings(findings)
         self.orders = OrderLedger(self.order_findings)
@@ -82,7 +84,7 @@ class ConnectionAnalyser:
         self._tracking = RequestTracking(context, shared.tally)
         self._lifetime = Lifetime(context, self._silence)
         self._subscriptions = Subscriptions(context, shared.subscriptions, self._silence)
-        self._refusals = Refusals(context, shared.rates, shared.subscriptions)
+        self._refusals = Refusals(context, shared.rates, shared.subscriptions, shared.rights)
         self._sampler = PushSampler()
         self._serials: PushSerials | None = None
         self._first: First | None = None
@@ -143,6 +145,7 @@ class ConnectionAnalyser:
         if proto_id in LOGIN_IDS:
             self._context.handshake = True
             self._context.login_encrypted = message.encryption != "None"
+            self._context.login_fault = login_fault(message)
         if proto_id == INIT_CONNECT:
             self._exposure.handshake(message)
             self._subscriptions.init_request(message)
@@ -181,6 +184,8 @@ class ConnectionAnalyser:
             return
         if body.retType:  # type: ignore[attr-defined]
             self._refusals.failure(message, body)
+        else:
+            self._shared.rights.response(self._context, message)
         if proto_id in SUBSCRIBING:
             self._subscriptions.response(message, body)
             self._sampler.forget()

@@ -37,6 +37,10 @@ class Context:
         """True if its InitConnect request is in the capture: nothing came before the first message."""
         self.login_encrypted: bool | None = None
         """True if its InitConnect request is encrypted; None if that was not seen."""
+        self.login_fault: str | None = None
+        """Message and reason for which OpenD cannot read its InitConnect request; None if nothing is wrong with it."""
+        self.other_protocol = False
+        """True if something that is no OpenD answers."""
         self.no_login = False
         """True if its first message is not InitConnect."""
         self.client_gaps = 0

@@ -244,6 +244,10 @@ class Lifetime:
             return ", having said that it lost its own connection to OpenD: look into OpenD's log"
         if last_id == INIT_WEB_SOCKET:
             return ", right after InitWebSocket: compare the client's key with websocket_key_md5 in OpenD's settings"
+        if self._context.other_protocol:
+            return ": it is no OpenD, what it answered is something else"
+        if last_id == INIT_CONNECT and self._context.login_fault is not None:
+            return f", right after an InitConnect that OpenD cannot read ({self._context.login_fault})"
         if last_id == INIT_CONNECT and self._context.login_encrypted:
             return ", right after InitConnect: compare the RSA keys and encryption settings of client and OpenD"
         if last_id == INIT_CONNECT:

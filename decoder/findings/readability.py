@@ -22,6 +22,7 @@ _REASONS: dict[str, tuple[Severity, str, int]] = {
     "gap": ("warning", "incomplete", _DIRECTION),
     "oversize": ("warning", "oversize", _MESSAGE),
     "sha1-of-ciphertext": ("warning", "sha1-of-ciphertext", _DIRECTION),
+    "rsa-padding": ("error", "rsa-padding", _CONNECTION),
     "no-key": ("error", "no-key", _CONNECTION),
     "wrong-key": ("error", "wrong-key", _CONNECTION),
     "handshake-missing": ("error", "handshake-missing", _CONNECTION),
@@ -52,7 +53,8 @@ def report_unverified(context: Context, message: Message) -> None:
         severity, key = "note", ()  # nothing is lost: the file ends, or still grows
     elif "length-counts-header" in notes:
         severity, code = "error", "wrong-header"
-    context.report(severity, code, message, f"{name_of(message)} is {message.verdict}: {message.hint}", *key)
+    verdict = "failed" if message.verdict == "failed" else f"is {message.verdict}"
+    context.report(severity, code, message, f"{name_of(message)} {verdict}: {message.hint}", *key)
 
 
 def report_conflict(context: Context, message: Message) -> None:

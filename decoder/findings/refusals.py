@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from decoder.findings.context import Context
     from decoder.findings.finding import Severity
+    from decoder.findings.quote_rights import QuoteRights
     from decoder.findings.rates import RateLedger
     from decoder.findings.subscription_ledger import SubscriptionLedger
     from decoder.message import Message
@@ -50,6 +51,12 @@ class _Cause(NamedTuple):
 def _cause(code: str, pattern: str, advice: str) -> _Cause:
     return _Cause(code, re.compile(pattern, re.IGNORECASE), advice)
 
+
+_NO_RIGHT = re.compile(
+    r"行情权限不足|行情權限不足|没有.{0,20}行情权限|沒有.{0,20}行情權限"
+    r"|no (?:quote )?right to|no (?:quote|quotation) right",
+    re.IGNORECASE,
+)
 
 # The first that matches counts.
 _CAUSES: tuple[_Cause, ...] = (
@@ -102,16 +109,33 @@ _CAUSES: tuple[_Cause, ...] = (
         r"没有解锁交易|請先解鎖|请先解锁|unlock needed|(?:please )?unlock (?:the )?trade",
         "trading is locked for the whole OpenD: Trd_UnlockTrade first",
     ),
-    _cause(
-        "request-failed", r"行情权限不足|行情權限不足|no right to subscribe", "the account has no right to these quotes"
-    ),
+    _cause("request-failed", _NO_RIGHT.pattern, "the account has no right to these quotes"),
     _cause("request-failed", r"购买力不足|購買力不足|insufficient buying power", "the account has not the money"),
+    _cause(
+        "request-failed",
+        r"价格参数精度|價格參數精度|price (?:precision|tick)|tick size|price spread",
+        "round the price to the tick of this security and price (price_spread of its snapshot)",
+    ),
+    _cause(
+        "request-failed",
+        r"超过最大可用|超過最大可用|exceeds? (?:the )?max\w*",
+        "ask for less: Trd_GetMaxTrdQtys tells how much can be traded",
+    ),
+    _cause(
+        "request-failed",
+        r"不支持的订单操作|不支持的訂單操作|operation (?:is )?not supported|unsupported (?:order )?operation",
+        "this order cannot be changed so: cancel it and place another",
+    ),
+    _cause(
+        "request-failed",
+        r"未知股票|unknown stock|cannot find|invalid (?:stock|code)",
+        "the gateway does not know this code: compare market and code",
+    ),
     _cause("request-failed", r"disclaimer", "agree to the disclaimer in the app"),
 )
 _UNKNOWN_ID = re.compile(r"未知的协议ID|unknown protocol id", re.IGNORECASE)
 _ONE_BAD_CODE = re.compile(
-    r"行情权限不足|行情權限不足|未知股票|no right to subscribe|unknown stock|cannot find|invalid (?:stock|code)",
-    re.IGNORECASE,
+    _NO_RIGHT.pattern + r"|未知股票|unknown stock|cannot find|invalid (?:stock|code)", re.IGNORECASE
 )
 _ADVICE = {
     _TIMED_OUT: "OpenD got no answer from its servers",
@@ -130,8 +154,9 @@ _SERIOUS = frozenset(("request-failed", "account-mismatch", "version-mismatch", 
 class Refusals:
     """Judges the failures of one connection."""
 
-    def __init__(self, context: Context, rates: RateLedger, ledger: SubscriptionLedger) -> None:
+    def __init__(self, context: Context, rates: RateLedger, ledger: SubscriptionLedger, rights: QuoteRights) -> None:
         self._context = context
+        self._rights = rights
         self._rates = rates
         self._ledger = ledger
         self._batches: BoundedDict[int, list[str]] = BoundedDict(_MAX_BATCHES)
@@ -140,6 +165,7 @@ class Refusals:
 
     def request(self, message: Message, body: ProtobufMessage) -> None:
         """Takes a request: remembers the codes that it asks for, if there are several."""
+        self._rights.request(message, body)
         c2s: Any = getattr(body, "c2s", None)  # a few requests have none
         securities = getattr(c2s, "securityList", None)
         if securities is not None and len(securities) > 1:
@@ -180,6 +206,13 @@ class Refusals:
     def _classify(self, message: Message, ret_type: int, text: str) -> tuple[str, str]:
         if _UNKNOWN_ID.search(text) and schema.protocol(message.proto_id) is not None:
             return "version-mismatch", "this OpenD is older than the protocol: update it"
+        if _NO_RIGHT.search(text):
+            had = self._rights.had(self._context, message, text)
+            if had is not None:
+                return "quote-right-lost", (
+                    f"{had[0]} was served before (message {had[1]}), so another terminal took the right, or it ended; "
+                    "request_highest_quote_right in OpenD takes it back"
+                )
         batch = None if message.request is None else self._batches.get(message.request)
         if batch is not None and _ONE_BAD_CODE.search(text):
             return "batch-refused", _suspects(batch, text)

@@ -55,6 +55,7 @@ class RequestTracking:
         self._recent: dict[int, int] = {}  # keys of the requests answered last, and the number of the response
         self._orphans: dict[int, _Seen] = {}  # responses without a request so far
         self._forgot = False
+        self._gateway_silent = False
         self._serial: tuple[int, int] | None = None  # of the request before: its serial number and message
 
     def request(self, message: Message) -> bool:
@@ -155,6 +156,7 @@ class RequestTracking:
         for orphan in self._orphans.values():
             self._report_orphan(orphan)
         closed = info is not None and info.closed_by is not None
+        self._gateway_silent = info is not None and not info.bytes["s2c"]
         for request in self._pending.values():
             if closed:
                 self._report_unanswered(request, "until the connection ended")
@@ -179,21 +181,32 @@ class RequestTracking:
     def _report_unanswered(self, request: _Seen, until: str, severity: Severity = "warning") -> None:
         text = f"{protocol_name(request.proto_id)} got no response {until}"
         code = "unanswered"
+        key: tuple[object, ...] = ()
         if self._context.client_gaps and self._context.handshake:
             text += "; it may be in a part that the capture lacks"
         if request.proto_id in TRADE_WRITES:
             severity = "error" if severity == "warning" else severity
             text += may_have_happened(request.proto_id, request.operation)
+        elif self._gateway_silent and request.proto_id != INIT_CONNECT:
+            text += ": no byte of the gateway is in the capture, so it hangs, or only one direction was recorded"
+            key = ("silent",)
         elif request.proto_id == KEEP_ALIVE:
             text += ": the gateway hangs, or the network between is broken"
         elif request.proto_id == INIT_CONNECT:
             code = "login-unanswered"
-            text += (
-                ": it was sent encrypted, so OpenD may have no rsa_private_key or another one"
-                if self._context.login_encrypted
-                else ": it was sent in clear, so OpenD may have rsa_private_key set and want it encrypted"
-            ) + "; or OpenD hangs, is still starting, or something else listens there"
-        self._context.report_at(severity, code, request.number, request.time_ns, text)
+            text += self._why_no_login()
+        self._context.report_at(severity, code, request.number, request.time_ns, text, *key)
+
+    def _why_no_login(self) -> str:
+        context = self._context
+        if context.other_protocol:
+            return ": what answered is no OpenD"
+        if context.login_fault is not None:
+            return f": OpenD cannot read it ({context.login_fault})"
+        clear = ": it was sent in clear, so OpenD may have rsa_private_key set and want it encrypted"
+        encrypted = ": it was sent encrypted, so OpenD may have no rsa_private_key or another one"
+        other = "; or OpenD hangs, is still starting, or something else listens there"
+        return (encrypted if context.login_encrypted else clear) + other
 
     def _report_orphan(self, response: _Seen) -> None:
         lost = self._context.client_gaps

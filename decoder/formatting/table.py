@@ -29,6 +29,8 @@ class Column:
 class Table:
     """Holds a title, lines of text below it (`notes`), and rows under columns; each may be empty.
 
+    A note that begins with the name of a column and a colon is about that column, and goes where it goes.
+
     A row whose first cell is a severity (``error``, ``warning``, ``note``) is coloured accordingly.
     """
 

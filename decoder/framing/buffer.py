@@ -17,14 +17,15 @@ class Buffer:
 
     __slots__ = ("_arrivals", "_begin", "_ends", "_first", "base", "data")
 
-    def __init__(self) -> None:
+    def __init__(self, begin: int = 0) -> None:
+        """`begin` is the stream offset of the first byte that will come."""
         self.data = bytearray()
-        self.base = 0
+        self.base = begin
         """Offset of the first byte."""
         self._ends: list[int] = []  # where the bytes of each block end
         self._arrivals: list[Arrival] = []
         self._first = 0  # marks before this one are dropped
-        self._begin = 0  # where the bytes of the first block that is not dropped begin
+        self._begin = begin  # where the bytes of the first block that is not dropped begin
 
     def __len__(self) -> int:
         return len(self.data)
@@ -66,6 +67,10 @@ class Buffer:
         if self._first > _COMPACT and self._first * 2 > len(self._ends):
             del self._ends[: self._first], self._arrivals[: self._first]
             self._first = 0
+
+    def skip(self, offset: int) -> None:
+        """Moves the empty buffer to `offset`: what comes next stands there, or behind it."""
+        self.base = self._begin = max(self.base, offset)
 
     def read(self, start: int, end: int) -> bytes:
         """Returns the bytes from `start` to `end`, as far as they are there."""

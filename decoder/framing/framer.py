@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from decoder.framing.account import Account
 from decoder.framing.buffer import Buffer
 from decoder.framing.header import BODY_LEN, HEADER, HEADER_LEN, MAGIC, Header, begins_with_header, plausible
 from decoder.framing.header_chains import HeaderChains, resembles
@@ -41,6 +42,7 @@ class Framer:
     """Cuts the frames of one direction."""
 
     __slots__ = (
+        "_account",
         "_at",
         "_buffer",
         "_chains",
@@ -71,10 +73,11 @@ class Framer:
         self._settled_to = begin  # offset up to which no other version is waited for any longer
         self.buffered = 0
         """Bytes in the buffer."""
-        self._buffer = Buffer()
-        self._trial = Trial(handler, self._buffer)
+        self._buffer = buffer = Buffer(begin)
+        self._account = account = Account(handler, begin)
+        self._trial = trial = Trial(handler, buffer)
         self._resync = Resynchronizer(
-            handler, self._buffer, self._trial, max_body, max_scan, begin, self._wait_for_ack, self._wait_for_data
+            handler, buffer, trial, account, max_body, max_scan, self._wait_for_ack, self._wait_for_data
         )
         self._frame: PendingFrame | None = None
         self._at = begin  # in sync: offset of the next header, behind `_frame` if there is one
@@ -86,7 +89,7 @@ class Framer:
     @property
     def first_frame(self) -> int | None:
         """Stream offset of the first header found."""
-        return self._resync.first_frame
+        return self._account.first_frame
 
     @property
     def first_bytes(self) -> bytes:
@@ -116,7 +119,8 @@ class Framer:
         if not self._handler.conflicts or self._resync.not_opend:
             return False
         if self.at_boundary:
-            self._at, self.at_boundary = offset, False
+            self._begin_at(offset)
+            self.at_boundary = False
         self._append(data, arrival, offset)
         self.buffered += len(data)
         return True
@@ -134,13 +138,13 @@ class Framer:
                 return
             data = data[used:]
             offset += used
-            self._at = offset
+            self._begin_at(offset)
         elif self._resync.not_opend:
             if not begins_with_header(data, self._max_body):
-                self._resync.count(len(data))
+                self._buffer.skip(offset + len(data))
                 return
             self._resync.not_opend = False
-            self._resync.begin(offset, offset)
+            self._resync.begin(offset)
         self._append(data, arrival, offset)
         if self._waits_for_data:
             self.waiting_for_ack, self._waits_for_data = None, False
@@ -149,6 +153,11 @@ class Framer:
         if self._frame is not None and data[:2] == MAGIC:
             self._look_at = 0
         self._advance(MORE)
+
+    def _begin_at(self, offset: int) -> None:
+        """Takes note that everything before `offset` came out, where the next header must stand."""
+        self._at = offset
+        self._account.end_message(offset)
 
     def _append(self, data: bytes, arrival: Arrival, offset: int) -> None:
         self._trial.budget.credit(len(data))
@@ -160,10 +169,11 @@ class Framer:
         `arrival` is the packet that they were cut from, if they were.
         """
         if self._resync.not_opend:
-            self._resync.gap(size, reason, arrival)
+            self._account.hole(size, reason, arrival)
+            self._buffer.skip(offset + size)
             return
         if self.at_boundary:
-            self._at = offset
+            self._begin_at(offset)
         self._give_up_waiting()
         self._advance(HOLE)
         self._break_off(offset + size, size, reason, arrival)
@@ -173,39 +183,30 @@ class Framer:
         """Ends the stream: emits what can be emitted."""
         self._give_up_waiting()
         self._advance(END)
-        frame, resync = self._frame, self._resync
-        if frame is not None and not frame.emitted:
-            frame.keep_origin(self._buffer)
-            if frame.certain:
-                following = self._buffer.read(frame.start + HEADER_LEN, self._buffer.end)
-                counts_header = length_counts_header(frame.header, following)
-                self._emit_incomplete(frame, "length-counts-header" if counts_header else "unfinished")
-        if frame is not None and not frame.certain:
-            resync.count(frame.captured)
-        if resync.active:
-            resync.pass_over(self._buffer.end)
-        else:
-            resync.pass_over(self._buffer.end, self._at if frame is None or frame.emitted else self._buffer.end)
-        resync.finish()
+        frame, buffer = self._frame, self._buffer
+        if frame is not None and frame.certain and not frame.emitted:
+            frame.keep_origin(buffer)
+            following = buffer.read(frame.start + HEADER_LEN, buffer.end)
+            counts_header = length_counts_header(frame.header, following)
+            self._emit_incomplete(frame, "length-counts-header" if counts_header else "unfinished", buffer.end)
+        self._resync.pass_over(buffer.end)
+        self._account.finish(buffer.end)
         self._frame = None
         self._update()
 
     def report_silent(self) -> None:
         """Reports, after the end, a stream in which no message was found."""
-        self._resync.report_silent()
+        self._account.report_silent()
 
     def drop_buffered(self) -> None:
         """Frees the buffer, at the cost of the message in it."""
         self._give_up_waiting()
         self._advance(HOLE)
-        buffer, frame = self._buffer, self._frame
+        buffer, account = self._buffer, self._account
         if self._resync.active:
-            size = self._resync.left
-        else:
-            came_out = frame is not None and frame.emitted and (frame.certain or frame.reason is None)
-            size = len(buffer) - (self._kept(frame) if frame is not None and came_out else 0)
+            account.note_skipped(buffer.base)
         if buffer:
-            self._break_off(buffer.end, size, "limit", None)
+            self._break_off(buffer.end, max(0, buffer.end - max(buffer.base, account.told)), "limit", None)
         self._update()
 
     def release(self) -> None:
@@ -314,15 +315,16 @@ class Framer:
         if oversize and (self._repair(at) or self._wait_for_ack(at + HEADER_LEN)):
             return True
         if before is not None and not before.certain:
-            self._resync.end(before.start)
-            self._emit_incomplete(before, "gap")
+            self._account.begin_message(before.start)
+            self._emit_incomplete(before, "gap", at)
+        self._account.begin_message(at)
         buffer.drop(at)
         self._chains = None
         self._frame = PendingFrame(header, at, certain=True)
         if oversize:
             self._handler.handle_incomplete(header, buffer.origin(at, at + HEADER_LEN), "oversize")
             self._frame.emitted = True
-            self._at = at + HEADER_LEN
+            self._begin_at(at + HEADER_LEN)
             self._lose_sync()
         return True
 
@@ -338,7 +340,7 @@ class Framer:
         if at + HEADER_LEN + header[BODY_LEN] > buffer.end or buffer.blocks > 1 or self._opened is not None:
             return False
         used = self._cut_whole(buffer.read(at, buffer.end), buffer.origin(at, buffer.end), at)
-        self._at = at + used
+        self._begin_at(at + used)
         buffer.drop(self._at)
         return used > 0
 
@@ -349,7 +351,7 @@ class Framer:
         if frame.reason is not None:
             frame.keep_origin(buffer)
             if frame.certain:
-                self._emit_incomplete(frame, "gap")
+                self._emit_incomplete(frame, "gap", end)
             self._look_into(frame).scan(buffer)
             self._await_header(frame)
             return True
@@ -363,7 +365,7 @@ class Framer:
         self._opened = None
         if opened is None:
             self._frame = self._chains = None
-            self._at = end
+            self._begin_at(end)
             buffer.drop(end)
         elif self._repair(start) or self._split(frame, None):
             pass
@@ -371,6 +373,7 @@ class Framer:
             self._opened = start, opened
         else:
             handler.handle_unproven(header, body, opened, arrival, start)
+            self._account.end_message(end)
             self._await_header(frame)
         return True
 
@@ -381,8 +384,10 @@ class Framer:
         if not self._look_into(frame).chains:  # no header in it, unless it begins in the last bytes
             self._buffer.drop(min(frame.end, self._buffer.end) - HEADER_LEN + 1)
 
-    def _emit_incomplete(self, frame: PendingFrame, reason: str) -> None:
+    def _emit_incomplete(self, frame: PendingFrame, reason: str, end: int) -> None:
+        """Emits a message with holes, which ends before `end`."""
         self._handler.handle_incomplete(frame.header, frame.arrival, frame.reason or reason)
+        self._account.end_message(end)
 
     # Messages whose length may be wrong
 
@@ -417,13 +422,11 @@ class Framer:
         if frame.reason is None:
             body = buffer.read(frame.start + HEADER_LEN, end)
             self._handler.handle_cut_short(frame.header, body, buffer.origin(frame.start, end))
-        else:
+            self._account.end_message(end)
+        elif frame.certain:
             frame.keep_origin(buffer, end)
-            if frame.certain:
-                self._emit_incomplete(frame, "gap")
-            else:
-                self._resync.count(frame.captured)
-                self._resync.end(end)
+            self._emit_incomplete(frame, "gap", end)
+        self._account.begin_message(end)
         buffer.drop(end)
         self._frame = self._chains = None
         self._at = end
@@ -463,8 +466,7 @@ class Framer:
         if header is None:
             return False
         self.waiting_for_ack, self._waits_for_data = None, False
-        if self._resync.active:
-            self._resync.end(start)
+        self._resync.end(start)
         self._opened = self._chains = None
         self._buffer.drop(start)
         self._frame = PendingFrame(header, start, certain=True)
@@ -475,21 +477,8 @@ class Framer:
     def _lose_sync(self) -> None:
         """Begins to search, because no header stands at `_at`."""
         frame, at = self._frame, self._at
-        if frame is None:
-            self._resync.begin(at, at)
-        else:
-            buffer = self._buffer
-            position = max(frame.start + HEADER_LEN, buffer.base)
-            if frame.certain or frame.reason is None:
-                self._resync.begin(position, at)
-            else:  # it was none: what is left of it is skipped, or comes out, as the search goes on
-                self._resync.begin(position, max(frame.start, buffer.base))
-                self._resync.count(frame.captured - self._kept(frame))
+        self._resync.begin(at if frame is None else max(frame.start + HEADER_LEN, self._buffer.base))
         self._frame = self._chains = self._opened = None
-
-    def _kept(self, frame: PendingFrame) -> int:
-        """Returns how many bytes of `frame` are in the buffer."""
-        return max(0, min(frame.end, self._buffer.end) - max(frame.start, self._buffer.base))
 
     def _seek(self, then: int) -> bool:
         """Looks for a header in the buffer; returns False if that takes more bytes."""
@@ -509,42 +498,39 @@ class Framer:
     def _break_off(self, hole_end: int, size: int, reason: GapReason, arrival: Arrival | None) -> None:
         """Gives up what cannot become whole, because the bytes at hand end at a hole that reaches to `hole_end`.
 
-        Where the bytes at hand are the hole (they are dropped), they are not counted as skipped as well.
+        The bytes at hand may be (a part of) the hole: then they are dropped.
         """
-        buffer, resync = self._buffer, self._resync
-        dropped = hole_end == buffer.end
-        frame = self._frame_before_hole(dropped)
+        buffer, account = self._buffer, self._account
+        frame = self._frame_before_hole(dropped=hole_end == buffer.end)
         if size:
-            resync.gap(size, reason, arrival)
+            account.hole(size, reason, arrival)
         if frame is not None:
-            captured = frame.captured
             frame.keep_origin(buffer)
-            if dropped:
-                frame.captured = captured
             frame.reason = "truncated" if reason == "snaplen" and frame.reason in (None, "truncated") else "gap"
         buffer.drop(buffer.end)
+        buffer.skip(hole_end)
         self._opened = self._chains = None
         self._at = hole_end
         self._frame = frame
         if frame is not None and frame.certain and frame.end <= hole_end:
-            self._emit_incomplete(frame, "gap")
+            self._emit_incomplete(frame, "gap", hole_end)
         if frame is None or frame.end < hole_end:
             self._lose_sync()
             return
-        resync.active = False
+        self._resync.active = False
         frame.emitted = frame.end == hole_end
 
-    def _frame_before_hole(self, dropped: bool) -> PendingFrame | None:
+    def _frame_before_hole(self, *, dropped: bool) -> PendingFrame | None:
         """Skips what belongs to no message before a hole; returns the message that the hole is in, if any."""
         buffer, resync, frame = self._buffer, self._resync, self._frame
         if resync.active:
             chains = resync.chains.chains
             frame = PendingFrame(chains[0].header, chains[0].start, certain=False) if chains else None
-            resync.pass_over(buffer.end if frame is None else frame.start, buffer.end if dropped else None)
+            resync.pass_over(buffer.end if frame is None else frame.start)
+            if frame is not None and not dropped:
+                self._account.note_skipped(frame.start)
             return frame
         if frame is None or frame.emitted:  # the hole begins in a header or before it
-            if frame is not None and not frame.certain:
-                resync.count(frame.captured - (self._kept(frame) if dropped else 0))
-            resync.pass_over(buffer.end, buffer.end if dropped else self._at)
+            resync.pass_over(buffer.end)
             return None
         return frame

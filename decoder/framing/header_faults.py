@@ -11,7 +11,7 @@ from hashlib import sha1
 
 from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, RESERVED, Header
 
-__all__ = ["header_fault", "length_counts_header"]
+__all__ = ["header_fault", "length_counts_header", "length_fault", "unconfirmed_header"]
 
 _LAYOUTS = {
     HEADER: "",
@@ -49,6 +49,42 @@ def header_fault(first_bytes: bytes) -> str | None:
             faults.append(_reserved_fault(first_bytes, layout.size, body_len, digest))
         return "; ".join(faults) or None
     return None
+
+
+def length_fault(first_bytes: bytes, sent: int) -> str | None:
+    """Returns what is wrong with a length that counts the header's own bytes; None if nothing says that it does.
+
+    :param first_bytes: the first bytes of a stream in which no message was found
+    :param sent: bytes of the stream
+    """
+    body_len = _plain_length(first_bytes)
+    if body_len is None or sent != body_len:
+        return None
+    return "its length counts the header's own 44 bytes; OpenD reads the length of the body alone"
+
+
+def unconfirmed_header(first_bytes: bytes, sent: int) -> str | None:
+    """Returns what there is of a message at the start of a stream in which none was found; None if there is nothing.
+
+    The parameters are those of `length_fault`.
+    """
+    if 8 <= sent < HEADER_LEN and first_bytes[:2] == MAGIC and int.from_bytes(first_bytes[2:6], "little") in _IDS:
+        return f"it begins like the header of a message, of which {sent} of {HEADER_LEN} bytes came"
+    body_len = _plain_length(first_bytes)
+    if body_len is None:
+        return None
+    if sent < HEADER_LEN + body_len:
+        return f"its only message is not complete: {sent - HEADER_LEN:,} of {body_len:,} bytes of the body came"
+    return "it begins like a message, and nothing proves that it is one"
+
+
+def _plain_length(first_bytes: bytes) -> int | None:
+    """Returns the length in the header at the start of a stream; None if it is not one of OpenD's in every field."""
+    if len(first_bytes) < HEADER_LEN:
+        return None
+    magic, proto_id, body_format, version, _, body_len, _, reserved = HEADER.unpack_from(first_bytes)
+    plain = magic == MAGIC and proto_id in _IDS and body_format < 2 and not version and reserved == RESERVED
+    return body_len if plain and body_len <= _MAX_BODY else None
 
 
 def _magic_fault(first_bytes: bytes) -> str | None:

@@ -1,7 +1,4 @@
-"""Resynchronizes: finds the next header at the start of a stream, after a hole, or after garbage.
-
-Also counts the bytes that are skipped on the way: they become a gap once a header is found.
-"""
+"""Resynchronizes: finds the next header at the start of a stream, after a hole, or after garbage."""
 
 from __future__ import annotations
 
@@ -14,17 +11,15 @@ from decoder.framing.trial import END, MANY, MORE, PendingFrame
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from decoder.framing.account import Account
     from decoder.framing.buffer import Buffer
     from decoder.framing.handler import FrameHandler
     from decoder.framing.trial import Trial
-    from decoder.vocabulary import Arrival, GapReason
 
 __all__ = ["FIRST_BYTES", "Resynchronizer", "SyncPoint"]
 
 FIRST_BYTES = 64
 """Bytes kept of the start of a stream in which no header was found: enough to tell HTTP, TLS and WebSocket apart."""
-_MAX_EARLY = 16
-"""Gaps before the first header reported one by one; further ones are merged per reason."""
 
 
 class SyncPoint(NamedTuple):
@@ -38,20 +33,17 @@ class Resynchronizer:
     """Looks for a header in `buffer` while it is `active`."""
 
     __slots__ = (
+        "_account",
         "_buffer",
-        "_early_gaps",
         "_handler",
         "_max_body",
         "_max_scan",
-        "_passed",
-        "_passed_from",
         "_trial",
         "_wait_for_ack",
         "_wait_for_data",
         "active",
         "chains",
         "first_bytes",
-        "first_frame",
         "not_opend",
     )
 
@@ -60,9 +52,9 @@ class Resynchronizer:
         handler: FrameHandler,
         buffer: Buffer,
         trial: Trial,
+        account: Account,
         max_body: int,
         max_scan: int,
-        begin: int,
         wait_for_ack: Callable[[int], bool],
         wait_for_data: Callable[[int], bool],
     ) -> None:
@@ -70,21 +62,17 @@ class Resynchronizer:
         self._handler = handler
         self._buffer = buffer
         self._trial = trial
+        self._account = account
         self._max_body = max_body
         self._max_scan = max_scan
         self._wait_for_ack = wait_for_ack
         self._wait_for_data = wait_for_data
         self.active = True
-        self.chains = self.chains_from(begin)
-        self.first_frame: int | None = None
-        """Stream offset of the first header found."""
+        self.chains = self.chains_from(account.told)
         self.first_bytes = b""
         """First bytes of the stream, as far as they were skipped."""
         self.not_opend = False
         """True once it was given up: no header in the first `max_scan` bytes."""
-        self._passed = 0
-        self._passed_from = begin  # bytes before this offset came out with a frame
-        self._early_gaps: list[tuple[int, GapReason, Arrival]] = []  # reported once there is a header
 
     def chains_from(self, position: int) -> HeaderChains:
         """Returns what follows the chains of headers from `position` on."""
@@ -93,75 +81,29 @@ class Resynchronizer:
     @property
     def at_start(self) -> bool:
         """True while the buffer begins with the first byte that came."""
-        return self.first_frame is None and not (self._passed or self._early_gaps)
+        return self._account.nothing_told and self._buffer.base <= self._account.told
 
-    @property
-    def left(self) -> int:
-        """Bytes in the buffer that did not come out with a frame."""
-        return max(0, self._buffer.end - max(self._buffer.base, self._passed_from))
-
-    def begin(self, position: int, passed_from: int) -> None:
-        """Searches from `position` on; bytes before `passed_from` came out with a frame."""
+    def begin(self, position: int) -> None:
+        """Searches from `position` on."""
         self.active = True
         self.chains = self.chains_from(position)
-        self._passed_from = passed_from
 
     def end(self, at: int) -> None:
         """Ends the search, because a message begins at `at`: reports what was skipped on the way to it."""
         self.active = False
-        first = self.first_frame is None
-        if first:
-            self.first_frame = at
-        self._report("mid-stream" if first else "resync")
+        self._account.begin_message(at)
 
-    def _report(self, reason: GapReason) -> None:
-        for size, early_reason, arrival in self._early_gaps:
-            self._handler.handle_gap(size, early_reason, arrival)
-        self._early_gaps = []
-        if self._passed:
-            self._handler.handle_gap(self._passed, reason, self._handler.now)
-            self._passed = 0
-
-    def gap(self, size: int, reason: GapReason, arrival: Arrival | None = None) -> None:
-        """Reports a hole, or keeps it until there is a header."""
-        early, arrival = self._early_gaps, arrival or self._handler.now
-        if self.first_frame is not None:
-            self._handler.handle_gap(size, reason, arrival)
-        elif len(early) < _MAX_EARLY or reason not in [other for _, other, _ in early]:
-            early.append((size, reason, arrival))
-        else:  # a capture of nothing but headers has a hole in each packet
-            index = max(i for i, (_, other, _) in enumerate(early) if other == reason)
-            before, _, first_arrival = early[index]
-            early[index] = before + size, reason, first_arrival
-
-    def pass_over(self, end: int, passed_from: int | None = None, *, found: bool = False) -> None:
+    def pass_over(self, end: int, *, found: bool = False) -> None:
         """Drops bytes that belong to no message; `found` if one was found behind them."""
-        buffer = self._buffer
-        if passed_from is not None:
-            self._passed_from = passed_from
-        size = end - max(buffer.base, self._passed_from)
-        if self.first_frame is None and len(self.first_bytes) < FIRST_BYTES:
+        buffer, account = self._buffer, self._account
+        begins = account.first_frame is None
+        if begins and len(self.first_bytes) < FIRST_BYTES:
             self.first_bytes += buffer.read(buffer.base, min(end, buffer.base + FIRST_BYTES - len(self.first_bytes)))
-        self.count(size)
+        dropped = end > buffer.base
         buffer.drop(end)
-        if size > 0 and not found and self.first_frame is None and self._passed > self._max_scan:
+        if dropped and begins and not found and account.skipped_before(end) > self._max_scan:
             self.not_opend = True
-            self.count(len(buffer))
             buffer.drop(buffer.end)
-
-    def count(self, size: int) -> None:
-        """Counts bytes as skipped."""
-        self._passed += max(0, size)
-
-    def finish(self) -> None:
-        """Ends the stream: reports what was skipped since the last message."""
-        if self.first_frame is not None:
-            self._report("resync")
-
-    def report_silent(self) -> None:
-        """Reports, after the end, a stream in which no message was found, if any byte of it was seen."""
-        if self.first_frame is None and self._passed:
-            self._report("mid-stream")
 
     def look(self, then: int) -> SyncPoint | None:
         """Looks at the bytes at hand; returns None if no header is found yet."""

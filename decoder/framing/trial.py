@@ -40,7 +40,6 @@ class PendingFrame:
         "_latest",
         "_packets",
         "_time_ns",
-        "captured",
         "certain",
         "emitted",
         "end",
@@ -60,7 +59,6 @@ class PendingFrame:
         self.reason: str | None = None
         """Reason why bytes of it are missing; None if none are."""
         # Of the bytes before the last hole in it:
-        self.captured = 0
         self._packets: set[int] = set()
         self._latest = -1
         self._time_ns = 0
@@ -79,7 +77,6 @@ class PendingFrame:
                 self._latest = max(arrival.packets)
                 self._time_ns = arrival.time_ns
             self._packets.update(arrival.packets)
-            self.captured += end - start
 
 
 class Trial:

@@ -123,39 +123,27 @@ class ClearCapture:
         if message.verdict != "verified" and not self._unverified:
             self.left_out[message.reason or message.verdict] += 1
             return
-        replaced = None
+        replaced, places = None, []
         if message.plaintext is not None:
             replaced = self._replacer.replace(message)
             if replaced is None:
                 self.withheld += 1
                 return
-            self.changed += bool(replaced.places)
+            places += replaced.places
+        error = self._replacer.error(message)
+        if error != message.error:
+            places.append("error")
+        self.changed += bool(places)
         self.written += 1
-        comment: str | None = _comment(message, replaced)
+        comment: str | None = _comment(message, places)
         open_ = self._opened(message)
-        data, absent = self._on_the_wire(message, replaced)
+        data, absent = _on_the_wire(message, replaced, error)
         is_incomplete = message.reason in _INCOMPLETE
         frames = open_.connection.data(message.direction == "s2c", data, absent, is_incomplete=is_incomplete)
         for frame, has_payload in frames:
             self._put(message.time_ns, frame, comment if has_payload else None)
             comment = None if has_payload else comment
         open_.last_ns = message.time_ns
-
-    def _on_the_wire(self, message: Message, replaced: Replaced | None) -> tuple[bytes, int]:
-        """Return header and body as they are written, and how many bytes of the body are not."""
-        magic, proto_id, form, version, serial_no, body_len, sha1, reserved = message.header
-        from_client = message.direction == "c2s"
-        body = b""
-        if replaced is not None:
-            body, sha1, _ = replaced
-            body_len = len(body)
-        if message.header[DIGEST]:
-            header = HEADER.pack(magic, proto_id, form, version, serial_no, body_len, sha1, reserved)
-        else:
-            error = self._replacer.error(message)
-            header = build_header(proto_id, serial_no, error, from_client=from_client)
-        absent = body_len - len(body)
-        return _CARRIERS[message.transport].frame(header + body, absent, from_client), absent
 
     def _opened(self, message: Message) -> _Open:
         """Return the connection of a message; opened, if it is its first."""
@@ -218,13 +206,28 @@ _CARRIERS: dict[Transport, _Carrier] = {
 }
 
 
-def _comment(message: Message, replaced: Replaced | None) -> str:
+def _on_the_wire(message: Message, replaced: Replaced | None, error: dict[str, int | str] | None) -> tuple[bytes, int]:
+    """Return header and body as they are written, and how many bytes of the body are not."""
+    magic, proto_id, form, version, serial_no, body_len, sha1, reserved = message.header
+    from_client = message.direction == "c2s"
+    body = b""
+    if replaced is not None:
+        body, sha1, _ = replaced
+        body_len = len(body)
+    if message.header[DIGEST]:
+        header = HEADER.pack(magic, proto_id, form, version, serial_no, body_len, sha1, reserved)
+    else:
+        header = build_header(proto_id, serial_no, error, from_client=from_client)
+    absent = body_len - len(body)
+    return _CARRIERS[message.transport].frame(header + body, absent, from_client), absent
+
+
+def _comment(message: Message, places: list[str]) -> str:
     verdict = message.verdict if message.reason is None else f"{message.verdict}:{message.reason}"
     packets = message.frames
     shown = ",".join(map(str, packets[:_MAX_PACKETS])) + ",…" * (len(packets) > _MAX_PACKETS)
     name = message.proto or str(message.proto_id)
     text = f"opend {message.number} {name} {message.kind} #{message.serial_no} verdict={verdict} packets={shown}"
-    places = replaced.places if replaced is not None else []
     if places:
         text += f" replaced={','.join(places[:_MAX_PLACES])}" + ",…" * (len(places) > _MAX_PLACES)
     return text

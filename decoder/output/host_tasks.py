@@ -72,6 +72,10 @@ class Collected:
     """Orders that were not followed, because there were too many."""
     lines: dict[int, str] = field(default_factory=dict)
     """Lines of their messages, by number, if they were asked for."""
+    messages: int = 0
+    """All messages, those that are not about orders included."""
+    unread: int = 0
+    """Messages with a body that could not be read."""
 
 
 def collect_orders(
@@ -85,7 +89,12 @@ def collect_orders(
     wanted: set[int] = set()
     for records in batches:
         for item in records:
-            if not ledger.add(item) or not isinstance(item, Message):
+            concerns_orders = ledger.add(item)
+            if not isinstance(item, Message):
+                continue
+            collected.messages += 1
+            collected.unread += item.plaintext is None
+            if not concerns_orders:
                 continue
             if where is not None and where(item):
                 wanted.add(item.number)

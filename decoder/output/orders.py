@@ -45,15 +45,22 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def order_table(orders: Sequence[Order], *, utc: bool) -> Table:
-    """Returns the table of all orders, newest last."""
+def order_table(orders: Sequence[Order], *, utc: bool, unread: int = 0) -> Table:
+    """Returns the table of all orders, newest last; `unread` messages had a body that could not be read."""
+    notes = []
+    if orders:
+        notes.append("took: from the request to the answer, to the first push, to the final status")
+    if unread:
+        messages = "1 message" if unread == 1 else f"{unread:,} messages"
+        notes.append(f"{messages} could not be read, and may be about orders")
+    none = "Orders: none in what could be read" if unread else "Orders: none"
     table = Table(
-        f"Orders: {_counts(orders)}" if orders else "Orders: none",
+        f"Orders: {_counts(orders)}" if orders else none,
         columns(
             "time | order | account* | asked for | outcome | filled: | took* | path and what was said",
             fold={"asked for"},
         ),
-        notes=["took: from the request to the answer, to the first push, to the final status"] if orders else (),
+        notes=notes,
     )
     one_day = len({_time(order.first_ns, utc)[:10] for order in orders}) == 1
     one_account = len({(order.account, order.env) for order in orders}) == 1

@@ -6,7 +6,7 @@ messages: twenty, the rest as one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 
 from decoder.findings import SEVERITIES, Finding
@@ -63,7 +63,8 @@ def _capture(capture: CaptureFigures, utc: bool) -> Table:
         f", {capture.not_listed:,} of them not listed" if capture.not_listed else ""
     )
     gaps = f"; {_counted(capture.gaps, 'gap')}" if capture.gaps else ""
-    table.rows.append(["messages", f"{capture.messages:,} on {connections}; {verdicts or 'none'}{gaps}"])
+    how_many = f"{capture.messages:,}" if capture.messages else "none"
+    table.rows.append(["messages", f"{how_many} on {connections}{'; ' * bool(verdicts)}{verdicts}{gaps}"])
     counts = capture.findings
     table.rows.append(["findings", ", ".join(_counted(counts[severity], severity) for severity in SEVERITIES)])
     table.rows += [["warning", escape(warning, 300)] for warning in capture.warnings]
@@ -86,9 +87,9 @@ def _findings(rows: Sequence[Finding], limit: int | None, utc: bool) -> Table:
                 groups.setdefault((severity, row.code), []).append(row)
     shown = _shares([len(group) for group in groups.values()], limit)
     left_out: list[str] = []
-    one_day = len({_time(row.time_ns, utc)[:10] for row in rows}) == 1
+    show = _clock([row.time_ns for row in rows], utc)
     for ((level, code), group), count in zip(groups.items(), shown, strict=True):
-        table.rows += [_finding(row, utc, one_day) for row in group[:count]]
+        table.rows += [_finding(row, show(row.time_ns)) for row in group[:count]]
         more = sum(row.count if row.connection is None and row.message is None else 1 for row in group[count:])
         if more and count:
             table.rows.append([level, "", "", "", code, f"... and {more:,} more of these"])
@@ -111,11 +112,11 @@ def _shares(sizes: list[int], limit: int | None) -> list[int]:
     return shares
 
 
-def _finding(row: Finding, utc: bool, one_day: bool) -> list[str]:
+def _finding(row: Finding, time: str) -> list[str]:
     times = f" ({row.count:,} times)" if row.count > 1 and row.connection is not None else ""
     return [
         row.severity,
-        _time(row.time_ns, utc)[11 if one_day else 0 :],
+        time,
         "-" if row.message is None else str(row.message),
         "-" if row.connection is None else str(row.connection),
         row.code,
@@ -140,7 +141,6 @@ def _connections(rows: Sequence[ConnectionFigures]) -> Table:
 
 
 def _connection(row: ConnectionFigures) -> list[str]:
-    closed = {"client": "client", "server": "gateway"}.get(row.closed_by or "", "-")
     return [
         str(row.connection),
         row.client,
@@ -154,8 +154,15 @@ def _connection(row: ConnectionFigures) -> list[str]:
         f"{row.errors:,}",
         f"{row.unanswered:,}",
         f"{row.bytes_c2s + row.bytes_s2c:,}",
-        f"{closed} (reset)" if row.reset else closed,
+        _end(row),
     ]
+
+
+def _end(row: ConnectionFigures) -> str:
+    if row.no_message not in (None, "silent"):
+        return str(row.no_message)
+    closed = {"client": "client", "server": "gateway"}.get(row.closed_by or "", "-")
+    return f"{closed} (reset)" if row.reset else closed
 
 
 def _encryption(row: ConnectionFigures) -> str:
@@ -178,7 +185,7 @@ def _protocols(rows: Sequence[ProtocolFigures], limit: int | None) -> Table:
         "Protocols (latency p50 to max in ms; unans: requests without a response)",
         columns(
             "id: | protocol | share: | req: | resp:* | push: | err: | unans: | bytes:* | p50: | "
-            "p90:* | p99: | max: | push/s:*"
+            "p90:* | p99:* | max: | push/s:*"
         ),
     )
     total = sum(map(_messages, rows))
@@ -226,10 +233,11 @@ def _subscriptions(rows: Sequence[SubscriptionRow], utc: bool) -> Table:
     table = Table(
         "Subscriptions (first: ms from the grant to the first push; silence: the longest, in s)",
         columns(
-            "#: | symbol | type | since | until | first: | pushes: | last push | silence: | "
-            "asked by:* | renewed | slots:"
+            "#: | symbol | type | since | until | first: | pushes: | last push* | silence: | "
+            "asked by:* | renewed* | slots:*"
         ),
     )
+    show = _clock([each for row in rows for each in (row.since_ns, row.until_ns, row.last_push_ns)], utc)
     for row in rows:
         record = row.record()
         table.rows.append(
@@ -237,11 +245,11 @@ def _subscriptions(rows: Sequence[SubscriptionRow], utc: bool) -> Table:
                 str(row.connection),
                 escape(row.symbol, _MAX_TEXT),
                 row.sub_type,
-                "not asked for" if row.since_ns is None else _time(row.since_ns, utc),
-                "-" if row.until_ns is None else _time(row.until_ns, utc),
+                "not asked for" if row.since_ns is None else show(row.since_ns),
+                show(row.until_ns),
                 _number(record["first_push_ms"]),
                 f"{row.pushes:,}",
-                "-" if row.last_push_ns is None else _time(row.last_push_ns, utc),
+                show(row.last_push_ns),
                 _number(record["longest_silence_s"]),
                 "-" if row.requested_by is None else str(row.requested_by),
                 {True: "yes", False: "no", None: "-"}[row.renewed],
@@ -254,8 +262,9 @@ def _subscriptions(rows: Sequence[SubscriptionRow], utc: bool) -> Table:
 def _rates(rows: Sequence[RateRow], utc: bool) -> Table:
     table = Table(
         "Rates (busiest: the most requests in any 30 s; gap: the shortest between two, in ms)",
-        columns("protocol | account | requests: | busiest: | limit: | share: | source | at | gap: | refused:"),
+        columns("protocol | account | requests:* | busiest: | limit: | share: | source* | at* | gap:* | refused:"),
     )
+    show = _clock([row.at_ns for row in rows], utc)
     for row in rows:
         table.rows.append(
             [
@@ -266,7 +275,7 @@ def _rates(rows: Sequence[RateRow], utc: bool) -> Table:
                 "-" if row.limit is None else str(row.limit),
                 "-" if row.share is None else f"{row.share:.0%}",
                 row.limit_source or "-",
-                "-" if row.at_ns is None else _time(row.at_ns, utc),
+                show(row.at_ns),
                 _number(row.min_gap_ms),
                 f"{row.refused:,}",
             ]
@@ -282,7 +291,7 @@ def _lateness(rows: Sequence[LatenessRow]) -> Table:
         clock = f"OpenD's clock is {abs(offset):g} ms {'ahead of' if offset > 0 else 'behind'} that of the capture"
     table = Table(
         f"Lateness in ms ({clock})",
-        columns("protocol | market | leg | count: | p50: | p90: | p99: | max: | negative:"),
+        columns("protocol | market | leg | count: | p50: | p90:* | p99: | max: | negative:"),
     )
     for row in rows:
         where = escape(row.symbol or row.market or "(others)", _MAX_TEXT)
@@ -296,6 +305,12 @@ def _number(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _clock(moments: Iterable[int | None], utc: bool) -> Callable[[int | None], str]:
+    """Returns what writes times: without their date if all `moments` are of one day."""
+    one_day = len({_time(each, utc)[:10] for each in moments if each is not None}) == 1
+    return lambda time_ns: "-" if time_ns is None else _time(time_ns, utc)[11 if one_day else 0 :]
 
 
 def _time(time_ns: int, utc: bool) -> str:

@@ -30,7 +30,7 @@ _TYPES: dict[str, dict[str, ColumnType]] = {
         "notes": "strings",
     },
     "connections": {
-        **dict.fromkeys(("client", "gateway", "client_id", "language", "closed_by", "transport"), "enum"),
+        **dict.fromkeys(("client", "gateway", "client_id", "language", "no_message", "closed_by", "transport"), "enum"),
         "conn_id": "uint64",
         **dict.fromkeys(("encryption", "format"), "strings"),
         **dict.fromkeys(("first", "last"), "time"),

@@ -113,7 +113,7 @@ class Tables:
         follows = self._statistics is None or where is not None
         self._orders = OrderLedger() if "orders" in tables and follows else None
         self._connections: dict[int, str] = {}
-        self._ended: list[int] = []
+        self._ended: list[ConnectionInfo] = []
         self._ids: BoundedDict[int, str] = BoundedDict(_MAX_CONNECTIONS)
         self._starts: BoundedDict[tuple[str, str], tuple[int, int]] = BoundedDict(_MAX_CONNECTIONS)
         self._pending: BoundedDict[int, _Request] = BoundedDict(_MAX_PENDING, None, self._unanswered)
@@ -136,15 +136,16 @@ class Tables:
             self._read_rows()
         if self._waiting >= _MAX_MESSAGES or self._size >= _MAX_BYTES:
             self._flush()
-        for ordinal in self._ended:
-            connection = self._connections.pop(ordinal, None)
-            if connection is not None:
-                self._ids[ordinal] = connection
+        for info in self._ended:
+            connection = self._connections.pop(info.ordinal, None)
+            if connection is None:  # it carried no message
+                connection = self._begun((info.client, info.server), info.first_ns)
+            self._ids[info.ordinal] = connection
         self._ended.clear()
 
     def connection_ended(self, info: ConnectionInfo) -> None:
         """Takes note of a connection's end; the messages that its end still gave are added after this."""
-        self._ended.append(info.ordinal)
+        self._ended.append(info)
         if self._statistics is not None:
             self._statistics.connection_ended(info)
 
@@ -174,12 +175,14 @@ class Tables:
         connection = self._connections.get(flow.connection)
         if connection is None:
             ends = (flow.src, flow.dst) if flow.direction == "c2s" else (flow.dst, flow.src)
-            first_ns, nth = self._starts.get(ends, (None, 0))
-            nth = nth + 1 if first_ns == flow.first_ns else 0
-            self._starts[ends] = flow.first_ns, nth
-            connection = connection_id(self._host, *ends, flow.first_ns, nth)
-            self._connections[flow.connection] = connection
+            connection = self._connections[flow.connection] = self._begun(ends, flow.first_ns)
         return connection
+
+    def _begun(self, ends: tuple[str, str], first_ns: int) -> str:
+        before_ns, nth = self._starts.get(ends, (None, 0))
+        nth = nth + 1 if before_ns == first_ns else 0
+        self._starts[ends] = first_ns, nth
+        return connection_id(self._host, *ends, first_ns, nth)
 
     def _add_message(self, message: Message) -> None:
         flow, header = message.flow, message.header

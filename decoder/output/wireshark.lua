@@ -14,9 +14,18 @@ local NAMES = {
 local PUSHES = {
 @PUSHES@
 }
+-- For JSON, where enums are numbers: the names of their values, and by message type the enum of a field, or after a dot
+-- the message type in it.
+local ENUMS = {
+@ENUMS@
+}
+local FIELDS = {
+@FIELDS@
+}
 
 local HEADER_LEN = 44
 local MAX_BODY = 16 * 1024 * 1024 -- a longer message is none: OpenD sends a few MB at most
+local MAX_NAMES, MAX_DEPTH = 1000, 64 -- enum values of a JSON body that are named; how deep it is looked into
 local FORMATS = { [0] = "Protobuf", [1] = "Json" }
 local KINDS = { [0] = "request", [1] = "response", [2] = "push" }
 local REQUEST, RESPONSE, PUSH = 0, 1, 2
@@ -35,6 +44,7 @@ local f = {
   error = ProtoField.int32("opend.error", "Error of the WebSocket port", base.DEC),
   error_text = ProtoField.string("opend.error_text", "Error text"),
   body = ProtoField.bytes("opend.body", "Body"),
+  enum = ProtoField.string("opend.enum", "Enum value in JSON"),
   request_in = ProtoField.framenum("opend.request_in", "Request in", base.NONE, frametype.REQUEST),
   response_in = ProtoField.framenum("opend.response_in", "Response in", base.NONE, frametype.RESPONSE),
   time = ProtoField.relative_time("opend.time", "Time from the request"),
@@ -118,9 +128,53 @@ local function is_in_clear(body, from_gateway)
   return at == size
 end
 
+-- Adds the name of each enum value in a JSON body.  Goes over the text once; `stack` has the message types around.
+local function add_enum_names(body, message_type, tree)
+  local text = body:raw()
+  local stack, fields, key, added, at = {}, nil, nil, 0, 1
+  while added < MAX_NAMES do
+    local start, stop = text:find('[{}"%d-]', at)
+    if not start then return end
+    local mark = text:sub(start, start)
+    if mark == '"' then
+      stop = start
+      repeat
+        stop = text:find('["\\]', stop + 1)
+        if not stop then return end
+        local escapes = text:sub(stop, stop) == "\\"
+        if escapes then stop = stop + 1 end
+      until not escapes
+      if text:find("^%s*:", stop + 1) then key = text:sub(start + 1, stop - 1) end
+    elseif mark == "{" then
+      if #stack == MAX_DEPTH then return end
+      stack[#stack + 1] = { fields, key }
+      local inner = #stack == 1 and "." .. message_type or fields and key and fields[key]
+      fields, key = inner and inner:sub(1, 1) == "." and FIELDS[inner:sub(2)] or nil, nil
+    elseif mark == "}" then
+      if #stack == 0 then return end
+      fields, key = stack[#stack][1], stack[#stack][2]
+      stack[#stack] = nil
+    else
+      _, stop = text:find("^-?%d+[%d.eE+-]*", start)
+      stop = stop or start
+      local names = fields and key and ENUMS[fields[key]]
+      local name = names and names[tonumber(text:sub(start, stop))]
+      if name then
+        local shown = key .. ": " .. name
+        tree:add(f.enum, body(start - 1, stop - start + 1), shown):set_generated()
+        added = added + 1
+      end
+    end
+    at = stop + 1
+  end
+end
+
 local function dissect_body(body, format, message, from_gateway, pinfo, tree)
   if format == 1 then
-    if body(0, 1):uint() == 0x7b and json then return pcall(Dissector.call, json, body, pinfo, tree) end
+    if body(0, 1):uint() ~= 0x7b or not json then return false end
+    local shown = pcall(Dissector.call, json, body, pinfo, tree)
+    if message then add_enum_names(body, message, tree) end
+    return shown
   elseif message and protobuf and is_in_clear(body, from_gateway) then
     pinfo.private["pb_msg_type"] = "message," .. message
     return pcall(Dissector.call, protobuf, body, pinfo, tree)

@@ -6,16 +6,18 @@ all others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from google.protobuf.descriptor import Descriptor
 
 from decoder import schema
 from decoder.schema.annotations import annotation, label
 from decoder.schema.pool import files
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, FileDescriptor
+    from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor, FileDescriptor
 
 __all__ = ["LUA_NAME", "dissector", "proto_files"]
 
@@ -34,7 +36,45 @@ def dissector() -> str:
     names = (f'  [{protocol.proto_id}] = "{protocol.name}",' for protocol in schema.protocols())
     pushes = (f"  [{protocol.proto_id}] = true," for protocol in schema.protocols() if protocol.kind == "push")
     text = Path(__file__).with_name("wireshark.lua").read_text("utf-8")
-    return text.replace("@NAMES@", "\n".join(names)).replace("@PUSHES@", "\n".join(pushes))
+    tables = {"NAMES": names, "PUSHES": pushes, "ENUMS": _enum_names(), "FIELDS": _field_types()}
+    for name, lines in tables.items():
+        text = text.replace(f"@{name}@", "\n".join(lines))
+    return text
+
+
+def _enum_names() -> Iterator[str]:
+    """Yields a line of Lua for each enum: the names of its values; of several with one number the first."""
+    for file in files():
+        for enum in _enums(file):
+            names = {value.number: value.name for value in reversed(enum.values) if not annotation(value, "synthetic")}
+            listed = ", ".join(f'[{number}] = "{name}"' for number, name in sorted(names.items()))
+            yield f'  ["{enum.full_name}"] = {{ {listed} }},'
+
+
+def _field_types() -> Iterator[str]:
+    """Yields a line of Lua for each message type: the enums and, after a dot, the message types of its fields."""
+    for file in files():
+        for message in _messages(file.message_types_by_name.values()):
+            typed = {field.name: field.enum_type or field.message_type for field in message.fields}
+            listed = ", ".join(
+                f'["{name}"] = "{"." * isinstance(declared, Descriptor)}{declared.full_name}"'
+                for name, declared in typed.items()
+                if declared is not None
+            )
+            if listed:
+                yield f'  ["{message.full_name}"] = {{ {listed} }},'
+
+
+def _messages(messages: Iterable[Descriptor]) -> Iterator[Descriptor]:
+    for message in messages:
+        yield message
+        yield from _messages(message.nested_types)
+
+
+def _enums(file: FileDescriptor) -> Iterator[EnumDescriptor]:
+    yield from file.enum_types_by_name.values()
+    for message in _messages(file.message_types_by_name.values()):
+        yield from message.enum_types
 
 
 def proto_files() -> dict[str, str]:

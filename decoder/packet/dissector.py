@@ -119,6 +119,8 @@ class PacketReader:
         self.cut_headers = 0
         self.undissected = 0
         self.unread = Counter[str]()
+        self._without_ip = Counter[int]()  # packets that Scapy dissected, by link type
+        self._with_ip = Counter[int]()
         self._fragments = Fragments(max_fragments, max_fragment_bytes)
 
     @property
@@ -133,6 +135,11 @@ class PacketReader:
             lines.append("some packets are cut in their headers; record with a larger snap length")
         if self.evicted_datagrams:
             lines.append("some fragmented IP datagrams never became whole")
+        for linktype, count in self._without_ip.items():
+            if not self._with_ip[linktype]:  # else some packets are of another kind, as beacons are in Wi-Fi
+                name = linktype_name(linktype)
+                encrypted = "; are they encrypted?" if "Wi-Fi" in name else ""
+                lines.append(f"no IP was found in {_packets(count, 'of')} {name}{encrypted}")
         most = self.unread.most_common(_MAX_REPORTED)
         lines += [f"{_packets(count, 'of' if name.startswith('link') else 'in')} {name}" for name, count in most]
         rest = self.unread.total() - sum(count for _, count in most)
@@ -332,6 +339,8 @@ class PacketReader:
         except Exception:  # Scapy's layers raise whatever comes to them on bytes they do not expect
             self.undissected += 1
             return None
+        if layer is None:
+            (self._without_ip if found is None else self._with_ip)[linktype] += 1
         if found is None:
             return None
         name, rest = found

@@ -111,7 +111,11 @@ UNREAD_PORTS = {
 _LINKTYPE_NAMES = {
     6: "Token Ring",
     10: "FDDI",
+    105: "Wi-Fi",
+    117: "pflog",
+    119: "Wi-Fi",
     123: "SunATM",
+    127: "Wi-Fi",
     138: "Apple IP over FireWire",
     143: "DOCSIS",
     149: "user-defined, on macOS often PKTAP: record with tcpdump -i en0",

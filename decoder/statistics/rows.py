@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from decoder import schema
 from decoder.formatting.times import rfc3339
-from decoder.message import Gap, Message
 from decoder.statistics.quantiles import Quantiles
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo
+    from decoder.message import Gap, Message
+    from decoder.vocabulary import Transport
 
 __all__ = [
     "CONNECTION_KEYS",
@@ -50,6 +51,7 @@ CONNECTION_KEYS = {
     "last": "time of its last packet",
     "duration_s": "from the first to the last, in seconds",
     "opened": "whether its SYN is in the capture",
+    "no_message": "code of the finding on why it carried no message, or silent; null if it carried one",
     "closed_by": "client or server: who sent the first FIN or RST; null while open",
     "reset": "whether a RST ended it",
     **_COUNTED,
@@ -110,6 +112,7 @@ class ConnectionFigures:
     last: str
     duration_s: float
     opened: bool
+    no_message: str | None
     closed_by: str | None
     reset: bool
     requests: int
@@ -195,17 +198,24 @@ class ConnectionRow(_Counts):
         "transport",
     )
 
-    def __init__(self, item: Message | Gap) -> None:
+    def __init__(self, client: str, gateway: str, time_ns: int, transport: Transport) -> None:
         super().__init__()
-        flow = item.flow
-        self.client, self.gateway = (flow.src, flow.dst) if flow.direction == "c2s" else (flow.dst, flow.src)
-        self.first_ns = self.last_ns = item.time_ns
-        self.transport = flow.transport
+        self.client = client
+        self.gateway = gateway
+        self.first_ns = self.last_ns = time_ns
+        self.transport = transport
         self.conn_id: str | None = None
         self.encryption: dict[str, None] = {}
         self.format: dict[int, str] = {}
         self.bytes_c2s = self.bytes_s2c = self.gaps = 0
         self.info: ConnectionInfo | None = None
+
+    @classmethod
+    def of(cls, item: Message | Gap) -> ConnectionRow:
+        """Returns the row of a connection that begins with `item`."""
+        flow = item.flow
+        client, gateway = (flow.src, flow.dst) if flow.direction == "c2s" else (flow.dst, flow.src)
+        return cls(client, gateway, item.time_ns, flow.transport)
 
     def figures(self, ordinal: int, hello: dict[str, Any]) -> ConnectionFigures:
         """Returns the figures of the connection; `hello` is what InitConnect says."""
@@ -231,6 +241,7 @@ class ConnectionRow(_Counts):
             last=rfc3339(last_ns),
             duration_s=(last_ns - first_ns) / _SECOND,
             opened=info is not None and info.opened,
+            no_message=None if info is None else info.no_message,
             closed_by=None if info is None else info.closed_by,
             reset=info is not None and info.reset,
             **self.counts(),

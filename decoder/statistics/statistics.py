@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["CONNECTION_KEYS", "FINDING_KEYS", "PROTOCOL_KEYS", "TABLE_KEYS", "CaptureFigures", "Statistics", "Stats"]
 
 _MAX_CONNECTIONS = 10_000  # connections with a row of their own
+_MAX_SILENT = 2_000  # connections without a message with a row: a scan of the port must not take all rows
 _MAX_UNKNOWN = 1_000  # protocol ids that the schema does not know with a row of their own
 _MAX_TEXT = 100  # characters of clientID and programmingLanguage
 _SECOND = 1_000_000_000
@@ -155,6 +156,7 @@ class Statistics:
         self._gaps = 0
         self._reasons: dict[str, int] = {}
         self._ended: list[ConnectionInfo] = []
+        self._silent = 0
 
     def on_finding(self, call: Callable[[Finding], None]) -> None:
         """Calls `call` with each finding that is listed, when it shows."""
@@ -233,9 +235,19 @@ class Statistics:
             known = self._connections.get(info.ordinal)
             if known is not None:
                 known.info = info
-            else:
-                self._hellos.pop(info.ordinal, None)
+                continue
+            self._hellos.pop(info.ordinal, None)
+            if self._where is None and info.no_message is not None:
+                self._list_silent(info)
         self._ended.clear()
+
+    def _list_silent(self, info: ConnectionInfo) -> None:
+        """Gives a connection without a message a row of its own, so that the findings about it have one."""
+        room = self._silent < _MAX_SILENT
+        row = ConnectionRow(info.client, info.server, info.first_ns, info.transport)
+        row.info = info
+        self._add_row(info.ordinal, row, listed=room)
+        self._silent += 1
 
     def _greet(self, message: Message) -> None:
         if len(self._hellos) < _MAX_CONNECTIONS:
@@ -327,12 +339,15 @@ class Statistics:
         return dict(sorted(self._reasons.items())) | ({"verified": verified} if verified else {})
 
     def _connection(self, item: Message | Gap) -> ConnectionRow:
-        connection = ConnectionRow(item)
-        if len(self._connections) < _MAX_CONNECTIONS:
-            self._connections[item.flow.connection] = connection
+        row = ConnectionRow.of(item)
+        self._add_row(item.flow.connection, row)
+        return row
+
+    def _add_row(self, ordinal: int, row: ConnectionRow, *, listed: bool = True) -> None:
+        if listed and len(self._connections) < _MAX_CONNECTIONS:
+            self._connections[ordinal] = row
         elif len(self._not_listed) < 100 * _MAX_CONNECTIONS:
-            self._not_listed.add(item.flow.connection)
-        return connection
+            self._not_listed.add(ordinal)
 
     def _protocol(self, proto_id: int) -> ProtocolRow:
         if schema.protocol(proto_id) is None:

@@ -220,6 +220,8 @@ class StreamReassembler:
     def _take_ready(self) -> list[Block | Hole]:
         """Gives out what is in order now."""
         blocks: list[Block | Hole] = []
+        if not self._cuts and (not self.pending or self.pending[0].start != self.position):
+            return blocks
         for block in self.pending:
             if block.start != self.position:
                 break

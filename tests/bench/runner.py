@@ -17,6 +17,8 @@ from .process import ToolError, Usage, output, usage
 from .session import Encryption
 from .tools import Command, Tools
 
+_PCAP_HEADER, _PCAP_RECORD = 24, 16
+"""Bytes of the header of a pcap file, and of that of each packet in it."""
 _RESERVE = 2**30
 """Bytes of the disk that are left alone."""
 
@@ -57,6 +59,19 @@ class Runner:
             say(f"making {messages:,} messages on {connections:,} connections, encryption {encryption}")
             generate(capture, Day(messages, connections, encryption))
         return files
+
+    def rotated(self, files: Files, count: int) -> list[Path]:
+        """The packets of a capture in so many files, one after the other."""
+        content = files.capture.read_bytes()
+        head, at, starts = content[:_PCAP_HEADER], _PCAP_HEADER, []
+        while at < len(content):
+            starts.append(at)
+            at += _PCAP_RECORD + int.from_bytes(content[at + 8 : at + 12], "little")
+        cuts = [starts[len(starts) * part // count] for part in range(count)] + [len(content)]
+        paths = [files.capture.with_suffix(f".{part}.pcap") for part in range(count)]
+        for path, start, end in zip(paths, cuts, cuts[1:], strict=False):
+            path.write_bytes(head + content[start:end])
+        return paths
 
     @contextmanager
     def _blame(self, command: Command) -> Iterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
@@ -45,6 +45,10 @@ class Command:
     ours: bool = False
 
 
+_PURE = "import os; os.environ['OPENDUMP_PURE'] = '1'; from decoder.cli.main import main; main()"
+"""Starts the command without the compiled core."""
+
+
 class Tools:
     """Makes the commands; raises ToolError for a tool that is not there."""
 
@@ -75,14 +79,16 @@ class Tools:
         """Our command, without a capture."""
         return Command(" ".join(("opendump", *arguments)), (sys.executable, "-m", "decoder", *arguments), ours=True)
 
-    def text(self, files: Files) -> Command:
-        """Text lines, in one process."""
-        return self._ours("opendump decode", files, read_text, "decode", "--jobs", "1")
+    def text(self, files: Files, *, pure: bool = False) -> Command:
+        """Text lines, in one process; `pure` is without the compiled core."""
+        return self._ours("opendump decode", files, read_text, "decode", "--jobs", "1", pure=pure)
 
-    def json_lines(self, files: Files, jobs: int = 1) -> Command:
+    def json_lines(self, files: Files, jobs: int = 1, *, pure: bool = False) -> Command:
         """JSON Lines, in so many processes."""
         arguments = ("decode", "--format", "jsonl", "--jobs", str(jobs))
-        return self._ours(f"opendump decode --format jsonl --jobs {jobs}", files, read_json_lines, *arguments)
+        return self._ours(
+            f"opendump decode --format jsonl --jobs {jobs}", files, read_json_lines, *arguments, pure=pure
+        )
 
     def where(self, files: Files, expression: str, wanted: Callable[[Seen], bool]) -> Command:
         """JSON Lines of some messages."""
@@ -100,6 +106,12 @@ class Tools:
     def tables(self, files: Files) -> Command:
         """Every table as Parquet, which every run writes anew."""
         return self._ours("opendump export", files, None, "export", "--force", "-o", str(self.exported))
+
+    def dataset(self, captures: Sequence[Path], workers: int | None) -> Command:
+        """The tables of the files of one host, by so many workers; None: by this process, a file a table."""
+        arguments = [sys.executable, "-m", "decoder", "export", *map(str, captures), "-o", str(self.exported)]
+        divided = [] if workers is None else ["--workers", str(workers)]
+        return Command(" ".join(["opendump export", *divided]), (*arguments, *divided), ours=True)
 
     @property
     def exported(self) -> Path:
@@ -119,8 +131,12 @@ class Tools:
         command: str,
         *options: str,
         wanted: Callable[[Seen], bool] = _every,
+        pure: bool = False,
     ) -> Command:
-        arguments = (sys.executable, "-m", "decoder", command, str(files.capture), *options)
+        start = ("-c", _PURE) if pure else ("-m", "decoder")
+        arguments = (sys.executable, *start, command, str(files.capture), *options)
+        if pure:
+            name = f"{name}, pure Python"
         if files.encryption != "none":
             name, arguments = f"{name}, {files.encryption}", (*arguments, "--rsa-key", str(DEMO_KEY))
         return Command(name, arguments, files, reader, wanted, ours=True)

@@ -14,6 +14,7 @@ from scapy.utils import PcapReader
 
 import decoder
 from decoder import Gap
+from decoder.capture.reader import CaptureReader, RawPacket
 
 pytest.importorskip("futu")
 
@@ -130,6 +131,23 @@ def test_stats_count_what_was_made(runner: Runner, plain: Files) -> None:
     counted = {(one["client"], kind): one[kind] for one in stats["connections"] for kind in KINDS if one[kind]}
     assert counted == kinds
     assert sum(one["retransmissions"] for one in stats["connections"]) == plain.count("repeated")
+
+
+def test_a_rotated_day_has_all_packets(runner: Runner, plain: Files) -> None:
+    def packets(path: Path) -> list[RawPacket]:
+        return [packet for batch in CaptureReader(path).batches() for packet in batch]
+
+    parts = [packets(path) for path in runner.rotated(plain, 3)]
+    assert len(parts) == 3
+    assert [packet for part in parts for packet in part] == packets(plain.capture)
+    assert min(map(len, parts)) > 10
+
+
+def test_workers_are_measured_against_one_process(runner: Runner) -> None:
+    (figure,) = measure(figures.Figures(runner, figures.Sizes(10, 200, 10)), ["workers"])
+    assert figure.met is not None, figure.reached
+    assert "--workers 2" in figure.detail
+    assert not runner.faults
 
 
 def test_rows_measure_and_judge(runner: Runner) -> None:

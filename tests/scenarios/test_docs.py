@@ -136,3 +136,27 @@ def test_the_picture_of_the_architecture_has_every_package() -> None:
 @pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: recording.name)
 def test_every_recording_is_named_where_they_are_described(recording: Recording) -> None:
     assert f"`{recording.file}`" in text(recording.path.parent / "README.md")
+
+
+@pytest.mark.parametrize("page", LINKED, ids=name)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    """Paths as code: from the root of the repository, or below decoder/."""
+    named = re.findall(r"`((?:[\w.-]+/)+(?:[\w-]+\.(?:py|md|proto|tsv|toml)|))`", text(page))
+    missing = [path for path in named if not ((ROOT / path).exists() or (ROOT / "decoder" / path).exists())]
+    assert missing == []
+
+
+def test_the_map_of_the_code_leads_to_what_it_says() -> None:
+    """Each row of "Where things are" names a file that holds a word for it."""
+    words = {
+        "the 44-byte header": "2sIBBII20s8s",
+        "when a hole counts as lost": "reorder_packets",
+        "AES-CBC": "MODE_CBC",
+        "the verdict": "sha1",
+        "an option": "click.option",
+        "the default of a limit": "max_memory",
+    }
+    rows = dict(re.findall(r"^\| ([^|`]+) \| `([\w/]+\.py)`", text(DOCS / "architecture.md"), re.MULTILINE))
+    assert {what: words[what] in (ROOT / "decoder" / rows[what]).read_text("utf-8") for what in words} == dict.fromkeys(
+        words, True
+    )

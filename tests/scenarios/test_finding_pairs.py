@@ -7,26 +7,15 @@ from typing import Any
 
 import pytest
 
-import decoder
-from decoder import KeyRing
-from decoder.findings import CODES, Analyser, Finding
-from tests.support.answers import HEADER, KEY, PAIRS, Traffic, changed, hello, told
-from tests.support.exchange import pem
+from decoder.findings import CODES
+from tests.support.answers import HEADER, PAIRS, Traffic, changed, hello, told
+from tests.support.findings import analysed, found
 from tests.support.session import Session, request, response
-
-
-def analysed(traffic: Traffic) -> list[Finding]:
-    analyser = Analyser()
-    each = decoder.Decoder(keys=KeyRing([pem(KEY)]), on_connection=analyser.connection_ended)
-    for data, time_ns in sorted((p for session in traffic for p in session.packets), key=lambda packet: packet[1]):
-        analyser.add(each.feed(data, time_ns))
-    analyser.add(each.flush())
-    return analyser.finish()
 
 
 def apart(traffic: Traffic) -> Iterable[Traffic]:
     """Sessions on the same ports are different captures."""
-    ports = {session._ports for session in traffic}
+    ports = {session.ports for session in traffic}
     return [traffic] if len(ports) == len(traffic) else [[session] for session in traffic]
 
 
@@ -82,10 +71,6 @@ def test_a_refusal_for_coming_too_often_counts() -> None:
     named = snapshots(5, "获取快照频率太高，请求失败，每30秒最多4次。")
     (finding,) = (f for f in analysed([named]) if f.code == "rate-limited")
     assert "5 such requests came in the 30 s before, its limit is 4 (its text)" in finding.text
-
-
-def found(*sessions: Session) -> dict[str, str]:
-    return {finding.code: finding.text for finding in analysed(list(sessions))}
 
 
 def test_an_announcement_long_before_the_end_is_not_its_cause() -> None:
@@ -163,6 +148,8 @@ def test_one_finding_for_each_field_with_unknown_values() -> None:
         ("Something wrong with the specified securities firm", "account-mismatch"),
         ("请求过于频繁", "rate-limited"),
         ("没有解锁交易，请先解锁交易", "request-failed"),
+        ("行情权限不足", "request-failed"),
+        ("No right to subscribe 00700", "request-failed"),
         ("something that nobody has seen", "request-failed"),
     ],
 )

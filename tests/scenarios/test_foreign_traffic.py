@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from struct import pack
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.support.command import PCAP_HEADER, in_clear, opendump, pcap, record, write
-from tests.support.exchange import HEADER, Exchange
+from tests.support.exchange import HEADER, Exchange, cbc, frame, keep_alive, keep_alive_answer
+from tests.support.segments import ACK, RST, START_NS, SYN, Segment
 from tests.support.session import SECOND
 
 HTTP = b"GET /FT HTTP/1.1\r\nHost: example.org\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nFT"
@@ -30,7 +32,13 @@ FOREIGN = {
 }
 
 
-NAMED = {"HTTP": "this is HTTP,", "TLS": "this is TLS,", "WebSocket": "this is WebSocket,"}
+NAMED = {
+    "HTTP": "this is HTTP,",
+    "TLS": "this is TLS,",
+    "WebSocket": "this is WebSocket,",
+    "a fake header": "it begins like a message, and nothing proves that it is one",
+    "a fake header and nothing": "its only message is not complete: 0 of 100 bytes of the body came",
+}
 UNNAMED = "no message header found"
 
 
@@ -81,9 +89,51 @@ def test_silent_connections_are_counted_without_advice_about_ports(tmp_path: Pat
     result = opendump("decode", write(tmp_path / "silent.pcap", pcap(*silent)))
     assert result.code == 1
     assert result.err == (
-        "opendump: 3 connections to port 11111, none carried a message: "
-        "3 closed before a byte was sent; see opendump stats\n"
+        "opendump: 3 connections to port 11111, none carried a message: 3 closed before login; see opendump stats\n"
     )
+
+
+def test_refused_connections_beside_others_are_told(tmp_path: Path) -> None:
+    """A program that cannot reconnect is worth a line; a probe that says nothing is not."""
+    syn = Segment("c2s", 77, flags=SYN, ports=(40000, 11111))
+    refused = [syn, replace(syn, direction="s2c", seq=0, ack=78, flags=RST | ACK)]
+    packets = [(segment.packet(), START_NS + 1_000 * number) for number, segment in enumerate(refused)]
+    data = pcap(in_clear()) + b"".join(record(*packet) for packet in packets)
+    assert opendump("decode", write(tmp_path / "some.pcap", data)).err == (
+        "opendump: 6 messages on 1 connection, all verified\n"
+        "opendump: 1 other connection did not come about: 1 refused; see opendump stats\n"
+    )
+
+
+def sealed(port: int, client_port: int, *, syn: bool = False) -> Exchange:
+    exchange = Exchange(client_port=client_port, port=port, syn=syn)
+    for serial_no in range(2, 6):
+        exchange.c2s(frame(1004, keep_alive(), cbc(keep_alive()), serial_no=serial_no))
+        exchange.s2c(frame(1004, keep_alive_answer(), cbc(keep_alive_answer()), serial_no=serial_no))
+    return exchange
+
+
+def test_both_ports_are_named_where_nothing_tells_which_is_the_gateways(tmp_path: Path) -> None:
+    """Encrypted, and begun before the capture: neither a SYN nor the content tells."""
+    for port, client_port in ((54321, 40000), (22222, 40000)):
+        capture = write(tmp_path / "sealed.pcap", pcap(sealed(port, client_port)))
+        low, high = sorted((port, client_port))
+        lines = opendump("decode", capture).err.splitlines()
+        assert lines[1:] == [
+            f"opendump: message headers (FT) were seen between ports {low} and {high} (8 segments), and nothing tells "
+            f"which is the gateway's: give --port {low}, or --port {high} if the directions come out wrong"
+        ]
+
+
+@pytest.mark.parametrize("told_by", ["SYN", "several clients"])
+def test_a_clients_port_is_not_suggested_where_something_tells(told_by: str, tmp_path: Path) -> None:
+    clients = (40000, 40001) if told_by == "several clients" else (40000,)
+    exchanges = [sealed(54321, client_port, syn=told_by == "SYN") for client_port in clients]
+    lines = opendump("decode", write(tmp_path / "sealed.pcap", pcap(*exchanges))).err.splitlines()
+    count = 8 * len(clients)
+    assert lines[1:] == [
+        f"opendump: message headers (FT) were seen on port 54321 ({count} segments): give --port 54321"
+    ]
 
 
 def test_many_of_them_are_counted(tmp_path: Path) -> None:

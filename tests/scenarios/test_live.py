@@ -114,6 +114,14 @@ def test_two_thousand_messages_a_second_for_half_a_minute(tmp_path: Path) -> Non
     assert [message.serial_no for message in again][-60_000:] == list(range(first, talk.sent + 1))
 
 
+def test_without_a_packet_it_says_what_to_check(tmp_path: Path) -> None:
+    with Talk() as talk, decode_lo(talk, "--duration", "1") as command:
+        code, records, errors = command.end()
+    assert (code, records) == (1, [])
+    assert errors.startswith(f"opendump: no packet to or from port {talk.port} passed on lo: check that the program")
+    assert "--port auto" not in errors
+
+
 def test_a_client_of_the_official_sdk(tmp_path: Path) -> None:
     """Every message of the SDK and the mock gateway, as both ends wrote it down, while they talk."""
     with Talk() as unused:

@@ -12,9 +12,24 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decoder import Decoder, Gap, Message
+from decoder.conversation.summary import ConnectionInfo
 from tests.support import exchange as ex
 from tests.support import traffic
-from tests.support.segments import ACK, FIN, PSH, RST, SYN, Decoded, Segment, Talk, decode_segments
+from tests.support.segments import (
+    ACK,
+    FIN,
+    PSH,
+    RST,
+    START_NS,
+    STEP_NS,
+    SYN,
+    Decoded,
+    Segment,
+    Talk,
+    decode_segments,
+    feed,
+)
 
 PORTS = (50_001, 11_111)
 rngs = st.integers(0, 2**32 - 1).map(Random)
@@ -223,6 +238,63 @@ def test_a_forged_fin_before_the_first_data_begins_no_stream() -> None:
     decoded = decode_segments([request, forged, response])
     assert decoded.told == ["1 verified", "1 verified"]
     assert decoded.messages[1].request == 1
+
+
+ANY_FORGERY: list[Forgery] = [*FORGERIES, exact_data, ack_ahead]
+
+
+@given(
+    rngs,
+    st.sampled_from(traffic.MODES),
+    st.integers(2, 12),
+    st.sampled_from((60, 700)),
+    st.integers(0, 6),
+    st.integers(0, 3),
+    st.sampled_from((1, 8)),
+    st.booleans(),
+)
+def test_whatever_is_forged_and_lost_the_account_of_each_direction_closes(
+    rng: Random, mode: str, count: int, max_size: int, forged: int, losses: int, window: int, from_syn: bool
+) -> None:
+    talk = traffic.converse(rng, mode, 0, count, quotes=False)
+    one = traffic.deliver(rng, talk, max_size, PORTS, (rng.getrandbits(32), rng.getrandbits(32)))
+    segments = forge(rng, one.sent, forged, ANY_FORGERY)
+    head, tail = segments[: 3 * from_syn], segments[3:]
+    segments = head + overtaken(rng, traffic.lose(rng, tail, losses), window)
+    infos: list[ConnectionInfo] = []
+    decoder = Decoder(keys=traffic.keys(), on_connection=infos.append)
+    items = feed(decoder, segments) + decoder.flush()
+    for info in infos:
+        for direction in ("c2s", "s2c"):
+            own = [i for i in items if i.connection == info.ordinal and i.direction == direction]
+            messages = [item for item in own if isinstance(item, Message)]
+            if not any(each.payload and each.direction == direction for each in segments if each in one.sent):
+                continue  # nothing of it was captured
+            came = sum(44 + message.body_len for message in messages)
+            gaps = sum(item.bytes or 0 for item in own if isinstance(item, Gap))
+            if any(message.reason in ("gap", "oversize") or "damaged-length" in message.notes for message in messages):
+                assert gaps <= info.bytes[direction] <= came + gaps, "their headers say more than there was"
+            elif info.confirmed:
+                assert came + gaps == info.bytes[direction]
+
+
+@given(rngs, st.sampled_from(traffic.MODES), st.integers(2, 12), st.integers(0, 6), st.sampled_from((1, 8)))
+def test_over_ipv6_all_is_as_over_ipv4(rng: Random, mode: str, count: int, forged: int, window: int) -> None:
+    talk = traffic.converse(rng, mode, 0, count, quotes=False)
+    one = traffic.deliver(rng, talk, 700, PORTS, (rng.getrandbits(32), rng.getrandbits(32)))
+    segments = overtaken(rng, forge(rng, one.sent, forged, ANY_FORGERY), window)
+    runs = []
+    for ipv6 in (False, True):
+        decoder = Decoder(keys=traffic.keys())
+        items: list[Message | Gap] = []
+        for number, segment in enumerate(segments, 1):
+            items += decoder.feed(segment.packet(ipv6=ipv6), START_NS + number * STEP_NS)
+        runs.append(items + decoder.flush())
+    assert {item.flow.src.rpartition(":")[0] for item in runs[1] if isinstance(item, Message)} <= {
+        "[2001:db8::c000:201]",
+        "[2001:db8::c000:202]",
+    }
+    assert [shown(item) for item in runs[0]] == [shown(item) for item in runs[1]]
 
 
 def test_a_forged_syn_ack_does_not_begin_a_stream_entered_in_the_middle() -> None:

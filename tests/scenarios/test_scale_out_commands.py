@@ -163,6 +163,19 @@ def test_plan_prints_hosts_and_partitions(folders: Folders, divided: list[str]) 
     assert done.out == opendump("plan", *datasets.paths(folders), "--workers", 3).out
 
 
+def test_a_key_log_carries_keys_into_the_dataset_of_the_next_hour(tmp_path: Path) -> None:
+    packets = datasets.recorded("ftaes.pcap")
+    first, second = datasets.rotated(tmp_path / "alpha", packets, [len(packets) // 3])
+    assert decoded("keys", first, "-o", tmp_path / "keys").code == 0
+    without, with_keys = (
+        decoded("export", second, "-o", tmp_path / name, "--workers", 2, "--table", "messages", *more)
+        for name, more in (("hour=10", []), ("hour=11", ["--keylog", tmp_path / "keys"]))
+    )
+    assert "unverified (handshake-missing)" in without.err
+    assert "unverified (handshake-missing)" not in with_keys.err
+    assert with_keys.code == 0
+
+
 # What fails on the way.
 
 

@@ -14,8 +14,12 @@ from random import Random
 from typing import Any, NamedTuple
 
 import pytest
+from scapy.layers.inet import TCP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
 from scapy.packet import ls
 from scapy.sendrecv import sniff
+from scapy.utils import rdpcap, wrpcap
 
 import decoder
 from decoder import Gap, Message, OpenD, OpenDSession
@@ -95,6 +99,24 @@ def check_all(recording: Recording, items: list[Message | Gap]) -> None:
 @pytest.mark.parametrize("by_content", [False, True], ids=["port given", "port auto"])
 def test_every_message_comes_out_field_by_field(recording: Recording, by_content: bool) -> None:
     check_all(recording, decoded(recording, recording.path, "auto" if by_content else None))
+
+
+@every_recording
+@pytest.mark.parametrize("by_content", [False, True], ids=["port given", "port auto"])
+def test_over_ipv6_in_a_compressed_capture(recording: Recording, by_content: bool, tmp_path: Path) -> None:
+    packets = []
+    for packet in rdpcap(str(recording.path)):
+        segment = packet[TCP].copy()
+        del segment.chksum
+        packets.append(Ether() / IPv6(src="::1", dst="::1") / segment)
+        packets[-1].time = packet.time
+    path = tmp_path / "ipv6.pcap.gz"
+    wrpcap(str(path), packets, gz=True)
+    items = decoded(recording, path, "auto" if by_content else None)
+    found = [facts_of(item) for item in items if isinstance(item, Message)]
+    assert found == [facts_of(item) for item in decoded(recording, recording.path) if isinstance(item, Message)]
+    assert len(found) == len(items) == len(recording.expected)
+    assert all(item.flow.src.startswith("[::1]:") for item in items)
 
 
 @every_recording

@@ -17,7 +17,8 @@ import pytest
 import decoder
 from decoder import Message
 from decoder.schema.fields import fields_by_name
-from tests.support.command import environment, opendump
+from tests.support.command import environment, in_clear, opendump, pcap, write
+from tests.support.exchange import frame
 from tests.support.recorded import CAPTURES, RECORDINGS, WEBSOCKET_RECORDINGS, Recording
 
 pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
@@ -127,6 +128,20 @@ def json_as_plain(tree: ElementTree.Element, descriptor: Any) -> dict[str, Any]:
     return out
 
 
+def json_enum_names(plain: Any, descriptor: Any) -> Iterator[str]:
+    """The field and the name of each enum value that a JSON body has as a number, in its order."""
+    fields = fields_by_name(descriptor)
+    for name, value in plain.items():
+        ours = fields[name]
+        for each in value if isinstance(value, list) else [value]:
+            if ours.kind == "message":
+                yield from json_enum_names(each, ours.message_type)
+            elif ours.descriptor.enum_type is not None and isinstance(each, int):
+                known = [v.name for v in ours.descriptor.enum_type.values if v.number == each]
+                if known:
+                    yield f"{name}: {known[0]}"
+
+
 def is_json_value(tree: ElementTree.Element) -> bool:
     name = tree.get("name") or ""
     return name == "json.object" or name.startswith("json.value.")
@@ -197,6 +212,7 @@ def test_a_rewritten_recording_as_json_lines_have_it(recording: Recording, plugi
     ]
     assert not [t for t in found if t.find(".//field[@name='opend.unreadable']") is not None]
     assert not [t for t in found if t.find(".//field[@name='protobuf.message.missing_required_field']") is not None]
+    named = 0
     for tree, message in zip(found, messages, strict=True):
         body = tree.find(".//proto[@name='protobuf']")
         if message.protobuf is None:
@@ -211,11 +227,16 @@ def test_a_rewritten_recording_as_json_lines_have_it(recording: Recording, plugi
             assert json_as_plain(found_body, descriptor) == json_comparable(message.to_dict("number"), descriptor), (
                 message
             )
+            names = [each.get("show") for each in tree.findall("field[@name='opend.enum']")]
+            assert names == list(json_enum_names(json.loads(message.plaintext or b""), descriptor)), message
+            named += len(names)
             continue
         assert body is not None
         descriptor = message.protobuf.DESCRIPTOR
         expected = comparable(message.to_dict("proto"), descriptor)
         assert as_plain(body, descriptor) == without_empty_lists(expected), message
+
+    assert (named > 20) == recording.name.startswith("json")
 
 
 @pytest.mark.parametrize("recording", WEBSOCKET_RECORDINGS, ids=lambda recording: recording.name)
@@ -380,3 +401,24 @@ def sharkd_labels(capture: Path, frame: int, home: dict[str, str]) -> list[str]:
             yield from labels(each.get("n", []))
 
     return list(labels(json.loads(run.stdout.splitlines()[1])["result"]["tree"]))
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        (r'{"c2s": {"remark": "a\"orderType\": 2,\\", "orderType": 1, "x": {"orderType": 1}}}', ["OrderType_Normal"]),
+        ('{"c2s":{"orderType" : 1e0,"trdSide":-5,"header":{"trdEnv":0,"orderType":1},"orderType":1}}', 3),
+        ('{"c2s": ' * 2000 + "}" * 2000, []),
+        ('{"c2s": {"orderType": "OrderType_Normal"', []),
+        ('{"c2s": {"orderType": [1, 1], "code": "', 2),
+        ("{" + '"a":' * 3000, []),
+        ('{"c2s": {"orderType": -}}', []),
+    ],
+)
+def test_json_that_is_meant_to_confuse(body: str, names: list[str] | int, plugin: list[str], tmp_path: Path) -> None:
+    exchange = in_clear(0).c2s(frame(2202, body.encode(), serial_no=9, fmt=1))
+    capture = write(tmp_path / "in.pcap", pcap(exchange))
+    text = tshark(plugin, capture, "-T", "fields", "-e", "opend.enum", "-Y", "opend.serial_no == 9")
+    assert "Lua Error" not in tshark(plugin, capture, "-V")
+    found = [each.partition(": ")[2] for each in text.strip().split(",") if each]
+    assert found == names if isinstance(names, list) else len(found) == names

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.exchange import CONN_ID, START_NS, Exchange, rsa_key
+from Crypto.Cipher import PKCS1_OAEP, PKCS1_v1_5
+
+from tests.support.exchange import CONN_ID, START_NS, Exchange, frame, init_request, rsa_key
 from tests.support.session import Session, book, order, order_update, request, response, security
 
 Traffic = list[Session]
@@ -53,24 +55,7 @@ def changed(session: Session, op: int, serial: int = 6, ret_type: int = 0, **fie
 
 
 def state(status: int, qty: float = 100.0, price: float = 400.2, filled: float = 0.0, order_id: int = 7) -> bytes:
-    return response(
-        "Trd_UpdateOrder",
-        header=HEADER,
-        order={
-            "trdSide": 1,
-            "orderType": 1,
-            "orderStatus": status,
-            "orderID": order_id,
-            "orderIDEx": f"EX{order_id}",
-            "code": "00700",
-            "name": "x",
-            "qty": qty,
-            "price": price,
-            "createTime": "",
-            "updateTime": "",
-            "fillQty": filled,
-        },
-    )
+    return order_update(status, order_id=order_id, qty=qty, price=price, fillQty=filled)
 
 
 def fill(fill_id: int = 99, qty: float = 100.0, order_id: int = 7, status: int = 0) -> bytes:
@@ -251,14 +236,14 @@ class Refused(Session):
 
     def __init__(self, *, answered: bool, port: int = 50_112) -> None:
         super().__init__(syn=False, client_port=port)
-        self._put("c2s", "S")
-        self._next["c2s"] += 1
+        first = self.next["c2s"]
+        self.put("c2s", "S")
         if answered:
-            self._put("s2c", "RA")
+            self.put("s2c", "RA")
         else:
             self.wait(3)
-            self._next["c2s"] -= 1
-            self._put("c2s", "S")
+            self.next["c2s"] = first
+            self.put("c2s", "S")
 
 
 pair("refused", lambda: [Refused(answered=True)], lambda: [hello().close("s2c", "RA")])
@@ -272,7 +257,7 @@ def asks_in_vain(answer: bool) -> Session:
         return session.hello()
     first = Session(KEY).hello()
     session.packets += first.packets[3:4]
-    session._next["c2s"] += len(first.packets[3][0]) - 54
+    session.next["c2s"] += len(first.packets[3][0]) - 54
     session.now = first.now
     return session.wait(11).close()
 
@@ -292,11 +277,8 @@ def many(count: int, length: float) -> Traffic:
         session = Session(client_port=40_000 + number)
         session.packets = []
         session.wait(0.1 * number)
-        session._next = {"c2s": 1000, "s2c": 5000}
-        session._put("c2s", "S")
-        session._next["c2s"] += 1
-        session._put("s2c", "SA")
-        session._next["s2c"] += 1
+        session.next = {"c2s": 1000, "s2c": 5000}
+        session.put("c2s", "S").put("s2c", "SA")
         sessions.append(session.hello(conn_id=CONN_ID + number).wait(length).keep_alive().close())
     return sessions
 
@@ -332,6 +314,16 @@ def rights(*levels: int) -> Session:
         session.push(1003, response("Notify", type=4, qotRight=right))
     return session
 
+
+def padded(cipher: Any) -> Session:
+    """An InitConnect alone, its RSA padded by `cipher`."""
+    body = init_request()
+    step = KEY.size_in_bytes() - 42  # what OAEP leaves; less than PKCS#1 v1.5 leaves
+    sealed = b"".join(cipher.encrypt(body[at : at + step]) for at in range(0, len(body), step))
+    return Session(KEY).c2s(frame(1001, body, sealed)).fin()
+
+
+pair("rsa-padding", lambda: [padded(PKCS1_OAEP.new(KEY))], lambda: [padded(PKCS1_v1_5.new(KEY))])
 
 pair("quote-right-lost", lambda: [rights(3, 1)], lambda: [rights(1, 3)])
 

@@ -67,11 +67,8 @@ def reused_port(times: int = 2, **options: Any) -> list[RawPacket]:
     for turn in range(times):
         talk = ex.Exchange(syn=False, **options)
         talk.now += turn * 60_000_000_000
-        talk._next = {"c2s": 1000 + turn * 1_000_000, "s2c": 5000 + turn * 2_000_000}
-        for direction, flags in (("c2s", "S"), ("s2c", "SA")):
-            talk._put(direction, flags)
-            talk._next[direction] += 1
-        talk._put("c2s", "A")
+        talk.next = {"c2s": 1000 + turn * 1_000_000, "s2c": 5000 + turn * 2_000_000}
+        talk.put("c2s", "S").put("s2c", "SA").put("c2s", "A")
         talk.c2s(ex.frame(1001, ex.init_request())).s2c(ex.frame(1001, ex.init_response(9_000 + turn)))
         for serial_no in (2, 3, 4):
             talk.c2s(ex.frame(1004, ex.keep_alive(), serial_no=serial_no))

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from functools import cache
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from Crypto.Cipher import AES, PKCS1_v1_5
 from Crypto.PublicKey import RSA
@@ -23,9 +23,7 @@ from scapy.layers.l2 import Ether
 
 import decoder
 from decoder import Gap, KeyRing, Limits, Message
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from tests.support.wire import Wire
 
 HEADER = struct.Struct("<2sIBBII20s8s")
 START_NS = 1_700_000_000_000_000_000
@@ -164,53 +162,20 @@ def hashing_ciphertext(proto_id: int, sealed: bytes, serial_no: int = 1) -> byte
 # Packets
 
 
-class Exchange:
-    """One TCP connection: what each side sends becomes packets, one segment a call unless `mss` is given."""
+class Exchange(Wire):
+    """One TCP connection as packets on Ethernet, a millisecond apart."""
 
     def __init__(self, *, client_port: int = 50112, port: int = 11111, ipv6: bool = False, syn: bool = True) -> None:
         self.packets: list[tuple[bytes, int]] = []
         self.now = START_NS
         self._ends = ("2001:db8::1", "2001:db8::2") if ipv6 else ("192.0.2.1", "192.0.2.2")
         self._ip = IPv6 if ipv6 else IP
-        self._ports = (client_port, port)
-        self._next = {"c2s": 1000, "s2c": 5000}
-        if syn:
-            self._put("c2s", "S")
-            self._next["c2s"] += 1
-            self._put("s2c", "SA")
-            self._next["s2c"] += 1
-            self._put("c2s", "A")
+        super().__init__((client_port, port), (1000, 5000), syn=syn)
 
-    def c2s(self, *frames: bytes, mss: int = 65000) -> Self:
-        return self._send("c2s", b"".join(frames), mss)
-
-    def s2c(self, *frames: bytes, mss: int = 65000) -> Self:
-        return self._send("s2c", b"".join(frames), mss)
-
-    def lose(self, direction: str, size: int) -> Self:
-        """`size` bytes go over the wire that the capture does not have."""
-        self._next[direction] += size
-        return self
-
-    def fin(self) -> Self:
-        self._put("c2s", "FA")
-        self._next["c2s"] += 1
-        self._put("s2c", "FA")
-        self._next["s2c"] += 1
-        self._put("c2s", "A")
-        return self
-
-    def _send(self, direction: str, data: bytes, mss: int) -> Self:
-        for at in range(0, len(data), mss):
-            self._put(direction, "PA", data[at : at + mss])
-            self._next[direction] += len(data[at : at + mss])
-        return self
-
-    def _put(self, direction: str, flags: str, payload: bytes = b"") -> None:
+    def _write(self, direction: str, flags: str, seq: int, ack: int, payload: bytes) -> None:
         src, dst = self._ends if direction == "c2s" else self._ends[::-1]
-        sport, dport = self._ports if direction == "c2s" else self._ports[::-1]
-        other = self._next["s2c" if direction == "c2s" else "c2s"] if "A" in flags else 0
-        tcp = TCP(sport=sport, dport=dport, flags=flags, seq=self._next[direction], ack=other)
+        sport, dport = self.ports if direction == "c2s" else self.ports[::-1]
+        tcp = TCP(sport=sport, dport=dport, flags=flags, seq=seq, ack=ack)
         packet = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / self._ip(src=src, dst=dst) / tcp / payload
         self.packets.append((bytes(packet), self.now))
         self.now += STEP_NS

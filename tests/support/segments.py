@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from decoder import Decoder, Gap, KeyRing, Limits, Message
+from tests.support.wire import Wire
 
 FIN, SYN, RST, PSH, ACK, URG = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
+_FLAGS = {"F": FIN, "S": SYN, "R": RST, "P": PSH, "A": ACK}
 START_NS = 1_700_000_000_000_000_000
 STEP_NS = 1_000_000
 
@@ -34,13 +36,17 @@ class Segment:
     urgent: int = 0
     tag: str = field(default="", compare=False)
 
-    def packet(self, *, vlan: int | None = None) -> bytes:
+    def packet(self, *, vlan: int | None = None, ipv6: bool = False) -> bytes:
         """The packet, whole, on Ethernet."""
         ends = (_CLIENT, _SERVER) if self.direction == "c2s" else (_SERVER, _CLIENT)
         ports = self.ports if self.direction == "c2s" else self.ports[::-1]
         tcp = struct.pack(
             ">HHIIBBHHH", *ports, self.seq % 2**32, self.ack % 2**32, 5 << 4, self.flags, 65535, 0, self.urgent
         )
+        if ipv6:
+            net = b"\x20\x01\x0d\xb8" + bytes(8)
+            ip = struct.pack(">IHBB16s16s", 6 << 28, 20 + len(self.payload), 6, 64, net + ends[0], net + ends[1])
+            return _ETHERNET + b"\x86\xdd" + ip + tcp + self.payload
         # Longer than an IP packet can say: left to the network card, as in a capture on the sending host.
         size = 40 + len(self.payload)
         ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, size if size < 65536 else 0, 0, 0x4000, 64, 6, 0, *ends)
@@ -100,50 +106,22 @@ def decode_segments(
     return Decoded(items + decoder.flush(), decoder)
 
 
-class Talk:
-    """A conversation that nothing is wrong with, one segment a call unless `mss` is given."""
+class Talk(Wire):
+    """One TCP connection as segments, which a test may change one by one."""
 
     def __init__(
         self, *, isn: tuple[int, int] = (1000, 5000), syn: bool = True, ports: tuple[int, int] = (50112, 11111)
     ) -> None:
         self.segments: list[Segment] = []
-        self.next = {"c2s": isn[0], "s2c": isn[1]}
-        self.ports = ports
-        if syn:
-            self._put("c2s", SYN)
-            self._put("s2c", SYN | ACK)
-            self._put("c2s", ACK)
-
-    def c2s(self, *frames: bytes, mss: int = 65000) -> Talk:
-        return self._send("c2s", b"".join(frames), mss)
-
-    def s2c(self, *frames: bytes, mss: int = 65000) -> Talk:
-        return self._send("s2c", b"".join(frames), mss)
+        super().__init__(ports, isn, syn=syn)
 
     def ack(self, direction: str) -> Talk:
         """A packet without payload in `direction`."""
-        return self._put(direction, ACK)
-
-    def lose(self, direction: str, size: int) -> Talk:
-        """`size` bytes go over the wire that the capture does not have."""
-        self.next[direction] += size
-        return self
-
-    def fin(self) -> Talk:
-        self._put("c2s", FIN | ACK)
-        self._put("s2c", FIN | ACK)
-        return self._put("c2s", ACK)
+        return self.put(direction, "A")
 
     def reset(self, direction: str = "s2c") -> Talk:
-        return self._put(direction, RST | ACK)
+        return self.put(direction, "RA")
 
-    def _send(self, direction: str, data: bytes, mss: int) -> Talk:
-        for at in range(0, len(data), mss):
-            self._put(direction, PSH | ACK, data[at : at + mss])
-        return self
-
-    def _put(self, direction: str, flags: int, payload: bytes = b"") -> Talk:
-        other = self.next["s2c" if direction == "c2s" else "c2s"] if flags & ACK else 0
-        self.segments.append(Segment(direction, self.next[direction], payload, flags, other, ports=self.ports))
-        self.next[direction] += len(payload) + bool(flags & (SYN | FIN))
-        return self
+    def _write(self, direction: str, flags: str, seq: int, ack: int, payload: bytes) -> None:
+        bits = sum(_FLAGS[letter] for letter in flags)
+        self.segments.append(Segment(direction, seq, payload, bits, ack, ports=self.ports))

@@ -75,7 +75,17 @@ def order(packet_serial: int, conn_id: int = CONN_ID, code: str = "00700", price
     )
 
 
-def order_update(status: int, text: str = "", order_id: int = 7, acc_id: int = 1) -> bytes:
+def order_update(
+    status: int,
+    text: str = "",
+    order_id: int = 7,
+    acc_id: int = 1,
+    *,
+    qty: float = 100.0,
+    price: float = 400.2,
+    **fields: Any,
+) -> bytes:
+    """A push of an order; `fields` are further ones of it."""
     return response(
         "Trd_UpdateOrder",
         header={"trdEnv": 1, "accID": acc_id, "trdMarket": 1},
@@ -87,11 +97,12 @@ def order_update(status: int, text: str = "", order_id: int = 7, acc_id: int = 1
             "orderIDEx": f"EX{order_id}",
             "code": "00700",
             "name": "x",
-            "qty": 100.0,
-            "price": 400.2,
+            "qty": qty,
+            "price": price,
             "createTime": "",
             "updateTime": "",
             "lastErrMsg": text,
+            **fields,
         },
     )
 
@@ -166,12 +177,9 @@ class Session(Exchange):
 
     def close(self, by: str = "c2s", flags: str = "FA") -> Session:
         """The end, begun by one side; a reset if `flags` has an R."""
-        self._put(by, flags)
+        self.put(by, flags)
         if "R" not in flags:
-            self._next[by] += 1
-            other = "s2c" if by == "c2s" else "c2s"
-            self._put(other, "FA")
-            self._next[other] += 1
+            self.put("s2c" if by == "c2s" else "c2s", "FA")
         return self
 
     def repeat_last(self, change: bytes | None = None) -> Session:

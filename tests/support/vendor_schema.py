@@ -11,6 +11,17 @@ from google.protobuf.message_factory import GetMessageClass
 
 from tests.tools.vendor_schema import read_protos
 
+# Facts of the vendor's documentation: the fields that hold keys, passwords and codes.
+SECRETS = {
+    "GetUserInfo.S2C": {"webKey", "webJumpUrlHead"},
+    "InitConnect.S2C": {"connAESKey", "aesCBCiv"},
+    "InitWebSocket.C2S": {"RSAPrivateKey", "websocketKey"},
+    "TestCmd.C2S": {"cmd", "paramStr", "paramBytes"},
+    "TestCmd.S2C": {"cmd", "resultStr", "resultBytes"},
+    "Trd_UnlockTrade.C2S": {"pwdMD5"},
+    "Verification.C2S": {"code"},
+}
+
 
 class Vendor:
     """Descriptors of the installed futu-api; none of its code is run."""

@@ -4,13 +4,15 @@
 
 Blocks marked ``console`` whose commands are all ``opendump``, and blocks marked ``pycon``, are run, in a folder that
 has ``captures`` and is thrown away: a command may write a file that a later one of the same page reads.  Tables stand
-between ``<!-- NAME: made by make docs-output -->`` and ``<!-- end -->``; they come from ``decoder`` itself.
+between ``<!-- NAME: made by make docs-output -->`` and ``<!-- end -->``, and at the end of docs/tables.md; they come
+from ``decoder`` itself.
 """
 
 from __future__ import annotations
 
 import contextlib
 import doctest
+import importlib.util
 import io
 import os
 import re
@@ -23,13 +25,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.tools import docs_tables
+from tests.tools import docs_tables, table_docs
 from tests.tools.terminal_picture import PICTURES
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("**/*.md"))]
 _TABLE = re.compile(r"(<!-- ([\w-]+): made by .+? -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+_NEEDED = ("websockets", "pyarrow", "duckdb", "distributed", "pandas", "polars")
+"""Packages without which commands and Python sessions of the pages print how to install them."""
 _BLOCK = re.compile(r"^```(console|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -115,7 +119,14 @@ def _inside(folder: Path) -> Iterator[None]:
 
 
 def main() -> None:
-    """Renews every page and picture, and names those that changed."""
+    """Renews every page and picture, and names those that changed; refuses if a package is missing."""
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.exit(
+            f"docs-output: {', '.join(missing)} not installed, so the pages would show how to install it instead of "
+            "output; run: pip install -e '.[test]' (or remove .venv/tools, and make does it)"
+        )
+    table_docs.PAGE.write_text(table_docs.page(), "utf-8", newline="\n")
     for page in PAGES:
         new = rendered(page)
         if new != page.read_text("utf-8"):

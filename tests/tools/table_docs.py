@@ -1,4 +1,4 @@
-"""Writes docs/tables.md and the snapshot of the columns from the schema: ``python tests/tools/table_docs.py``."""
+"""Writes the snapshot of the columns: ``python -m tests.tools.table_docs``; `make docs-output` writes the page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from decoder.output.table_schema import all_tables
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tables.md"
 SNAPSHOT = Path(__file__).resolve().parents[1] / "data" / "tables" / "columns.tsv"
-START = "<!-- from here on written by tests/tools/table_docs.py -->\n"
+START = "<!-- from here on made by make docs-output -->\n"
 
 
 def described() -> str:
@@ -42,4 +42,3 @@ def snapshot() -> str:
 if __name__ == "__main__":
     SNAPSHOT.parent.mkdir(exist_ok=True)
     SNAPSHOT.write_text(snapshot(), "utf-8")
-    PAGE.write_text(page(), "utf-8")

@@ -33,11 +33,17 @@ def connections(tables: Tables, rows: Sequence[dict[str, Any]], clock: Clock) ->
             clock.moment(record_ns(row["first"])),
             (duration(row["duration_s"] * 1e9), row["duration_s"]),
             *(_count(row[key]) for key in ("requests", "pushes", "errors", "unanswered", "gaps")),
-            f"{who(row['closed_by'])}{' (reset)' if row['reset'] else ''}" if row["closed_by"] else "-",
+            _end(row),
         )
         for row in rows
     ]
     return tables.table("connections-table", heads, cells)
+
+
+def _end(row: dict[str, Any]) -> str:
+    if row["no_message"] not in (None, "silent"):
+        return str(row["no_message"])
+    return f"{who(row['closed_by'])}{' (reset)' if row['reset'] else ''}" if row["closed_by"] else "-"
 
 
 def protocols(tables: Tables, rows: Sequence[dict[str, Any]]) -> Markup:

@@ -84,7 +84,10 @@ def conclusions(data: ReportData) -> Iterator[tuple[str, str]]:
         half, most = (duration(min(value, worst)) for value in quantiles(counts, (0.5, 0.99)))
         words = f"Half of the responses took no longer than {half}, 99 of 100 no longer than {most}"
         yield "note", f"{words}; the slowest took {duration(worst)} (message {data.slowest[0].number})."
-    if not any(data.figures["capture"]["findings"][severity] for severity in ("error", "warning")):
+    capture = data.figures["capture"]
+    if not capture["messages"]:
+        yield "warning", "No message was found, so nothing can be said of the gateway and its programs."
+    elif not any(capture["findings"][severity] for severity in ("error", "warning")):
         yield "note", "Nothing went wrong that the capture shows."
 
 

@@ -22,17 +22,7 @@ from decoder.body.to_dict import to_dict
 from tests.support.every import for_every
 from tests.support.random_messages import instances, length_delimited, parsed, random_message, vendor_classes
 from tests.support.runtime import needs_lenient_text
-
-# Facts of the vendor's documentation: the fields that hold keys, passwords and codes.
-SECRETS = {
-    "GetUserInfo.S2C": {"webKey", "webJumpUrlHead"},
-    "InitConnect.S2C": {"connAESKey", "aesCBCiv"},
-    "InitWebSocket.C2S": {"RSAPrivateKey", "websocketKey"},
-    "TestCmd.C2S": {"cmd", "paramStr", "paramBytes"},
-    "TestCmd.S2C": {"cmd", "resultStr", "resultBytes"},
-    "Trd_UnlockTrade.C2S": {"pwdMD5"},
-    "Verification.C2S": {"code"},
-}
+from tests.support.vendor_schema import SECRETS
 
 
 def as_text(value: Any) -> str:

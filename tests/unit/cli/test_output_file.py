@@ -192,7 +192,9 @@ def test_help_on_a_full_disk(arguments: list[str]) -> None:
 
 
 @posix
-@pytest.mark.parametrize("arguments", EVERY_COMMAND, ids=lambda arguments: " ".join(map(str, arguments[::2])))
+@pytest.mark.parametrize(
+    "arguments", [*EVERY_COMMAND, ["plan", PLAIN]], ids=lambda arguments: " ".join(map(str, arguments[::2]))
+)
 def test_a_closed_standard_output_is_one_line(arguments: list[str | Path]) -> None:
     if arguments[0] in OWN_OUTPUT:
         arguments = [*arguments, "-o", "-"]

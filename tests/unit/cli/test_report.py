@@ -50,3 +50,6 @@ def test_a_capture_without_traffic_and_a_cut_one(tmp_path: Path) -> None:
     empty = tmp_path / "empty.pcap"
     empty.write_bytes(PLAIN.read_bytes()[:24])
     assert opendump("report", empty, "-o", tmp_path / "report.html").code == 1
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "No message was found" in page
+    assert "Nothing went wrong" not in page

@@ -471,6 +471,7 @@ def test_ids_in_an_error_text_get_stand_ins(tmp_path: Path) -> None:
     assert text.startswith("account ")
     assert len(text) == 20
     assert "281474976710" not in text
+    assert b"verdict=unverified:no-digest packets=6 replaced=error" in (tmp_path / "out.pcapng").read_bytes()
     assert b"281474976710" not in (tmp_path / "out.pcapng").read_bytes()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,19 @@ from tests.support.command import (
     write,
 )
 from tests.support.exchange import (
+    CONN_ID,
+    IV,
+    KEY,
     Exchange,
+    cbc,
     frame,
+    init_request,
+    init_response,
     keep_alive,
+    rsa,
+    rsa_key,
 )
-from tests.support.recorded import Recording
+from tests.support.recorded import CAPTURES, Recording
 
 
 class Terminal(io.StringIO):
@@ -139,3 +148,65 @@ def test_gaps_are_counted_and_shown(tmp_path: Path) -> None:
     assert result.code == 0
     assert "7 messages on 1 connection, 1 gap, all verified" in result.err
     assert [line for line in result.lines if "1,000 bytes missing from the capture" in line]
+
+
+@pytest.mark.parametrize("command", ["stats", "stats --format json", "orders", "orders --format csv", "report"])
+def test_nothing_is_claimed_of_a_capture_that_cannot_be_read(command: str, tmp_path: Path) -> None:
+    notes = write(tmp_path / "notes.pcap", b"no capture, only a note\n")
+    result = opendump(*command.split(), notes)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"opendump: {notes}: is text")
+    older = write(tmp_path / "older", b"kept")
+    assert opendump(*command.split(), notes, "-o", older).code == 1
+    assert older.read_bytes() == b"kept"
+
+
+def test_statistics_of_what_could_be_read_say_what_could_not(tmp_path: Path) -> None:
+    result = opendump("stats", PLAIN, tmp_path / "missing.pcap", "--format", "json")
+    assert result.code == 1
+    capture = json.loads(result.out)["capture"]
+    assert capture["messages"] == len(Recording("plain.pcap").expected)
+    assert [line.partition(": ")[2] for line in capture["warnings"]] == ["cannot be opened: No such file or directory"]
+
+
+def test_no_order_is_claimed_of_messages_that_could_not_be_read() -> None:
+    lines = opendump("orders", CAPTURES / "cbc.pcap").lines
+    assert lines == [
+        "Orders: none in what could be read",
+        "254 messages could not be read, and may be about orders",
+    ]
+    assert opendump("orders", PLAIN).lines[0].startswith("Orders: 7 ")
+
+
+@pytest.mark.parametrize(("end", "cause"), [("", "the capture ends before"), ("fin", "the connection ends before")])
+def test_a_message_that_is_not_complete_at_the_end_is_no_loss(end: str, cause: str, tmp_path: Path) -> None:
+    exchange = in_clear().c2s(frame(1004, keep_alive(), serial_no=9)[:50])
+    capture = write(tmp_path / "cut.pcap", pcap(exchange.fin() if end else exchange))
+    result = opendump("decode", capture)
+    assert f"opendump: 1 unverified (gap): {cause} the message does" in result.err
+    assert "record closer" not in result.err
+    assert f"unverified: {cause} the message does" in opendump("stats", capture, "--table", "findings").out
+
+
+def test_a_key_log_that_does_not_fit_says_what_would(tmp_path: Path) -> None:
+    """Of what a key log cannot open, and of connections it has no key of."""
+    key = rsa_key()
+    exchange = Exchange()
+    exchange.c2s(frame(1001, init_request(), rsa(init_request(), key)))
+    exchange.s2c(frame(1001, init_response(), rsa(init_response(), key)))
+    exchange.c2s(frame(1004, keep_alive(), cbc(keep_alive()), serial_no=2))
+    capture = write(tmp_path / "sealed.pcap", pcap(exchange))
+    log = tmp_path / "keys"
+    log.write_text(f"OPEND_AES {CONN_ID} {KEY.hex()} {IV.hex()}\n", "ascii")
+    result = opendump("decode", capture, "--keylog", log)
+    assert "3 messages on 1 connection, 1 verified" in result.err
+    assert "2 unverified (no-key): the key log opens what follows InitConnect" in result.err
+    assert "--rsa-key" in result.err
+    assert "opendump keys CAPTURE" in result.err
+    log.write_text(f"OPEND_AES 1 {bytes(16).hex()} {IV.hex()}\n", "ascii")
+    later = Exchange(syn=False)
+    for number in (3, 4):
+        later.c2s(frame(1004, keep_alive(), cbc(keep_alive()), serial_no=number))
+    result = opendump("decode", write(tmp_path / "later.pcap", pcap(later)), "--keylog", log)
+    assert "2 unverified (handshake-missing): no key of the key log opens these connections" in result.err
+    assert "give a key log" not in result.err

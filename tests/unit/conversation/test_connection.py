@@ -128,7 +128,7 @@ def test_a_fake_header_begins_no_conversation(more: int) -> None:
     decoded = decode_segments(Talk().c2s(fake).s2c(fake).segments)
     assert decoded.items == []
     lines = decoded.decoder.summary.not_opend
-    assert lines == ["192.0.2.1:50112 > 192.0.2.2:11111: no message header found, so this is not a gateway's traffic"]
+    assert lines == ["192.0.2.1:50112 > 192.0.2.2:11111: it begins like a message, and nothing proves that it is one"]
 
 
 def test_a_header_that_proves_nothing_counts_once_the_other_side_spoke() -> None:

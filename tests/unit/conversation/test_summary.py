@@ -36,14 +36,15 @@ def info(**fields: object) -> ConnectionInfo:
     ("fields", "word"),
     [
         ({"syn_seen": True, "reset": True, "closed_by": "server"}, "refused"),
-        ({"syn_seen": True}, "unanswered"),
-        ({"syn_seen": True, "reset": True, "closed_by": "client"}, "unanswered"),
-        ({"syn_seen": True, "syn_ack_seen": True, "closed_by": "server"}, "closed before a byte was sent"),
-        ({"syn_seen": True, "syn_ack_seen": True}, "open"),
+        ({"syn_seen": True}, "unreachable"),
+        ({"syn_seen": True, "reset": True, "closed_by": "client"}, "unreachable"),
+        ({"syn_seen": True, "syn_ack_seen": True, "closed_by": "server"}, "closed-before-login"),
+        ({"syn_seen": True, "syn_ack_seen": True}, "silent"),
+        ({"closed_by": "client"}, "silent"),  # its beginning was not seen
     ],
 )
 def test_how_a_connection_without_a_byte_came_to_nothing(fields: dict[str, object], word: str) -> None:
-    assert info(**fields).silence == word
+    assert info(**fields).no_message == word
     assert info(**fields).silent
 
 

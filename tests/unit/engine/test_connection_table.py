@@ -103,6 +103,49 @@ def test_a_direction_that_was_guessed_wrongly_is_corrected(encrypted: bool) -> N
     assert [item.verdict for item in items if isinstance(item, Message)] == ["verified"] * 3
 
 
+@pytest.mark.parametrize("format", [0, 1])
+@pytest.mark.parametrize("syn", [False, True])
+def test_any_message_in_clear_corrects_the_direction(syn: bool, format: int) -> None:
+    """The port that was given is the client's; the login is not in the capture, or it is the first to tell."""
+    bodies = (ex.keep_alive(7), ex.keep_alive_answer(7))
+    if format:
+        bodies = (b'{"c2s": {"time": 7}}', b'{"retType": 0, "s2c": {"time": 7}}')
+    for first in (0, 1):
+        talk = Talk(syn=syn)
+        for number, body in list(enumerate(bodies))[first:]:
+            talk = (talk.c2s, talk.s2c)[number](ex.frame(1004, body, serial_no=2, fmt=format))
+        decoder = Decoder(ports=(50112,))
+        items = feed(decoder, talk.segments) + decoder.flush()
+        told = [(item.direction, item.body) for item in items if isinstance(item, Message)]
+        assert [direction for direction, _ in told] == ["c2s", "s2c"][first:]
+        assert all(body is not None for _, body in told)
+
+
+def test_who_sends_the_syn_and_speaks_first_is_the_client_also_without_a_key() -> None:
+    key = ex.rsa_key()
+    hello, welcome = (ex.frame(1001, body, ex.rsa(body, key)) for body in (ex.init_request(), ex.init_response()))
+    talk = Talk().c2s(hello).s2c(welcome)
+    decoder = Decoder(ports=(50112,))
+    items = feed(decoder, talk.segments) + decoder.flush()
+    told = [(item.direction, item.dst) for item in items if isinstance(item, Message)]
+    assert told == [("c2s", "192.0.2.2:11111"), ("s2c", "192.0.2.1:50112")]
+
+
+def test_an_answer_that_overtakes_the_request_turns_nothing() -> None:
+    """A mirror port may reorder; the answer acknowledges what is still to come."""
+    key = ex.rsa_key()
+    hello, welcome = (ex.frame(1001, body, ex.rsa(body, key)) for body in (ex.init_request(), ex.init_response()))
+    segments = Talk().c2s(hello).s2c(welcome).segments
+    request = next(segment for segment in segments if segment.payload == hello)
+    segments.remove(request)
+    decoder = Decoder()
+    items = feed(decoder, [*segments, request]) + decoder.flush()
+    assert {(item.direction, item.dst) for item in items if isinstance(item, Message)} == {
+        ("c2s", "192.0.2.2:11111"),
+        ("s2c", "192.0.2.1:50112"),
+    }
+
+
 @pytest.mark.parametrize("dedup", [False, True])
 def test_a_conversation_on_two_address_pairs_is_told_and_counted_once_if_asked(dedup: bool) -> None:
     """Client to proxy and proxy to gateway: requests pass the first leg first, all else the second."""

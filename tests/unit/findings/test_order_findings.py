@@ -31,10 +31,11 @@ def finished(*orders: Order) -> Line:
 def test_a_status_that_went_back() -> None:
     line = Line()
     filled, back = state(11, "FILLED_ALL", filled=100.0), state(5, "SUBMITTED")
+    of = order(filled)
     for _ in range(2):
-        OrderFindings(line.findings).status_went_back(order(filled), filled, back, line.push(2208, None))
-    assert line.codes[0] == "warning order-status-went-back 1"
-    assert "order 55 is SUBMITTED again after FILLED_ALL (message 3)" in line.found[0].text
+        OrderFindings(line.findings).status_went_back(of, filled, back, line.push(2208, None))
+    assert line.codes == ["warning order-status-went-back 2"]
+    assert "order 55 is SUBMITTED again after FILLED_ALL (message 3)" in line.text
 
 
 def test_a_filled_quantity_that_went_back() -> None:
@@ -44,14 +45,14 @@ def test_a_filled_quantity_that_went_back() -> None:
     assert "30 filled, after 40 (message 3)" in line.text
 
 
-def test_a_fill_that_was_told_again_counts_as_one_for_each_fill() -> None:
+def test_a_fill_that_was_sent_again_counts_as_one_for_each_fill() -> None:
     line, of = Line(), order()
     findings = OrderFindings(line.findings)
     for fill_id, reconnected in (("F1", True), ("F1", True), ("F2", False)):
         fill = Fill(0, fill_id, 100.0, 400.2, None, 3)
         findings.fill_repeated(of, fill, line.push(2218, None), reconnected=reconnected)
     assert line.codes == ["warning fill-repeated 2", "warning fill-repeated 1"]
-    assert "(100@400.2, message 3) was told again after a reconnect" in line.found[0].text
+    assert "(100@400.2, message 3) was sent again after a reconnect" in line.found[0].text
     assert "on the same connection" in line.found[1].text
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from decoder.findings.quote_rights import QuoteRights
 from decoder.findings.rates import RateLedger
 from decoder.findings.refusals import TRADE_WRITES, Refusals, may_have_happened
 from decoder.findings.subscription_ledger import SubscriptionLedger
@@ -17,7 +18,7 @@ class Bench:
     def __init__(self) -> None:
         self.line = Line()
         self.rates = RateLedger()
-        self.refusals = Refusals(self.line.context, self.rates, SubscriptionLedger(self.line.findings))
+        self.refusals = Refusals(self.line.context, self.rates, SubscriptionLedger(self.line.findings), QuoteRights())
 
     def fails(self, text: str, ret_type: int = -1, proto_id: int = 3203, asked: bytes | None = None) -> Bench:
         body = request("Qot_GetSecuritySnapshot", securityList=[security()]) if asked is None else asked

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decoder.framing.header_faults import header_fault, length_counts_header
+from decoder.framing.header_faults import header_fault, length_counts_header, length_fault, unconfirmed_header
 from tests.support.exchange import frame, init_request
 
 BODY = init_request()
@@ -95,3 +95,29 @@ def test_a_length_that_counts_the_header() -> None:
     for length, expected in ((len(BODY) + 44, True), (len(BODY), False), (44, False), (0, False)):
         header = (b"FT", 1001, 0, 0, 1, length, digest, bytes(8))
         assert length_counts_header(header, BODY + b"more") is expected
+
+
+def test_a_length_that_counts_the_header_is_told_from_the_size_of_the_stream_too() -> None:
+    header = RIGHT[:12] + (len(BODY) + 44).to_bytes(4, "little") + RIGHT[16:44]
+    assert "own 44 bytes" in (length_fault(header + BODY, 44 + len(BODY)) or "")
+    for sent in (43 + len(BODY), 45 + len(BODY), 88 + len(BODY)):
+        assert length_fault(header + BODY, sent) is None
+    assert length_fault(b"GET / HTTP/1.1".ljust(64), len(BODY) + 44) is None
+
+
+def test_what_is_there_of_a_message_is_said() -> None:
+    for cut, said in (
+        (20, "20 of 44 bytes"),
+        (44, f"0 of {len(BODY)} bytes"),
+        (len(RIGHT) - 1, f"{len(BODY) - 1} of "),
+    ):
+        assert said in (unconfirmed_header(RIGHT[:cut], cut) or "")
+    assert "nothing proves" in (unconfirmed_header(RIGHT, len(RIGHT)) or "")
+    for other in (b"FTP server ready, and so it goes on for more than 44 bytes", b"FTP ready", b"", b"FT" * 30):
+        assert unconfirmed_header(other, len(other)) is None
+
+
+@given(st.binary(max_size=64) | st.binary(max_size=62).map(lambda data: b"FT" + data), st.integers(0, 1 << 40))
+def test_no_bytes_make_these_raise(data: bytes, sent: int) -> None:
+    for said in (length_fault(data, sent), unconfirmed_header(data, sent)):
+        assert said is None or said.isprintable()

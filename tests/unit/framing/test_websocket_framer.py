@@ -15,7 +15,7 @@ import pytest
 
 from decoder import Decoder, Gap, Limits, Message
 from tests.support.exchange import HEADER, frame
-from tests.support.segments import Talk, decode_segments
+from tests.support.segments import Talk, decode_segments, feed
 from tests.support.websocket import ACCEPTED, DEFLATE, NO_TAKEOVER, UPGRADE, Deflater, reply, request, ws
 
 BODY = b"\x0a\x02\x08\x00"
@@ -312,8 +312,15 @@ def test_without_the_library_one_line_says_what_to_install(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "websockets", None)
     decoded = decode_segments(upgraded().s2c(ws(reply(3004, 2, ANSWER))).segments)
     assert decoded.told == []
-    (report,) = decoded.decoder.summary.reports
-    assert "pip install 'scapy-opend[websocket]'" in report
+    summary = decoded.decoder.summary
+    assert summary.library_missing
+    for line in (*summary.reports, *summary.not_opend):
+        assert "library" in line
+        assert "pip install 'scapy-opend[websocket]'" in line
+    assert len(summary.reports) == len(summary.not_opend) == 1
+    on_any_port = Decoder(ports="auto")
+    assert feed(on_any_port, upgraded().s2c(ws(reply(3004, 2, ANSWER))).segments) + on_any_port.flush() == []
+    assert on_any_port.summary.reports == summary.reports
     plain = Talk().c2s(b"GET / HTTP/1.1\r\n\r\n").s2c(b"HTTP/1.1 404 Not Found\r\n\r\n")
     assert decode_segments(plain.segments).decoder.summary.reports == []
 

@@ -22,7 +22,7 @@ REAL = Path(__file__).resolve().parents[4] / "shared" / "real"
 
 
 def test_snapshot() -> None:
-    """A column that comes, goes or moves is a change for users: renew it with ``python tests/tools/table_docs.py``."""
+    """A column that comes, goes or moves is a change for users: renew it with ``python -m tests.tools.table_docs``."""
     assert table_docs.snapshot() == SNAPSHOT.read_text("utf-8")
 
 

@@ -13,7 +13,6 @@ from decoder import Decoder, KeyRing, Message
 from decoder.capture.reader import CaptureReader
 from decoder.filter.parser import compile_filter
 from decoder.output.top_screen import KEYS, Head, TopScreen, heights
-from decoder.output.top_tables import age
 from decoder.statistics.activity import Activity
 from tests.support.recorded import Recording
 
@@ -154,12 +153,3 @@ def test_secrets_are_not_shown_unasked() -> None:
 )
 def test_heights(wanted: list[int], room: int, given: list[int]) -> None:
     assert heights(wanted, room) == given
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.04, "0.0 s"), (9.9, "9.9 s"), (9.97, "10 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (-5, "0.0 s")],
-)
-def test_ages(seconds: float, text: str) -> None:
-    assert age(1000 * SECOND, 1000 * SECOND + int(seconds * SECOND)) == text
-    assert age(None, 0) == "-"

@@ -15,6 +15,7 @@ from google.protobuf import descriptor_pb2
 from decoder import schema
 from decoder.output import wireshark
 from decoder.output.wireshark_profile import MARK, profile_files, search_path
+from decoder.schema.annotations import annotation
 from decoder.schema.pool import files
 
 Shape = dict[str, Any]
@@ -92,10 +93,34 @@ def test_there_is_one_file_for_each_of_the_vendor() -> None:
 def test_the_dissector_knows_every_protocol() -> None:
     text = wireshark.dissector()
     for protocol in schema.protocols():
-        if protocol.transport == "tcp":
-            assert f'[{protocol.proto_id}] = "{protocol.name}"' in text
-            assert (f"[{protocol.proto_id}] = true" in text) == (protocol.kind == "push")
-    assert "@" not in text
+        assert f'[{protocol.proto_id}] = "{protocol.name}"' in text
+        assert (f"[{protocol.proto_id}] = true" in text) == (protocol.kind == "push")
+    assert not re.search("@[A-Z]+@", text)
+
+
+def test_the_dissector_names_every_enum_value_of_every_field() -> None:
+    text = wireshark.dissector()
+    enums = dict(re.findall(r'^  \["([\w.]+)"\] = { (\[-?\d.*) },$', text, re.M))
+    values = {name: {int(n): v for n, v in re.findall(r'\[(-?\d+)\] = "(\w+)"', each)} for name, each in enums.items()}
+    fields = dict(re.findall(r'^  \["([\w.]+)"\] = { (\["\w+"\] = .*) },$', text, re.M))
+    types = {name: dict(re.findall(r'\["(\w+)"\] = "([\w.]+)"', each)) for name, each in fields.items()}
+
+    def check(message: Any) -> None:
+        for field in message.fields:
+            told = types.get(message.full_name, {}).get(field.name)
+            declared = field.message_type or field.enum_type
+            assert told == (declared and ("." if field.message_type else "") + declared.full_name)
+            if field.enum_type is not None:
+                for value in field.enum_type.values:
+                    if not annotation(value, "synthetic"):
+                        names = [each.name for each in field.enum_type.values if each.number == value.number]
+                        assert values[declared.full_name][value.number] == names[0]
+        for nested in message.nested_types:
+            check(nested)
+
+    for file in files():
+        for message in file.message_types_by_name.values():
+            check(message)
 
 
 def test_what_is_written_says_whose_it_is() -> None:

@@ -642,6 +642,20 @@ def test_ordinary_packets_without_tcp_are_not_counted(reader: PacketReader) -> N
     assert reader.reports() == []
 
 
+def test_a_link_type_without_any_ip_is_named(reader: PacketReader) -> None:
+    """Frames of a Wi-Fi with a password: Scapy dissects their headers, and what is inside nobody can read."""
+    header = Dot11(type=2, FCfield="from_DS+protected", addr1=MAC, addr2=MAC, addr3=MAC)
+    sealed = bytes(header / Raw(bytes(60)))
+    for _ in range(3):
+        assert reader.read(sealed, 105, len(sealed), 1) is None
+    (line,) = reader.reports()
+    assert line.startswith("no IP was found in 3 packets of link type 105")
+    inside = LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP(OUI=0, code=0x800) / OUTER / tcp()
+    in_clear = bytes(Dot11(type=2, FCfield="from_DS", addr1=MAC, addr2=MAC, addr3=MAC) / inside)
+    assert reader.read(in_clear, 105, len(in_clear), 2) is not None
+    assert reader.reports() == []
+
+
 def test_only_the_most_frequent_are_named(reader: PacketReader) -> None:
     for linktype in range(300, 310):
         for _ in range(linktype - 299):

@@ -9,16 +9,7 @@ from decoder.schema import (
 )
 from decoder.schema.describe import all_messages
 from decoder.schema.pool import files
-
-SECRETS = {
-    "GetUserInfo.S2C": {"webKey", "webJumpUrlHead"},
-    "InitConnect.S2C": {"connAESKey", "aesCBCiv"},
-    "InitWebSocket.C2S": {"RSAPrivateKey", "websocketKey"},
-    "TestCmd.C2S": {"cmd", "paramStr", "paramBytes"},
-    "TestCmd.S2C": {"cmd", "resultStr", "resultBytes"},
-    "Trd_UnlockTrade.C2S": {"pwdMD5"},
-    "Verification.C2S": {"code"},
-}
+from tests.support.vendor_schema import SECRETS
 
 
 def test_the_secrets_are_these_and_no_others() -> None:

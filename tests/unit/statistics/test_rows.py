@@ -11,23 +11,23 @@ from tests.support.messages import SECOND, START_NS, Line
 def test_a_connection_by_its_first_message_whichever_end_sent_it() -> None:
     line = Line()
     for item in (line.ask(1002, b""), line.push(1003, b""), Gap(line.flows["s2c"], 0, 1, "lost")):
-        row = ConnectionRow(item)
+        row = ConnectionRow.of(item)
         assert (row.client, row.gateway) == ("192.0.2.1:50112", "192.0.2.2:11111")
 
 
 def test_the_record_has_every_key_and_null_for_what_is_not_known() -> None:
-    record = ConnectionRow(Line().ask(1002, b"")).figures(3, {}).record()
+    record = ConnectionRow.of(Line().ask(1002, b"")).figures(3, {}).record()
     assert list(record) == list(CONNECTION_KEYS)
     unknown = {key for key, value in record.items() if value is None}
     assert unknown == {
         *("conn_id", "client_id", "client_version", "language", "gateway_version", "keep_alive_s"),
-        *("closed_by", "deflate", "key_given"),
+        *("no_message", "closed_by", "deflate", "key_given"),
     }
     assert (record["connection"], record["opened"], record["duration_s"]) == (3, False, 0)
 
 
 def test_its_end_gives_the_times_of_its_packets() -> None:
-    row = ConnectionRow(Line().ask(1002, b""))
+    row = ConnectionRow.of(Line().ask(1002, b""))
     row.info = ConnectionInfo(3, "a:1", "b:2", START_NS - SECOND, START_NS + 2 * SECOND)
     row.info.opened, row.info.closed_by, row.info.retransmissions = True, "server", {"c2s": 2, "s2c": 3}
     figures = row.figures(3, {"client_id": "x"})
@@ -36,7 +36,7 @@ def test_its_end_gives_the_times_of_its_packets() -> None:
 
 
 def test_requests_without_a_response() -> None:
-    row = ConnectionRow(Line().ask(1002, b""))
+    row = ConnectionRow.of(Line().ask(1002, b""))
     row.requests, row.answered = 5, 3
     assert row.counts()["unanswered"] == 2
     row.answered = 7  # responses to requests that are not in the capture

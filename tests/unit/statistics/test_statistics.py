@@ -18,10 +18,11 @@ import decoder
 from decoder import KeyRing
 from decoder.capture.reader import CaptureReader
 from decoder.cli.main import cli
+from decoder.conversation.summary import ConnectionInfo
 from decoder.filter.parser import compile_filter
 from decoder.statistics.statistics import CONNECTION_KEYS, FINDING_KEYS, PROTOCOL_KEYS, TABLE_KEYS, Statistics
-from tests.support.command import runner
-from tests.support.exchange import START_NS, STEP_NS, frame, pem, rsa_key
+from tests.support.command import pcap, runner, write
+from tests.support.exchange import HEADER, START_NS, STEP_NS, Exchange, decode, frame, keep_alive, pem, rsa_key
 from tests.support.recorded import DEMO_KEY, RECORDINGS, Recording
 from tests.support.session import SECOND, Session, book, request, response, write_pcap
 
@@ -215,6 +216,66 @@ def test_memory_is_bounded() -> None:
     assert len(found["findings"]) < 1_000
 
 
+def tried(outcome: str, client_port: int) -> Exchange:
+    """A connection on which no message comes."""
+    if outcome == "refused":
+        exchange = Exchange(client_port=client_port, syn=False)
+        exchange.put("c2s", "S")
+        exchange.put("s2c", "RA")
+    elif outcome == "unreachable":
+        exchange = Exchange(client_port=client_port, syn=False)
+        exchange.put("c2s", "S")
+    elif outcome == "closed-before-login":
+        exchange = Exchange(client_port=client_port).fin()
+    elif outcome == "silent":
+        exchange = Exchange(client_port=client_port)
+    elif outcome == "wrong-header":
+        header = HEADER.pack(b"FT", 1001, 0, 1, 1, 4, bytes(20), bytes(8))  # version 1
+        exchange = Exchange(client_port=client_port).c2s(header + b"\x0a\x02\x08\x01").fin()
+    else:
+        exchange = Exchange(client_port=client_port).c2s(b"GET / HTTP/1.1\r\n\r\n").fin()
+    return exchange
+
+
+OUTCOMES = ("refused", "unreachable", "closed-before-login", "silent", "wrong-header", "not-opend")
+
+
+def test_a_connection_without_a_message_has_a_row(tmp_path: Path) -> None:
+    """With the code of its finding; beside one with messages, which says nothing of the kind."""
+    talk = Exchange(client_port=40100).c2s(frame(1004, keep_alive()))
+    exchanges = [*(tried(outcome, 40000 + number) for number, outcome in enumerate(OUTCOMES)), talk]
+    path = write(tmp_path / "tried.pcap", pcap(*exchanges))
+    found = json.loads(run(path, "--format", "json").stdout)
+    assert found["capture"]["connections"] == len(exchanges)
+    expected = {f"192.0.2.1:{40000 + number}": outcome for number, outcome in enumerate(OUTCOMES)}
+    rows = {row["client"]: row for row in found["connections"]}
+    assert {client: row["no_message"] for client, row in rows.items()} == {**expected, "192.0.2.1:40100": None}
+    assert all(row["gateway"] == "192.0.2.2:11111" for row in rows.values())
+    codes = {row["connection"]: row["code"] for row in found["findings"] if row["message"] is None}
+    told = {rows[client]["connection"]: outcome for client, outcome in expected.items() if outcome != "silent"}
+    assert told.items() <= codes.items()
+    lines = run(path, "--table", "connections").stdout.splitlines()
+    assert [line.split()[-1] for line in lines[2:]][:3] == ["refused", "unreachable", "closed-before-login"]
+    chosen = json.loads(run(path, "--format", "json", "--where", "proto=KeepAlive").stdout)
+    assert [row["client"] for row in chosen["connections"]] == ["192.0.2.1:40100"]
+
+
+def test_a_scan_of_the_port_does_not_take_the_rows_of_other_connections() -> None:
+    statistics = Statistics()
+    for ordinal in range(20_000):
+        info = ConnectionInfo(ordinal, f"192.0.2.1:{ordinal}", "192.0.2.2:11111", START_NS, START_NS)
+        statistics.connection_ended(info)
+    statistics.add([])
+    items, _, each = decode(Exchange().c2s(frame(1004, keep_alive())))
+    for item in items:
+        item.flow.connection = 20_000
+    statistics.add(items)
+    found = statistics.finish(each.summary, []).record()
+    assert found["connections"][-1]["requests"] == 1
+    assert found["capture"]["connections"] == 20_001
+    assert found["capture"]["not_listed"] == 20_001 - len(found["connections"])
+
+
 # The command
 
 
@@ -275,8 +336,7 @@ def test_usage() -> None:
     assert run(CBC.path, "--all", "--format", "csv").exit_code == 2
     assert run(CBC.path, "--where", "prot=x").exit_code == 2
     missing = run("no-such-file.pcap", "--format", "json")
-    assert missing.exit_code == 1
-    assert json.loads(missing.stdout)["capture"]["packets"] == 0
+    assert (missing.exit_code, missing.stdout) == (1, "")
 
 
 @pytest.mark.parametrize("output_format", ["text", "json", "csv"])
