@@ -56,7 +56,7 @@ class Share:
 
 def divided(names: Sequence[str], jobs: int) -> list[list[str]]:
     """Returns the tables of each process, of at most `jobs`, the costliest first into the one with the least to do."""
-    ledgers = [name for name in names if name in LEDGERS and name != "orders"]
+    ledgers = [name for name in names if name in LEDGERS]
     others = [[name] for name in names if name not in ledgers]
     groups = [(_COSTS.get(group[0], 1), group) for group in others] + ([(_LEDGERS, ledgers)] if ledgers else [])
     shares: list[tuple[int, list[str]]] = [(0, []) for _ in range(min(jobs, len(groups)))]
