@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from decoder.capture.merge import merged
-from decoder.capture.reader import CaptureReader
+from decoder.capture.reader import CaptureReader, is_rewritten
 from decoder.crypto.keyring import KeyRing
 from decoder.engine.decoder import Decoder
 
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
     from decoder.limits import Limits
     from decoder.message import Gap, Message
 
-__all__ = ["PartitionRun", "Source", "is_rewritten"]
+__all__ = ["PartitionRun", "Source"]
+
+
+_GC_THRESHOLD = 50_000
+"""Objects made between two passes of Python's garbage collector: messages make no cycles (as in `decoder.cli.run`)."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +67,6 @@ class Source:
         return not (self.dedup or (chosen is not None and chosen.looks_across))
 
 
-def is_rewritten(readers: Iterable[object]) -> bool:
-    """Returns True if `opendump rewrite` wrote every capture, as far as they were read."""
-    from decoder.output.clear_capture import APPLICATION
-
-    return all(
-        isinstance(reader, CaptureReader) and reader.application.startswith(f"{APPLICATION} ") for reader in readers
-    )
-
-
 class PartitionRun:
     """Decodes the flows of a partition from all captures of its host.
 
@@ -96,10 +92,15 @@ class PartitionRun:
 
     def records(self) -> Iterator[Sequence[Message | Gap]]:
         """Yields messages and gaps in batches."""
-        # The files' faults are known: whoever counted their packets has met them.
-        for batch in merged(self.readers, lambda _, error: None):
-            yield self._decoder.feed_batch(batch)
-        yield self._decoder.flush()
+        thresholds = gc.get_threshold()
+        gc.set_threshold(_GC_THRESHOLD)
+        try:
+            # The files' faults are known: whoever counted their packets has met them.
+            for batch in merged(self.readers, lambda _, error: None):
+                yield self._decoder.feed_batch(batch)
+            yield self._decoder.flush()
+        finally:
+            gc.set_threshold(*thresholds)
 
     @property
     def summary(self) -> Summary:

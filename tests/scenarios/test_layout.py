@@ -9,9 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "tests" / "unit"
 
 TO_COME = {
-    "cli/dataset.py",
     "cli/top.py",
-    "output/dataset.py",
     "output/table_bodies.py",
     "output/table_columns.py",
     "output/table_rows.py",

@@ -1,88 +1,82 @@
-"""Which end of a connection is the gateway: by port, by SYN, or by what it sends."""
+"""Which segments belong to a gateway, and in which direction they go."""
 
 from __future__ import annotations
+
+import struct
 
 import pytest
 
 from decoder.conversation.summary import Summary
 from decoder.engine.gateway_ports import GatewayPorts, ports_of
-from decoder.packet import flow_key
 from decoder.tcp.segment import ACK, SYN, Segment
 from decoder.vocabulary import Arrival
-from tests.support.exchange import frame, init_request, keep_alive
+from tests.support.exchange import frame, keep_alive, keep_alive_answer
 
-CLIENT = bytes((192, 0, 2, 1))
-GATEWAY = bytes((192, 0, 2, 2))
+REQUEST, ANSWER = frame(1004, keep_alive()), frame(1004, keep_alive_answer())
 
 
 def key(source: int, destination: int) -> bytes:
-    """Addresses, then ports, of an IPv4 flow."""
-    return CLIENT + GATEWAY + source.to_bytes(2, "big") + destination.to_bytes(2, "big")
+    return bytes((192, 0, 2, 1, 192, 0, 2, 2)) + struct.pack(">HH", source, destination)
 
 
-def segment(payload: bytes = b"", flags: int = ACK, seq: int = 1_000) -> Segment:
-    return Segment(seq, 0, flags, payload, 0, Arrival((1,), 0))
+def segment(payload: bytes = b"", flags: int = ACK, seq: int = 100) -> Segment:
+    return Segment(seq, 0, flags, payload, 0, Arrival((1,), 1))
 
 
-def known(*ports: int, auto: bool = False) -> GatewayPorts:
-    return GatewayPorts(set(ports), Summary(), 1 << 20, auto=auto)
+def gateways(*ports: int, auto: bool = False) -> GatewayPorts:
+    return GatewayPorts(set(ports), Summary(), 10_000, auto=auto)
 
 
-LOGIN = frame(1001, init_request())
+def test_a_port_that_was_given_tells_the_direction() -> None:
+    known = gateways(11111)
+    assert known.to_gateway(key(50_000, 11111), segment()) is True
+    assert known.to_gateway(key(11111, 50_000), segment()) is False
+    assert known.concern(key(11111, 50_000))
+    assert not known.concern(key(1, 2))
+
+
+def test_between_two_gateway_ports_the_answer_to_a_syn_tells_it() -> None:
+    known = gateways(11111, 22222)
+    assert known.to_gateway(key(22222, 11111), segment(flags=SYN)) is True
+    assert known.to_gateway(key(22222, 11111), segment(flags=SYN | ACK)) is False
+
+
+def test_messages_on_another_port_are_counted_where_ports_are_not_looked_for() -> None:
+    known = gateways(11111)
+    assert known.to_gateway(key(50_000, 4000), segment(REQUEST)) is None
+    assert known._summary.header_ports == {4000: 1}
+    assert known.to_gateway(key(50_000, 5000), segment(b"GET / HTTP/1.1\r\n\r\n")) is None
+    assert known._summary.header_ports == {4000: 1}
+
+
+@pytest.mark.parametrize(("ends", "payload", "to_gateway"), [((9, 4000), REQUEST, True), ((4000, 9), ANSWER, False)])
+def test_with_auto_the_content_shows_the_port_and_the_direction(
+    ends: tuple[int, int], payload: bytes, to_gateway: bool
+) -> None:
+    known = gateways(auto=True)
+    assert known.to_gateway(key(*ends), segment(payload)) is to_gateway
+    assert known.ports == {4000}
+
+
+def test_with_auto_a_syn_tells_who_is_the_client_of_an_encrypted_stream() -> None:
+    known = gateways(auto=True)
+    syn = segment(flags=SYN, seq=99)
+    assert known.to_gateway(key(9, 4000), syn) is None
+    assert known.to_gateway(key(9, 4000), segment(REQUEST[:20])) is True, "the first part of a header behind a SYN"
+    assert known.take_syn(key(9, 4000)) is syn
+    assert known.take_syn(key(9, 4000)) is None
+
+
+def test_the_syns_that_are_remembered_are_bounded() -> None:
+    known = gateways(auto=True)
+    for number in range(5000):
+        known.to_gateway(key(number, 4000), segment(flags=SYN))
+    remembered = [number for number in range(5000) if known.take_syn(key(number, 4000)) is not None]
+    assert remembered == list(range(5000 - 4096, 5000))
 
 
 @pytest.mark.parametrize(
-    ("asked", "ports", "auto"),
-    [
-        (11111, {11111}, False),
-        ((11111, 33333), {11111, 33333}, False),
-        ("auto", set(), True),
-        (("auto", 7), {7}, True),
-    ],
+    ("asked", "ports", "auto"), [(11111, {11111}, False), ("auto", set(), True), ((1, "auto"), {1}, True)]
 )
-def test_ports_that_were_asked_for(asked: object, ports: set[int], auto: bool) -> None:
+def test_ports_may_be_one_several_or_auto(asked: object, ports: set[int], auto: bool) -> None:
     assert ports_of(asked) == (ports, auto)
-
-
-def test_the_end_with_a_known_port_is_the_gateway() -> None:
-    ports = known(11111)
-    assert ports.concern(key(50_000, 11111))
-    assert not ports.concern(key(50_000, 443))
-    assert ports.to_gateway(key(50_000, 11111), segment()) is True
-    assert ports.to_gateway(key(11111, 50_000), segment()) is False
-
-
-def test_where_both_ports_are_known_the_syn_ack_is_from_the_gateway() -> None:
-    ports = known(11111, 33333)
-    assert ports.to_gateway(key(33333, 11111), segment(flags=SYN)) is True
-    assert ports.to_gateway(key(33333, 11111), segment(flags=SYN | ACK)) is False
-
-
-def test_a_message_on_another_port_is_counted_but_not_followed() -> None:
-    summary = Summary()
-    ports = GatewayPorts({11111}, summary, 1 << 20, auto=False)
-    assert ports.to_gateway(key(50_000, 22222), segment(LOGIN)) is None
-    assert ports.to_gateway(key(50_000, 443), segment(b"\x16\x03\x01 something else")) is None
-    assert (dict(summary.header_ports), dict(summary.unsure_ports), ports.ports) == ({22222: 1}, {}, {11111})
-
-
-def test_auto_follows_it_and_remembers_the_port() -> None:
-    ports = known(auto=True)
-    assert ports.to_gateway(key(50_000, 22222), segment(b"\x16\x03\x01 something else")) is None
-    assert ports.to_gateway(key(50_000, 22222), segment(LOGIN)) is True
-    assert ports.ports == {22222}
-
-
-def test_auto_believes_the_syn_more_than_the_content() -> None:
-    ports = known(auto=True)
-    syn = segment(flags=SYN, seq=999)
-    assert ports.to_gateway(key(22222, 50_000), syn) is None
-    assert ports.to_gateway(key(22222, 50_000), segment(frame(1004, keep_alive()))) is True
-    assert ports.ports == {50_000}
-    assert ports.take_syn(key(22222, 50_000)) is syn
-    assert ports.take_syn(key(22222, 50_000)) is None
-
-
-def test_the_key_of_this_file_is_that_of_the_decoder() -> None:
-    assert flow_key.ports(key(50_000, 11111)) == (50_000, 11111)
-    assert flow_key.reverse_key(flow_key.reverse_key(key(1, 2))) == key(1, 2)

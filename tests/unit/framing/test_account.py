@@ -1,89 +1,90 @@
-"""Each byte of a direction comes out in one message or one gap."""
+"""The account of a direction: what comes out as a gap, and when."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from hypothesis import given
-from hypothesis import strategies as st
-
 from decoder.framing.account import Account
-from decoder.vocabulary import Arrival
-
-NOW = Arrival((9,), 90)
+from decoder.vocabulary import Arrival, GapReason
 
 
-class Gaps(list[tuple[int, str]]):
-    """Stands for the handler of frames: keeps the gaps."""
+class Handler:
+    """Takes the gaps."""
 
-    now = NOW
+    now = Arrival((9,), 90)
 
-    def handle_gap(self, size: int, reason: str, arrival: Arrival) -> None:
-        self.append((size, reason))
+    def __init__(self) -> None:
+        self.gaps: list[tuple[int, str, int]] = []
 
-
-def account(begin: int = 100) -> tuple[Account, Gaps]:
-    gaps: Any = Gaps()
-    return Account(gaps, begin), gaps
+    def handle_gap(self, size: int, reason: GapReason, arrival: Arrival) -> None:
+        self.gaps.append((size, reason, arrival.packets[-1]))
 
 
-def test_what_lies_before_the_first_message_is_mid_stream_and_between_messages_resync() -> None:
-    stream, gaps = account()
-    stream.begin_message(110)
-    stream.end_message(150)
-    stream.begin_message(150)
-    stream.end_message(200)
-    stream.begin_message(207)
-    stream.end_message(250)
-    stream.finish(253)
-    assert gaps == [(10, "mid-stream"), (7, "resync"), (3, "resync")]
+def account(begin: int = 0) -> tuple[Account, Handler]:
+    handler = Handler()
+    return Account(handler, begin), handler  # type: ignore[arg-type]
 
 
-def test_a_hole_is_a_gap_of_its_own() -> None:
-    stream, gaps = account()
-    stream.begin_message(100)
-    stream.end_message(150)
-    stream.hole(30, "lost")
-    stream.begin_message(190)
-    assert gaps == [(30, "lost"), (10, "resync")]
+def test_a_gap_is_the_difference_of_two_offsets() -> None:
+    one, handler = account(100)
+    one.begin_message(100)
+    one.end_message(160)
+    one.begin_message(200)
+    one.end_message(300)
+    one.finish(310)
+    assert handler.gaps == [(40, "resync", 9), (10, "resync", 9)]
 
 
-def test_holes_before_the_first_message_wait_for_it() -> None:
-    stream, gaps = account()
-    stream.hole(30, "lost")
-    assert gaps == []
-    stream.begin_message(150)
-    assert gaps == [(30, "lost"), (20, "mid-stream")]
+def test_a_hole_is_no_part_of_what_was_skipped() -> None:
+    one, handler = account()
+    one.begin_message(0)
+    one.end_message(50)
+    one.hole(20, "lost", Arrival((3,), 30))
+    one.begin_message(100)
+    assert handler.gaps == [(20, "lost", 3), (30, "resync", 9)]
 
 
-def test_many_of_them_are_merged() -> None:
-    stream, gaps = account()
-    for _ in range(1_000):
-        stream.hole(2, "snaplen")
-    stream.begin_message(2_100)
-    assert len(gaps) == 16
-    assert sum(size for size, _ in gaps) == 2_000
+def test_a_hole_in_a_message_is_all_that_is_missing_of_it() -> None:
+    one, handler = account()
+    one.begin_message(0)
+    one.hole(20, "lost")
+    one.end_message(100)
+    one.begin_message(100)
+    assert handler.gaps == [(20, "lost", 9)]
 
 
-def test_a_stream_without_a_message_is_reported_only_when_asked() -> None:
-    stream, gaps = account()
-    stream.finish(140)
-    assert gaps == []
-    stream.report_silent()
-    assert gaps == [(40, "mid-stream")]
+def test_what_lies_before_the_first_message_is_told_with_it() -> None:
+    one, handler = account()
+    one.hole(20, "snaplen", Arrival((2,), 20))
+    assert one.nothing_told is False
+    one.note_skipped(30)
+    assert (handler.gaps, one.skipped_before(35)) == ([], 15)
+    one.begin_message(40)
+    assert handler.gaps == [(20, "snaplen", 2), (20, "mid-stream", 9)]
+    assert one.first_frame == 40
 
 
-@given(st.lists(st.tuples(st.sampled_from(["message", "hole", "skip"]), st.integers(1, 1_000)), max_size=30))
-def test_messages_and_gaps_are_all_bytes(steps: list[tuple[str, int]]) -> None:
-    stream, gaps = account()
-    offset, messages = 100, 0
-    for step, size in [*steps, ("message", 44)]:
-        if step == "message":
-            stream.begin_message(offset)
-            stream.end_message(offset + size)
-            messages += size
-        elif step == "hole":
-            stream.hole(size, "lost")
-        offset += size
-    stream.finish(offset)
-    assert messages + sum(size for size, _ in gaps) == offset - 100
+def test_holes_before_the_first_message_are_merged_by_reason_where_there_are_many() -> None:
+    one, handler = account()
+    for number in range(100):
+        one.hole(1, "lost" if number % 2 else "snaplen")
+    one.begin_message(100)
+    assert len(handler.gaps) == 16
+    assert sum(size for size, _, _ in handler.gaps) == 100
+    assert {reason for _, reason, _ in handler.gaps} == {"lost", "snaplen"}
+
+
+def test_a_stream_without_a_message_is_told_on_demand() -> None:
+    one, handler = account()
+    one.finish(70)
+    assert handler.gaps == []
+    one.report_silent()
+    assert handler.gaps == [(70, "mid-stream", 9)]
+
+
+def test_a_message_inside_another_that_came_out_takes_nothing_back() -> None:
+    one, handler = account()
+    one.begin_message(0)
+    one.end_message(100)
+    one.begin_message(50)
+    one.end_message(80)
+    one.begin_message(120)
+    assert handler.gaps == [(20, "resync", 9)]

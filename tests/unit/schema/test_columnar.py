@@ -1,48 +1,54 @@
-"""Columnar types: many bodies parsed at once give each field as a list."""
+"""Columnar types: the columns of bodies that stand one after the other, against those that a loop collects."""
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
-from decoder.schema import columnar_class
-from tests.support.exchange import vendor
-from tests.support.session import filled, response, security
+import pytest
+
+from decoder import schema
+from decoder.schema.columnar import columnar_class
+from tests.support.random_messages import random_message, vendor_classes
+
+TYPES = ("Qot_UpdateOrderBook.Response", "Qot_GetSecuritySnapshot.Response", "Trd_GetOrderList.Response")
 
 
-def ticks(*prices: float) -> bytes:
-    ticker = {"time": "", "sequence": 1, "dir": 1, "volume": 5, "turnover": 1.0}
-    items = [{**ticker, "price": price, "sequence": n} for n, price in enumerate(prices)]
-    return response("Qot_UpdateTicker", security=security(), tickerList=items)
+def columns_of(messages: list[Any]) -> dict[str, Any]:
+    """Each field of `messages`, of one type: the values where it is present, or likewise of what is in it."""
+    found: dict[str, Any] = {}
+    for message in messages:
+        for field, value in message.ListFields():
+            is_list = not isinstance(field.default_value, (int, float, str, bytes)) and field.default_value is not None
+            found.setdefault(field.name, []).extend(value if is_list else [value])
+    return {name: columns_of(values) if hasattr(values[0], "ListFields") else values for name, values in found.items()}
 
 
-def test_bodies_one_after_the_other_are_columns() -> None:
-    bodies = [ticks(1.0, 2.0), ticks(3.0)]
-    columns: Any = columnar_class("Qot_UpdateTicker.Response").FromString(b"".join(bodies))
-    assert list(columns.s2c.tickerList.price) == [1.0, 2.0, 3.0]
-    assert list(columns.s2c.tickerList.sequence) == [0, 1, 0]
-    assert list(columns.s2c.security.code) == ["00700", "00700"]
-    assert list(columns.retType) == [0, 0]
+def columns_in(message: Any) -> dict[str, Any]:
+    """Likewise of one message of a columnar type."""
+    return {
+        field.name: columns_in(value) if hasattr(value, "ListFields") else list(value)
+        for field, value in message.ListFields()
+    }
 
 
-def test_a_field_that_is_not_in_every_message_has_a_shorter_column() -> None:
-    with_text = filled(vendor("Qot_UpdateTicker").Response.FromString(ticks(1.0)), {"retMsg": "x"}).SerializeToString()
-    without = filled(vendor("Qot_UpdateTicker").Response.FromString(ticks(2.0)), {})
-    without.ClearField("retMsg")
-    columns: Any = columnar_class("Qot_UpdateTicker.Response").FromString(with_text + without.SerializeToString())
-    assert list(columns.retMsg) == ["x"]
-    assert list(columns.retType) == [0, 0]
+def flat(columns: dict[str, Any], path: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, values in columns.items():
+        found += flat(values, f"{path}.{name}") if isinstance(values, dict) else [(f"{path}.{name}", values)]
+    return found
 
 
-def test_enums_are_their_numbers_whatever_they_are() -> None:
-    columns: Any = columnar_class("Notify.Response").FromString(
-        response("Notify", type=1) + response("Notify", type=9_999)
-    )
-    assert list(columns.s2c.type) == [1, 9_999]
+@pytest.mark.parametrize("name", TYPES)
+@pytest.mark.parametrize("density", [0.5, 1.0])
+def test_columns(name: str, density: float) -> None:
+    random = Random(name)
+    bodies = [random_message(vendor_classes()[name], random, density=density) for _ in range(10)]
+    data = b"".join(body.SerializeToString() for body in bodies)
+    ours = [schema.message_class(name).FromString(body.SerializeToString()) for body in bodies]
+    found, wanted = columns_in(columnar_class(name).FromString(data)), columns_of(ours)
+    assert repr(sorted(flat(found))) == repr(sorted(flat(wanted)))
 
 
-def test_names_and_numbers_are_those_of_the_body_type() -> None:
-    for name in ("Qot_UpdateOrderBook.Response", "Trd_UpdateOrder.Response", "Qot_GetKL.Request"):
-        module, _, kind = name.partition(".")
-        theirs = getattr(vendor(module), kind).DESCRIPTOR
-        ours = columnar_class(name).DESCRIPTOR
-        assert {(f.name, f.number) for f in ours.fields} >= {(f.name, f.number) for f in theirs.fields}
+def test_the_type_is_made_once() -> None:
+    assert columnar_class(TYPES[0]) is columnar_class(TYPES[0])
