@@ -47,7 +47,7 @@ def test_a_flow_has_its_bodies_and_texts() -> None:
         return len(asked)
 
     flows = flow_table(body, lambda flow: (flow.src.encode(), flow.dst.encode()))
-    there, back = (Flow(0, way, "a:1", "b:2", limits=Limits()) for way in ("c2s", "s2c"))  # type: ignore[arg-type]
+    there, back = (Flow(0, way, "a:1", "b:2", limits=Limits()) for way in ("c2s", "s2c"))
     longest, bodies, src, dst = flows[there]
     assert longest > 0
     assert (src, dst) == (b"a:1", b"b:2")
