@@ -258,10 +258,11 @@ class Run:
             self._explain_no_packet(self.live_capture.name)
             return
         ports = self._options.ports
-        place = "" if "auto" in ports else f" on port {', '.join(map(str, ports))}"
+        given = "" if ports == "auto" else ", ".join(str(port) for port in ports if port != "auto")
+        place = "" if "auto" in ports else f" on port {given}"
         silent = summary.no_message
-        if silent and "auto" not in ports:
-            seen = f"{counted(sum(silent.values()), 'connection')} to{place.removeprefix(' on')}"
+        if silent and given:
+            seen = f"{counted(sum(silent.values()), 'connection')} to port {given}"
             say(f"{seen}, none carried a message: {_by_code(silent)}; see opendump stats")
             self._name_ports()
             return
@@ -271,6 +272,8 @@ class Run:
         explained = (summary.header_ports, summary.unsure_ports, summary.not_opend, summary.library_missing)
         if not any(explained) and "auto" not in ports:
             say("if the gateway listens on another port (api_port in its settings), give --port N or --port auto")
+        if not given:
+            say("a gateway is found by its messages: if none came (refused, closed), give --port N beside --port auto")
 
     def _explain_no_packet(self, interface: str) -> None:
         ports = self._options.ports

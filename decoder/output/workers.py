@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import signal
@@ -27,8 +26,6 @@ _IN_FLIGHT = 4
 """Tasks for each worker that are handed out at once: the memory for them does not grow with their number."""
 _CONNECT_S = 10
 """Seconds that a scheduler has to answer."""
-_GC_THRESHOLD = 50_000
-"""Objects made between two passes of Python's garbage collector: messages make no cycles (as in `decoder.cli.run`)."""
 
 
 class Workers:
@@ -138,8 +135,6 @@ class Workers:
 def _initialize() -> None:
     """Prepares a worker process: Ctrl-C is left to the main process, and it ends when that is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.freeze()
-    gc.set_threshold(_GC_THRESHOLD)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -19,11 +19,14 @@ def test_files_flows_and_partitions_of_each_host(tmp_path: Path) -> None:
     capture = write_pcap(tmp_path / "day.pcap", in_clear(3))
     result = run(capture, "--workers", "2")
     assert result.exit_code == 0
-    host, partition, total = result.stdout.splitlines()
+    host, partition, whole, total = result.stdout.splitlines()
     assert host.startswith("host ")
-    assert f"files 1, bytes {capture.stat().st_size:,}, packets {len(in_clear(3).packets)}, flows 1" in host
-    assert partition.startswith("  partition 1: flows 1, weight ")
-    assert total == "partitions 1, heaviest over mean 1.00"
+    assert f"1 file, {capture.stat().st_size:,} bytes, {len(in_clear(3).packets)} packets, 1 flow" in host
+    assert partition.startswith("  partition 1: 1 flow, 60")
+    assert partition.endswith(" % of the work: one flow, which more workers do not make shorter")
+    assert whole.startswith("  partition 2: 1 flow, 40")
+    assert "tables of the whole host" in whole
+    assert total == "2 partitions, the heaviest 1.20 times the mean"
 
 
 def test_a_file_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
@@ -31,7 +34,7 @@ def test_a_file_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
     result = run(good, tmp_path / "none.pcap", "--workers", "2")
     assert result.exit_code == 1
     assert "none.pcap" in result.stderr
-    assert "partitions 1" in result.stdout
+    assert "2 partitions" in result.stdout
 
 
 def test_it_decodes_nothing_so_it_takes_no_key(tmp_path: Path) -> None:
