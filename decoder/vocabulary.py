@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple
 
 __all__ = [
+    "APPLICATION",
     "DEFAULT_PORT",
     "ENDS",
     "GAP_REASONS",
@@ -44,6 +45,9 @@ __all__ = [
     "Transport",
     "Verdict",
 ]
+
+APPLICATION: Final = "opendump"
+"""First word of a pcapng section's application field in a capture that `opendump rewrite` wrote."""
 
 DEFAULT_PORT: Final = 11111
 """TCP port on which OpenD listens unless its `api_port` setting says otherwise (source: the official SDK's default)."""

@@ -46,34 +46,29 @@ def lags(proto_id: int, body: ProtobufMessage, time_ns: int) -> list[Lag]:
     if proto_id not in TIMED_PUSHES or not body.HasField("s2c"):
         return []
     s2c: Any = body.s2c  # type: ignore[attr-defined]
-    found: list[Lag] = []
     if proto_id == QOT_UPDATE_TICKER:
-        for tick in s2c.tickerList:
-            if tick.pushDataType != _REALTIME:
-                continue
-            exchange, received = _ns(tick.timestamp), _ns(tick.recvTime)
-            if exchange and received:
-                found += (
-                    ("exchange-opend", received - exchange),
-                    ("opend-wire", time_ns - received),
-                    ("exchange-wire", time_ns - exchange),
-                )
-            elif received:
-                found.append(("opend-wire", time_ns - received))
-            elif exchange:
-                found.append(("exchange-wire", time_ns - exchange))
-    elif proto_id == QOT_UPDATE_ORDER_BOOK:
+        ticks = [tick for tick in s2c.tickerList if tick.pushDataType == _REALTIME]
+        return [lag for tick in ticks for lag in _lags_of_tick(tick, time_ns)]
+    if proto_id == QOT_UPDATE_ORDER_BOOK:
         newest = max(_ns(s2c.svrRecvTimeBidTimestamp), _ns(s2c.svrRecvTimeAskTimestamp))
-        if newest:
-            found.append(("server-wire", time_ns - newest))
-    elif proto_id == QOT_UPDATE_BASIC_QOT:
-        for quote in s2c.basicQotList:
-            if quote.updateTimestamp:
-                found.append(("exchange-wire", time_ns - _ns(quote.updateTimestamp)))
+        return [("server-wire", time_ns - newest)] if newest else []
+    if proto_id == QOT_UPDATE_BASIC_QOT:
+        times = [quote.updateTimestamp for quote in s2c.basicQotList if quote.updateTimestamp]
     else:
-        seconds = s2c.order.updateTimestamp if proto_id == TRD_UPDATE_ORDER else s2c.orderFill.createTimestamp
-        if seconds and seconds % 1:  # whole seconds: simulated, or a first push; too coarse to measure with
-            found.append(("exchange-wire", time_ns - _ns(seconds)))
+        time = s2c.order.updateTimestamp if proto_id == TRD_UPDATE_ORDER else s2c.orderFill.createTimestamp
+        times = [time] if time % 1 else []  # whole seconds: simulated, or a first push; too coarse to measure with
+    return [("exchange-wire", time_ns - _ns(time)) for time in times]
+
+
+def _lags_of_tick(tick: Any, time_ns: int) -> list[Lag]:
+    exchange, received = _ns(tick.timestamp), _ns(tick.recvTime)
+    found: list[Lag] = []
+    if exchange and received:
+        found.append(("exchange-opend", received - exchange))
+    if received:
+        found.append(("opend-wire", time_ns - received))
+    if exchange:
+        found.append(("exchange-wire", time_ns - exchange))
     return found
 
 

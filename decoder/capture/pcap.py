@@ -55,8 +55,7 @@ def packets(source: ByteSource, interfaces: list[Interface], max_packet: int) ->
         if batch:
             yield batch
         if not source.fill(size):
-            if left := len(source.buffer) - source.start:
-                raise CutShort(f"{left} bytes of a record header of {size} are there")
+            _check_end(source, size)
             return
         seconds, fraction, captured, wire = unpack(source.buffer, source.start)
         if captured > max_packet:
@@ -76,6 +75,12 @@ def packets(source: ByteSource, interfaces: list[Interface], max_packet: int) ->
 def _is_pcap_header(source: ByteSource) -> bool:
     start = source.buffer[source.start : source.start + 8]
     return start[:4] in MAGICS and start[4:] in (b"\x02\x00\x04\x00", b"\x00\x02\x00\x04")
+
+
+def _check_end(source: ByteSource, size: int) -> None:
+    """Raises CutShort if the input ends inside a record header of `size` bytes."""
+    if left := len(source.buffer) - source.start:
+        raise CutShort(f"{left} bytes of a record header of {size} are there")
 
 
 def _pcap_header(source: ByteSource, interfaces: list[Interface]) -> tuple[Callable[..., tuple[Any, ...]], int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -16,10 +16,12 @@ from decoder.capture import pcap, pcapng
 from decoder.capture.pcapng import MAX_PACKET, Block, Interface, RawPacket
 from decoder.capture.source import CHUNK, ByteSource, CutShort, Damaged, display_name
 from decoder.errors import CaptureError
+from decoder.vocabulary import APPLICATION
 
 __all__ = [
     "CaptureReader",
     "RawPacket",
+    "is_rewritten",
 ]
 
 
@@ -177,3 +179,10 @@ def _description(source: ByteSource) -> str:
     if all(byte >= 0x20 or byte in b"\t\r\n\f" for byte in start) and b"\x7f" not in start:
         return "is text, not a pcap or pcapng capture: capture with tcpdump -w FILE or Wireshark"
     return "is no capture: give a pcap or pcapng file, as tcpdump -w and Wireshark write them"
+
+
+def is_rewritten(readers: Iterable[object]) -> bool:
+    """Returns True if `opendump rewrite` wrote every capture, as far as they were read."""
+    return all(
+        isinstance(reader, CaptureReader) and reader.application.startswith(f"{APPLICATION} ") for reader in readers
+    )

@@ -15,10 +15,9 @@ from decoder.cli.options import DurationType, Options, common_options, output_op
 from decoder.engine.core import JsonLines
 from decoder.errors import SchemaError
 from decoder.formatting.frame_filter import FrameFilter
-from decoder.message import Message
 
 if TYPE_CHECKING:
-    from decoder.message import Gap
+    from decoder.message import Gap, Message
     from decoder.output.parallel import Renderer
     from decoder.vocabulary import EnumStyle
 
@@ -185,6 +184,8 @@ def decode(
 
 def _collected(batches: Iterator[list[Message | Gap]], shown: FrameFilter) -> Iterator[list[Message | Gap]]:
     """Yields the batches, and collects the packets of their messages."""
+    from decoder.message import Message
+
     for records in batches:
         for item in records:
             if isinstance(item, Message):

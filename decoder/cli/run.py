@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import click
 
 from decoder.capture.merge import merged
-from decoder.capture.reader import CaptureReader
+from decoder.capture.reader import CaptureReader, is_rewritten
 from decoder.cli.interrupt import Interrupt
 from decoder.cli.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NOT_VERIFIED
 from decoder.cli.selection import Selection
@@ -137,8 +137,6 @@ class Run:
     @property
     def is_rewritten(self) -> bool:
         """True if every capture, as far as they were read, comes from `opendump rewrite`."""
-        from decoder.output.partition import is_rewritten
-
         return is_rewritten(self.readers)
 
     def records(self, *, idle: bool = False) -> Iterator[list[Message | Gap]]:
@@ -260,10 +258,11 @@ class Run:
             self._explain_no_packet(self.live_capture.name)
             return
         ports = self._options.ports
-        place = "" if "auto" in ports else f" on port {', '.join(map(str, ports))}"
+        given = "" if ports == "auto" else ", ".join(str(port) for port in ports if port != "auto")
+        place = "" if "auto" in ports else f" on port {given}"
         silent = summary.no_message
-        if silent and "auto" not in ports:
-            seen = f"{counted(sum(silent.values()), 'connection')} to{place.removeprefix(' on')}"
+        if silent and given:
+            seen = f"{counted(sum(silent.values()), 'connection')} to port {given}"
             say(f"{seen}, none carried a message: {_by_code(silent)}; see opendump stats")
             self._name_ports()
             return
@@ -273,6 +272,8 @@ class Run:
         explained = (summary.header_ports, summary.unsure_ports, summary.not_opend, summary.library_missing)
         if not any(explained) and "auto" not in ports:
             say("if the gateway listens on another port (api_port in its settings), give --port N or --port auto")
+        if not given:
+            say("a gateway is found by its messages: if none came (refused, closed), give --port N beside --port auto")
 
     def _explain_no_packet(self, interface: str) -> None:
         ports = self._options.ports

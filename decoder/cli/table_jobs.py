@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from decoder.cli.options import checked_options
 from decoder.cli.run import Run
@@ -56,7 +56,7 @@ class Share:
 
 def divided(names: Sequence[str], jobs: int) -> list[list[str]]:
     """Returns the tables of each process, of at most `jobs`, the costliest first into the one with the least to do."""
-    ledgers = [name for name in names if name in LEDGERS and name != "orders"]
+    ledgers = [name for name in names if name in LEDGERS]
     others = [[name] for name in names if name not in ledgers]
     groups = [(_COSTS.get(group[0], 1), group) for group in others] + ([(_LEDGERS, ledgers)] if ledgers else [])
     shares: list[tuple[int, list[str]]] = [(0, []) for _ in range(min(jobs, len(groups)))]
@@ -120,10 +120,20 @@ def write_share(share: Share) -> None:
     tables = {name: table for name, table in all_tables(wide=share.wide).items() if name in share.paths}
     try:
         with ExitStack() as stack:
-            writes = {name: stack.enter_context(open(share.paths[name], "r+b")).write for name in tables}
+            writes = {name: _writing(name, stack.enter_context(open(share.paths[name], "r+b"))) for name in tables}
             make_tables(tables, writes, share.output_format, share.captures, options, all_bodies=share.all_bodies)
     except OSError as error:
         raise OpenDError(f"a table cannot be written: {error.strerror or error}") from None
+
+
+def _writing(name: str, file: BinaryIO) -> Callable[[bytes], object]:
+    def write(data: bytes) -> None:
+        try:
+            file.write(data)
+        except OSError as error:
+            raise OpenDError(f"table {name}: cannot be written: {error.strerror or error}") from None
+
+    return write
 
 
 def make_tables(

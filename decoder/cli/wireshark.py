@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import click
 
+from decoder.cli.options import version_option
 from decoder.errors import OpenDError
 from decoder.formatting.escape import escape
 
@@ -34,6 +35,7 @@ _SCHEMA_FOLDER = "opendump"
     type=click.Path(file_okay=False),
     help="Write the dissector (opend.lua) and the schema (.proto files) into DIR, which is made if need be.",
 )
+@version_option
 @click.pass_context
 def wireshark(ctx: click.Context, install: bool, uninstall: bool, output: str | None) -> None:
     """Examples:

@@ -162,29 +162,37 @@ class BodyVerifier:
         if hash_fits and as_sent.complete:
             self.clear_seen = True
             return Verdict(body, "None", "verified", None)
-        candidates = []
-        for found in self._rsa.decrypt(body, digest):
-            complete = Body(INIT_CONNECT, direction, format, found.plaintext, self._limits).complete
-            if not (found.verified or complete):
-                continue
-            self.sample_key |= found.key.is_sample
-            if found.oaep:
-                return Verdict(found.plaintext, "RSA", "unverified", "rsa-padding")
-            if found.verified:
-                return Verdict(found.plaintext, "RSA", "verified", None)
-            if hash_fits:
-                return Verdict(found.plaintext, "RSA", "unverified", "sha1-of-ciphertext")
-            candidates.append(found.plaintext)
+        opened = self._open_with_rsa(direction, header, body, hash_fits=hash_fits)
+        if opened is not None and opened.name != "failed":
+            return opened
         if hash_fits:
             self.clear_seen = True
             return Verdict(body, "None", "verified", None)
-        if candidates:
-            return Verdict(candidates[0], "RSA", "failed", "sha1-mismatch")
+        if opened is not None:
+            return opened
         if as_sent.complete:
             return Verdict(body, "None", "failed", "sha1-mismatch")
         if looks_like_damaged_plaintext(direction, body):
             return Verdict(None, "unknown", "failed", "sha1-mismatch")
         return Verdict(None, "unknown", "unverified", "wrong-key" if self._keyring.rsa_given else "no-key")
+
+    def _open_with_rsa(self, direction: Direction, header: Header, body: bytes, *, hash_fits: bool) -> Verdict | None:
+        """Returns the best decryption of InitConnect with the RSA keys; `hash_fits` if the hash is that of `body`."""
+        _, _, format, _, _, _, digest, _ = header
+        failed: Verdict | None = None
+        for found in self._rsa.decrypt(body, digest):
+            plaintext = found.plaintext
+            if not (found.verified or Body(INIT_CONNECT, direction, format, plaintext, self._limits).complete):
+                continue
+            self.sample_key |= found.key.is_sample
+            if found.oaep:
+                return Verdict(plaintext, "RSA", "unverified", "rsa-padding")
+            if found.verified:
+                return Verdict(plaintext, "RSA", "verified", None)
+            if hash_fits:
+                return Verdict(plaintext, "RSA", "unverified", "sha1-of-ciphertext")
+            failed = failed or Verdict(plaintext, "RSA", "failed", "sha1-mismatch")
+        return failed
 
     def _learn(self, body: Body) -> None:
         """Keeps connID and AES key of an InitConnect response."""
@@ -220,10 +228,13 @@ class BodyVerifier:
             if sha1(candidate[0]).digest() == digest:
                 return candidate
         for key in () if self.keys else self.earlier_keys:
-            for mode in MODES:
-                plain = key.decryptor(mode)(body)
-                if plain is not None and sha1(plain).digest() == digest:
-                    return plain, mode, key
+            found = _decrypted(key, digest, body)
+            if found is not None:
+                return found
+        return self._find_in_log(digest, body)
+
+    def _find_in_log(self, digest: bytes, body: bytes) -> tuple[bytes, str, SessionKey] | None:
+        """Tries the keys of the key log, those of the connection's connID first, as many as are allowed."""
         log = self._keyring.log
         if len(log) > self._log_trials:
             self.log_exhausted = True
@@ -231,10 +242,9 @@ class BodyVerifier:
             return None
         for key in sorted(log, key=lambda key: str(key.conn_id) != self.conn_id)[: self._log_trials]:
             self._log_trials -= 1
-            for mode in MODES:
-                plain = key.decryptor(mode)(body)
-                if plain is not None and sha1(plain).digest() == digest:
-                    return plain, mode, key
+            found = _decrypted(key, digest, body)
+            if found is not None:
+                return found
         return None
 
     def _search(self, direction: Direction, header: Header, body: bytes) -> Verdict:
@@ -298,6 +308,15 @@ class BodyVerifier:
     def may_open_later(self) -> bool:
         """True while the InitConnect response may still bring the key to a message that nothing verified."""
         return not self.response_seen and not self.keys
+
+
+def _decrypted(key: SessionKey, digest: bytes, body: bytes) -> tuple[bytes, str, SessionKey] | None:
+    """Returns the decryption of `body` with `key` whose SHA-1 is `digest`."""
+    for mode in MODES:
+        plain = key.decryptor(mode)(body)
+        if plain is not None and sha1(plain).digest() == digest:
+            return plain, mode, key
+    return None
 
 
 def _octets(text: str | bytes) -> bytes:

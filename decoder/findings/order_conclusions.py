@@ -50,11 +50,15 @@ def conclude(orders: Iterable[Order], connections: Mapping[int, OrderConnection]
     subscribed = frozenset[str]().union(*(each.accounts for each in connections.values()))
     heard = subscribed | pushed_accounts
     lost_requests = any(each.lost_requests for each in connections.values())
+    orders = list(orders)
+    open_requests = _OpenRequests(orders)
     for order in orders:
         order.connections.sort()
         order.fills.sort(key=lambda fill: (fill.time_ns, fill.message))
         if order.placed is None and "placed-elsewhere" not in order.notes:
-            order.add_note("gap" if lost_requests else "placed-before-capture")
+            answer_missing = open_requests.take(order)
+            unknown = "gap" if lost_requests else "placed-before-capture"
+            order.add_note("placed-unanswered" if answer_missing else unknown)
         if _lacks_pushes(order, connections, heard):
             order.add_note("trade-push-not-subscribed")
         if _has_gap(order, connections):
@@ -62,6 +66,28 @@ def conclude(orders: Iterable[Order], connections: Mapping[int, OrderConnection]
         for change in order.changes:
             if change.effect is None and _without_effect(order, change, connections.get(change.connection)):
                 change.effect = False
+
+
+class _OpenRequests:
+    """Holds the requests without a clear answer: each may have placed an order whose request is not known."""
+
+    def __init__(self, orders: Iterable[Order]) -> None:
+        self._times: dict[tuple[object, ...], list[int]] = {}
+        for order in orders:
+            if order.placed is not None and order.placed.accepted is None and order.order_id is None:
+                self._times.setdefault(_asked(order), []).append(order.placed.time_ns)
+
+    def take(self, order: Order) -> bool:
+        """Returns True if there is one before `order` that asked for the same; it counts for no other order then."""
+        times = self._times.get(_asked(order), [])
+        if not times or min(times) > order.first_ns:
+            return False
+        times.remove(min(times))
+        return True
+
+
+def _asked(order: Order) -> tuple[object, ...]:
+    return order.account, order.env, order.market, order.symbol, order.side, order.qty, order.price
 
 
 def _lacks_pushes(order: Order, connections: Mapping[int, OrderConnection], heard: Set[str]) -> bool:

@@ -61,8 +61,8 @@ ORDER_KEYS = {
     "last_seen": "time of the last message about it",
     "connections": "ordinals of the connections that spoke of it",
     "messages": "numbers of the messages that speak of it",
-    "notes": "why something is null: placed-before-capture, placed-elsewhere, trade-push-not-subscribed, gap, "
-    "packet-id-repeated, limit",
+    "notes": "why something is null: placed-before-capture, placed-elsewhere, placed-unanswered, "
+    "trade-push-not-subscribed, gap, packet-id-repeated, limit",
 }
 """Keys of an order, and what they say."""
 

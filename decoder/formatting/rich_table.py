@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from decoder.formatting.table import Table
+from decoder.formatting.table import Table, notes_of
 
 __all__ = ["rich_table", "terminal_text"]
 
@@ -40,12 +40,10 @@ def terminal_text(tables: Iterable[Table], width: int, *, color: bool) -> str:
         for table in tables:
             if table.title:
                 console.print(Text(table.title, style="bold"))
-            shown = _shown(table, width)
-            hidden = {column.name for place, column in enumerate(table.columns) if place not in shown}
-            for note in table.notes:
-                if note.partition(":")[0] not in hidden:
-                    console.print(Text(note))
-            if table.rows and _is_crowded(table, width):
+            stacked = bool(table.rows) and _is_crowded(table, width)
+            for note in table.notes if stacked else notes_of(table, _shown(table, width)):
+                console.print(Text(note))
+            if stacked:
                 for line in _stacked(table, width):
                     console.print(line, soft_wrap=True)
                 console.print()
@@ -75,9 +73,10 @@ def _is_crowded(table: Table, width: int) -> bool:
 def _stacked(table: Table, width: int) -> Iterator[Text]:
     """Yields lines: of each row the other columns, then its text, on lines of its own if there is no room beside them.
 
-    The heading of the text is left out.
+    The heading of the text is left out.  Columns that only a wide terminal shows stand before the text.
     """
     *others, last = _shown(table, width)
+    hidden = [place for place in range(len(table.columns)) if place not in (*others, last)]
     widths = [_widest(table, place) for place in others]
     gap = " " * (_GAP if sum(widths) + _GAP * len(widths) <= width else 1)
 
@@ -99,11 +98,12 @@ def _stacked(table: Table, width: int) -> Iterator[Text]:
     for row in table.rows:
         style = _COLORS.get(row[0], "")
         words = line([row[place] for place in others])
-        if cell_len(words) + len(gap) + cell_len(row[last]) <= width:
-            yield fitted(f"{words}{gap}{row[last]}", style)
+        text = "  ".join(row[place] for place in (*hidden, last) if row[place] not in ("", "-"))
+        if cell_len(words) + len(gap) + cell_len(text) <= width:
+            yield fitted(f"{words}{gap}{text}".rstrip(), style)
             continue
         yield fitted(words, style)
-        for part in Text(row[last]).wrap(_MEASURE, max(1, width - len(_INDENT))):
+        for part in Text(text).wrap(_MEASURE, max(1, width - len(_INDENT))):
             yield fitted(f"{_INDENT}{part.plain.rstrip()}", style)
 
 

@@ -15,7 +15,7 @@ from decoder.framing.websocket_header import build_header
 from decoder.framing.websocket_writer import build_frame, build_upgrade
 from decoder.message import Gap, Message
 from decoder.packet.clean_tcp import CleanConnection
-from decoder.vocabulary import INIT_CONNECT
+from decoder.vocabulary import APPLICATION, INIT_CONNECT
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from decoder.output.replacer import Replaced, Replacer
     from decoder.vocabulary import Transport
 
-__all__ = ["APPLICATION", "ClearCapture"]
+__all__ = ["ClearCapture"]
 
-APPLICATION = "opendump"
-"""First word of the section's application field, by which a reader knows a capture of ours."""
 _ETHERNET = 1
 _MAX_PACKETS = 32
 """Packet numbers in one comment."""

@@ -89,7 +89,12 @@ def _took(order: Order) -> str:
     if placed is None:
         return "-"
     answer = None if placed.latency_ns is None else placed.latency_ns / 1e6
-    return " / ".join(map(_duration, (answer, order.first_push_ms, order.done_ms)))
+    times = (answer, order.first_push_ms, order.done_ms)
+    if times == (None, None, None):
+        return "-"
+    if any(each is None or abs(each) >= 1_000 for each in times):
+        return " / ".join(map(_duration, times))
+    return " / ".join(f"{each:.3g}" for each in times) + " ms"
 
 
 def story(order: Order, lines: Sequence[str], *, utc: bool) -> Iterable[Table]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from decoder.capture.merge import merged
-from decoder.capture.reader import CaptureReader
+from decoder.capture.reader import CaptureReader, is_rewritten
 from decoder.crypto.keyring import KeyRing
 from decoder.engine.decoder import Decoder
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from decoder.limits import Limits
     from decoder.message import Gap, Message
 
-__all__ = ["PartitionRun", "Source", "is_rewritten"]
+__all__ = ["PartitionRun", "Source"]
 
 
 _GC_THRESHOLD = 50_000
@@ -65,15 +65,6 @@ class Source:
         """False if the connections of a host must be decoded together: a copy or the filter looks across them."""
         chosen = self.filter()
         return not (self.dedup or (chosen is not None and chosen.looks_across))
-
-
-def is_rewritten(readers: Iterable[object]) -> bool:
-    """Returns True if `opendump rewrite` wrote every capture, as far as they were read."""
-    from decoder.output.clear_capture import APPLICATION
-
-    return all(
-        isinstance(reader, CaptureReader) and reader.application.startswith(f"{APPLICATION} ") for reader in readers
-    )
 
 
 class PartitionRun:

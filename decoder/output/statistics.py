@@ -262,7 +262,7 @@ def _subscriptions(rows: Sequence[SubscriptionRow], utc: bool) -> Table:
 def _rates(rows: Sequence[RateRow], utc: bool) -> Table:
     table = Table(
         "Rates (busiest: the most requests in any 30 s; gap: the shortest between two, in ms)",
-        columns("protocol | account | requests:* | busiest: | limit: | share: | source* | at* | gap:* | refused:"),
+        columns("protocol | account | requests:* | busiest: | limit: | share: | source* | at* | gap: | refused:"),
     )
     show = _clock([row.at_ns for row in rows], utc)
     for row in rows:

@@ -145,8 +145,8 @@ class Plan:
         if body is None:
             return None
         notes = [*message.own_notes] if message.own_notes else []
-        for remark in message.content.remarks_on_form:
-            notes.append(remark.partition(":")[0])
+        if data is None:  # (what can be written like that has no remarks)
+            notes += [remark.partition(":")[0] for remark in message.content.remarks_on_form]
         if plaintext.startswith(_PUSH):
             return BodyRows(_OK, None, None, notes, body.s2c, data)
         ret_type = err_code = ret_msg = None

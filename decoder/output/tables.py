@@ -108,8 +108,10 @@ class Tables:
         self._where = where
         self._host = host
         self._numbered = numbered
-        self._orders = OrderLedger() if "orders" in tables else None
         self._statistics = None if tables.keys().isdisjoint(set(LEDGERS) - {"orders"}) else Statistics(where)
+        # (Statistics follow all orders; an order takes 6 KB until the end of the capture.)
+        follows = self._statistics is None or where is not None
+        self._orders = OrderLedger() if "orders" in tables and follows else None
         self._connections: dict[int, str] = {}
         self._ended: list[ConnectionInfo] = []
         self._ids: BoundedDict[int, str] = BoundedDict(_MAX_CONNECTIONS)
@@ -306,11 +308,14 @@ class Tables:
             block = self._flat.get(name)
             if block is None:
                 continue
-            if self._orders is not None and name == "orders":
-                records = [order.record() for order in self._orders.finish()]
-            else:
+            if name != "orders":
                 assert figures is not None
                 records = figures.table(name)
+            elif self._orders is not None:
+                records = [order.record() for order in self._orders.finish()]
+            else:
+                assert self._statistics is not None  # it is finished
+                records = [order.record() for order in self._statistics.orders.orders()]
             for record in records:
                 block.add(ledger_row(block.table, record, self._host, self._id_of))
 

@@ -99,9 +99,10 @@ def _decoded(
         check_memory(decoder, len(packet))
     items += decoder.flush()
     check_messages(items, len(segments))
-    assert sum(item.bytes or 0 for item in items if isinstance(item, Gap)) <= len(stream), (
-        "gaps where nothing is missing"
-    )
+    skipped = sum(item.bytes or 0 for item in items if isinstance(item, Gap))
+    assert skipped <= len(stream), "gaps where nothing is missing"
+    claimed = [HEADER_LEN + item.body_len for item in items if isinstance(item, Message)]
+    assert not claimed or sum(claimed) + skipped >= len(stream), "bytes came out in no message and no gap"
     return items
 
 

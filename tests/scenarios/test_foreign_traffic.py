@@ -93,6 +93,16 @@ def test_silent_connections_are_counted_without_advice_about_ports(tmp_path: Pat
     )
 
 
+def test_where_no_message_came_auto_finds_no_gateway_and_says_so(tmp_path: Path) -> None:
+    capture = write(tmp_path / "silent.pcap", pcap(Exchange(port=22222).fin()))
+    found = opendump("decode", capture, "--port", "auto")
+    assert (found.code, found.out) == (1, "")
+    assert "give --port N beside --port auto" in found.err
+    given = opendump("decode", capture, "--port", "auto", "--port", "22222")
+    assert "1 closed before login" in given.err
+    assert "beside" not in given.err
+
+
 def test_refused_connections_beside_others_are_told(tmp_path: Path) -> None:
     """A program that cannot reconnect is worth a line; a probe that says nothing is not."""
     syn = Segment("c2s", 77, flags=SYN, ports=(40000, 11111))

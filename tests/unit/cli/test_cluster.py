@@ -1,70 +1,88 @@
-"""The options that divide a command's work, and what all divided commands do."""
+"""Several workers: which host a capture is of, what is not possible together, what is said at the end."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
-from decoder.cli.cluster import Cluster, index_files, say_counts
-from decoder.cli.main import cli
+from decoder.cli.cluster import Cluster, planned_ports, say_counts
 from decoder.engine.shards import FileIndex
-from decoder.output.workers import Workers
-from tests.support.command import in_clear, runner
-from tests.support.session import write_pcap
+from tests.support.command import options
+
+ALONE = Cluster(None, None, None)
 
 
-def test_the_host_is_the_directory_or_what_the_pattern_finds(tmp_path: Path) -> None:
-    path = str(tmp_path / "gateway1" / "web-09.pcap")
-    assert Cluster(2, None, None).host(path) == "gateway1"
-    assert Cluster(2, None, re.compile("([a-z]+)-[0-9]+[.]pcap$")).host(path) == "web"
-    with pytest.raises(click.UsageError, match="finds no host"):
-        Cluster(2, None, re.compile("(nothing)")).host(path)
+def test_the_host_is_the_directory_of_a_capture() -> None:
+    assert ALONE.host("/captures/gw7/day.pcapng") == "gw7"
+    assert ALONE.host("/day.pcapng") == "host"
 
 
-@pytest.mark.parametrize(("pattern", "said"), [("(", "not a regular expression"), ("[a-z]+", "needs one group")])
-def test_a_pattern_that_cannot_be_used(tmp_path: Path, pattern: str, said: str) -> None:
-    result = runner().invoke(cli, ["plan", str(tmp_path / "a.pcap"), "--host-of", pattern])
-    assert result.exit_code == 2
-    assert said in result.stderr
-
-
-def test_files_keep_their_order_and_count_once(tmp_path: Path) -> None:
-    paths = [str(write_pcap(tmp_path / name, in_clear(1))) for name in ("b.pcap", "a.pcap")]
-    again = str(tmp_path / "." / "b.pcap").replace("b.pcap", "./b.pcap")
-    with Workers(1) as workers:
-        indexes = index_files([*paths, again], Cluster(1, None, None), (11111,), workers)
-        with pytest.raises(click.UsageError, match="standard input"):
-            index_files(["-"], Cluster(1, None, None), (11111,), workers)
-    assert [index.path for index in indexes] == paths
-
-
-def counts(**changes: Any) -> dict[str, Any]:
-    return {"messages": 5, "connections": 1, "verdicts": {"verified": 5}, "reports": [], **changes}
+def test_or_what_a_pattern_finds_in_its_path() -> None:
+    cluster = Cluster(None, None, re.compile(r"/(gw\d+)-[^/]*$"))
+    assert cluster.host("/captures/gw7-day.pcapng") == "gw7"
+    with pytest.raises(click.UsageError, match=r"--host-of finds no host in /captures/day\.pcapng"):
+        cluster.host("/captures/day.pcapng")
 
 
 @pytest.mark.parametrize(
-    ("error", "changes", "strict", "code"),
+    ("cluster", "given"),
     [
-        (None, {}, True, 0),
-        ("cannot be read", {}, False, 1),
-        (None, {"messages": 0}, False, 1),
-        (None, {"verdicts": {"no-key": 1}}, False, 0),
-        (None, {"verdicts": {"no-key": 1}}, True, 3),
-        (None, {"verdicts": {"no-digest": 1}}, True, 0),
+        (ALONE, False),
+        (Cluster(1, None, None), True),
+        (Cluster(None, "tcp://h:1", None), True),
+        (Cluster(None, None, re.compile("(h)")), True),
     ],
 )
-def test_exit_codes(error: str | None, changes: dict[str, Any], strict: bool, code: int) -> None:
-    assert say_counts([FileIndex("alpha", "a.pcap", error=error)], [counts(**changes)], "", strict=strict) == code
+def test_any_of_its_options_asks_for_several_workers(cluster: Cluster, given: bool) -> None:
+    assert cluster.given is given
 
 
-def test_what_is_said_sums_up_all_parts(capsys: pytest.CaptureFixture[str]) -> None:
-    parts = [counts(reports=["a limit"], verdicts={"no-key": 2}), counts(reports=["a limit"], verdicts={"no-key": 1})]
-    say_counts([FileIndex("alpha", "a"), FileIndex("beta", "b")], parts, " written to day", strict=False)
-    said = capsys.readouterr().err
-    assert "10 messages on 2 connections of 2 hosts written to day" in said
-    assert said.count("a limit") == 1
-    assert "3 unverified (no-key)" in said
+def test_the_work_is_divided_for_the_workers_that_were_asked_for() -> None:
+    assert Cluster(3, None, None).count == 3
+    assert ALONE.count >= 1
+
+
+def test_ports_must_be_named() -> None:
+    assert planned_ports(options(ports=(11111, 33333))) == (11111, 33333)
+    for ports in ("auto", (11111, "auto")):
+        with pytest.raises(click.UsageError, match="name the ports"):
+            planned_ports(options(ports=ports))
+
+
+def result(messages: int = 5, **more: Any) -> dict[str, Any]:
+    return {"messages": messages, "connections": 1, "reports": [], "verdicts": {}, **more}
+
+
+def index(host: str = "gw1", error: str | None = None) -> FileIndex:
+    return FileIndex(host, f"{host}.pcap", error=error)
+
+
+def test_counts_of_all_partitions_are_added_and_each_report_is_said_once(capsys: Any) -> None:
+    results = [result(2, reports=["odd"]), result(3, reports=["odd"])]
+    assert say_counts([index("a"), index("b")], results, " written to out", strict=True) == 0
+    odd, counts = capsys.readouterr().err.splitlines()
+    assert odd.endswith("odd")
+    assert counts.endswith("5 messages on 2 connections of 2 hosts written to out")
+
+
+def test_messages_that_were_not_verified_have_a_line_with_a_hint(capsys: Any) -> None:
+    results = [result(verdicts={"no-key": 1, "verified": 4}), result(verdicts={"no-key": 2})]
+    assert say_counts([index()], results, "", strict=False) == 0
+    assert "3 unverified (no-key): " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("indexes", "results", "strict", "code"),
+    [
+        ([index()], [result(0)], False, 1),
+        ([index(), index(error="cut")], [result()], False, 1),
+        ([index()], [result(verdicts={"no-key": 1})], True, 3),
+        ([index()], [result(verdicts={"no-key": 1})], False, 0),
+        ([index()], [result(verdicts={"no-digest": 1})], True, 0),
+    ],
+)
+def test_the_exit_code(indexes: list[FileIndex], results: list[Any], strict: bool, code: int) -> None:
+    assert say_counts(indexes, results, "", strict=strict) == code

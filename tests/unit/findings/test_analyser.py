@@ -7,9 +7,10 @@ from typing import Any
 from decoder import KeyRing
 from decoder.conversation.summary import ConnectionInfo
 from decoder.engine.decoder import Decoder
-from decoder.findings.analyser import Analyser
-from tests.support.exchange import pem, rsa_key
+from decoder.findings.analyser import Analyser, _Packets
+from tests.support.exchange import frame, pem, rsa_key
 from tests.support.messages import Line
+from tests.support.segments import Talk, decode_segments
 from tests.support.session import Session, request, response
 
 STATE = request("GetGlobalState", userID=1)
@@ -99,3 +100,15 @@ def test_a_connection_without_a_message_is_reported_with_its_end() -> None:
 
 def test_limits_that_were_hit_are_lines_for_people() -> None:
     assert analysed(asking()).limits_hit == []
+
+
+def test_requests_are_remembered_for_what_is_found_later_and_pushes_while_they_pass() -> None:
+    talk = Talk().c2s(frame(1004, b"\x0a\x02\x08\x00", serial_no=1)).s2c(frame(3011, b"\x08\x00", serial_no=2))
+    asked, pushed = decode_segments(talk.segments).messages
+    packets = _Packets()
+    for message in (asked, pushed):
+        packets.message(message)
+    assert packets.of(asked.number) == tuple(asked.frames)
+    assert packets.of(pushed.number) == tuple(pushed.frames)
+    packets.message(asked)
+    assert packets.of(pushed.number) == ()

@@ -66,4 +66,13 @@ def test_the_record_has_the_time_for_machines() -> None:
         "time": "1970-01-01T00:00:01.500000000Z",
         "text": "text at 1500000000",
         "count": 1,
+        "wireshark": None,
     }
+
+
+def test_a_listed_finding_names_the_packets_of_its_message() -> None:
+    findings = Findings()
+    findings.packets_of = {1: (4, 5, 9), 2: ()}.__getitem__
+    for each in (finding(), finding(message=2), finding(message=None)):
+        findings.add(each)
+    assert [each.record()["wireshark"] for each in findings.listed()] == [None, "frame.number in {4..5, 9}", None]

@@ -52,6 +52,34 @@ def test_an_order_whose_request_is_not_there_was_placed_before_or_is_lost() -> N
     assert notes(elsewhere, connection()) == ["placed-elsewhere"]
 
 
+def asks(found: Order, price: float = 400.2) -> Order:
+    found.symbol, found.side, found.qty, found.price = "HK.00700", "BUY", 100.0, price
+    return found
+
+
+def unanswered(at_s: int = 0) -> Order:
+    found = asks(order(pushed=False))
+    assert found.placed is not None
+    found.placed.accepted, found.placed.time_ns = None, at_s * SECOND
+    return found
+
+
+def test_an_order_like_a_request_without_an_answer_was_probably_placed_by_it() -> None:
+    """One order for each such request; not one that was heard of before, nor one that differs."""
+    several = [asks(order(placed=False)) for _ in range(2)]
+    for number, each in enumerate(several):
+        each.order_id, each.first_ns = str(number), (number + 1) * SECOND
+    conclude([unanswered(), *several], {0: connection()}, frozenset())
+    assert [each.notes for each in several] == [["placed-unanswered"], ["placed-before-capture"]]
+    for request, other in (
+        (unanswered(at_s=1_000), asks(order(placed=False))),
+        (unanswered(), asks(order(placed=False), price=400.4)),
+        (asks(order()), asks(order(placed=False))),
+    ):
+        conclude([request, other], {0: connection()}, frozenset())
+        assert other.notes == ["placed-before-capture"]
+
+
 def test_nobody_who_placed_it_can_hear_of_it() -> None:
     assert notes(order(pushed=False), connection(subscribed=False)) == ["trade-push-not-subscribed"]
     assert notes(order(pushed=False), connection()) == []

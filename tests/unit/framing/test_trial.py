@@ -11,6 +11,7 @@ from decoder.framing.buffer import Buffer
 from decoder.framing.header import HEADER, Header
 from decoder.framing.header_chains import Chain, HeaderChains
 from decoder.framing.trial import END, MANY, MORE, PendingFrame, Trial
+from decoder.tcp.overlaps import Conflict, OverlapConflicts
 from decoder.vocabulary import Arrival
 from tests.support.exchange import frame
 
@@ -24,6 +25,7 @@ class Handler:
 
     def __init__(self, *, nothing_decrypted: bool = False, sealed: bool = False) -> None:
         self.nothing_decrypted, self.sealed, self.asked = nothing_decrypted, sealed, 0
+        self.conflicts = OverlapConflicts()
 
     def verifies(self, header: Header, body: bytes, *, by_hash: bool = False) -> bool:
         self.asked += 1
@@ -140,4 +142,17 @@ def test_a_frame_remembers_the_packets_of_bytes_that_are_dropped() -> None:
     waiting = pending(data)
     waiting.keep_origin(bench.buffer, 80)
     assert waiting.arrival == Arrival((1, 2), 20)
-    assert waiting.captured == 80
+
+
+def test_a_row_may_go_on_in_another_version_of_the_bytes_behind_it() -> None:
+    bench = Bench(message(1) + b"x" * 50)
+    assert not bench.confirms(1)
+    bench.handler.conflicts.add(Conflict(len(message(1)), b"FT" + bytes(48), Arrival((2,), 20)))
+    assert bench.confirms(1)
+
+
+def test_four_in_a_row_one_of_which_begins_a_packet_count_though_the_next_is_damaged() -> None:
+    rows = {count: [message(n) for n in range(1, count + 1)] for count in (3, 4)}
+    for count, row in rows.items():
+        assert Bench(b"y" + row[0], b"".join(row[1:]) + b"x" * 50).confirms(1) is (count == 4)
+    assert not Bench(b"y" + b"".join(rows[4]) + b"x" * 50).confirms(1)

@@ -7,8 +7,9 @@ import io
 from decoder import Gap, KeyRing, Message
 from decoder.capture.reader import CaptureReader
 from decoder.engine.decoder import Decoder
-from decoder.output.clear_capture import APPLICATION, ClearCapture
+from decoder.output.clear_capture import ClearCapture
 from decoder.output.replacer import Replacer
+from decoder.vocabulary import APPLICATION
 from tests.support.exchange import Exchange, frame, keep_alive, pem, rsa_key
 from tests.support.session import Session, book, request, response
 

@@ -1,63 +1,85 @@
-"""Tasks of stats, orders and keys return what the commands show."""
+"""What a worker does for `stats`, `orders` and `keys`: the answers of one host, with the counts of its partition."""
 
 from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from decoder.crypto.keylog import key_log_line
-from decoder.engine.shards import Partition, index_file, plan_partitions
-from decoder.findings.orders import OrderLedger
-from decoder.message import Message
+from decoder.engine.shards import Partition
+from decoder.limits import Limits
 from decoder.output.host_tasks import OrderLines, collect_orders, host_orders, host_stats, partition_keys
-from decoder.output.partition import PartitionRun
-from tests.support import datasets
+from decoder.output.partition import Source
+from tests.support.answers import hello, state, told
+from tests.support.command import in_clear, pcap, write
+from tests.support.exchange import CONN_ID, IV, KEY, pem, rsa_key
+
+SOURCE = Source((11111,), (), (), None, None, None, utc=True, dedup=False, limits=Limits())
+LINES = OrderLines(show_secrets=False, utc=True, encoding="utf-8")
+
+
+def source(**changes: Any) -> Source:
+    return Source(**{**SOURCE.__dict__, **changes})
+
+
+def partition(path: Path) -> Partition:
+    return Partition("p0", "gw1", (str(path),), None, 1, 1)
 
 
 @pytest.fixture
-def partition(tmp_path: Path) -> Partition:
-    path = datasets.rotated(tmp_path / "alpha", datasets.FIRST, [])[0]
-    return plan_partitions([index_file("alpha", path, frozenset([11111]))], 1)[0]
+def clear(tmp_path: Path) -> Partition:
+    return partition(write(tmp_path / "clear.pcap", pcap(in_clear(3))))
 
 
-def test_figures_and_counts_agree_and_travel(partition: Partition) -> None:
-    counts, figures = pickle.loads(pickle.dumps(host_stats(partition, datasets.source(), 100, False)))
-    assert counts["messages"] == figures.capture.messages > 0
-    assert figures.capture.files == list(partition.paths)
+def test_figures_of_a_host_come_with_its_counts(clear: Partition) -> None:
+    counts, stats = host_stats(clear, SOURCE, 10, False)
+    assert (counts["host"], counts["messages"]) == ("gw1", stats.capture.messages)
+    assert stats.connections
+    assert pickle.loads(pickle.dumps(stats)).capture.messages == stats.capture.messages
 
 
-def test_orders_are_those_of_the_ledger(partition: Partition) -> None:
-    ledger = OrderLedger()
-    for records in PartitionRun(partition, datasets.source()).records():
-        for item in records:
-            ledger.add(item)
-    _, collected = host_orders(partition, datasets.source(), OrderLines(False, True, "utf-8"))
-    assert [order.record() for order in collected.orders] == [order.record() for order in ledger.finish()] != []
-    told = {number for order in collected.orders for number in order.messages}
-    assert told <= collected.lines.keys()
-    assert all("Trd_" in collected.lines[number] or "PlaceOrder" in collected.lines[number] for number in told)
+def test_a_filter_bounds_the_figures(clear: Partition) -> None:
+    counts, stats = host_stats(clear, source(where="proto=InitConnect"), 10, False)
+    assert counts["messages"] > stats.capture.messages > 0
 
 
-def test_a_filter_keeps_the_orders_of_which_a_message_matches(partition: Partition) -> None:
-    source = datasets.source(where="order=5000000000000000002")
-    batches = list(PartitionRun(partition, source).records())
-    collected = collect_orders(batches, source.match(), None)
-    found = {order.order_id for order in collected.orders}
-    everything = {order.order_id for order in collect_orders(batches, None, None).orders}
-    assert {"5000000000000000002"} <= found < everything
+@pytest.fixture
+def orders(tmp_path: Path) -> Partition:
+    session = told(hello())
+    for order_id in (7, 8):
+        session.push(2208, state(5, order_id=order_id))
+    return partition(write(tmp_path / "orders.pcap", pcap(session)))
+
+
+def key_file(folder: Path) -> str:
+    return str(write(folder / "key.pem", pem(rsa_key())))
+
+
+def test_orders_of_a_host_and_the_lines_of_their_messages(orders: Partition, tmp_path: Path) -> None:
+    counts, collected = host_orders(orders, source(rsa_keys=(key_file(tmp_path),)), LINES)
+    assert [order.order_id for order in collected.orders] == ["7", "8"]
+    assert (counts["host"], collected.dropped) == ("gw1", 0)
+    of_orders = {number for order in collected.orders for number in order.messages}
+    assert of_orders <= set(collected.lines)
+    assert all("UpdateOrder" in collected.lines[number] for number in of_orders)
+
+
+def test_orders_of_a_filter(orders: Partition, tmp_path: Path) -> None:
+    where = "body.s2c.order.orderID=8"
+    _, collected = host_orders(orders, source(rsa_keys=(key_file(tmp_path),), where=where), None)
+    assert [order.order_id for order in collected.orders] == ["8"]
     assert collected.lines == {}
 
 
-def test_keys_come_with_the_time_at_which_they_were_handed_out(partition: Partition) -> None:
-    run = PartitionRun(partition, datasets.source())
-    answers = [
-        item.time_ns
-        for records in run.records()
-        for item in records
-        if isinstance(item, Message) and item.proto_id == 1001 and item.kind == "response"
-    ]
-    _, keys = partition_keys(partition, datasets.source())
-    assert [line for _, line in keys] == list(map(key_log_line, run.keys.harvested)) != []
-    assert [time_ns for time_ns, _ in keys] == [time for time in answers if time in {each for each, _ in keys}]
+def test_nothing_has_no_orders() -> None:
+    assert collect_orders([], None, None).orders == []
+
+
+def test_a_session_key_with_the_time_at_which_it_was_given(orders: Partition, tmp_path: Path) -> None:
+    _, keys = partition_keys(orders, source(rsa_keys=(key_file(tmp_path),)))
+    ((time_ns, line),) = keys
+    assert line == f"OPEND_AES {CONN_ID} {KEY.hex()} {IV.hex()}"
+    assert time_ns > 0
+    assert partition_keys(orders, source(rsa_keys=(key_file(tmp_path),), where="proto=GetGlobalState"))[1] == []

@@ -1,54 +1,93 @@
-"""A partition is decoded with what its source says."""
+"""A partition is decoded apart: its flows of its files, with what `Source` says."""
 
 from __future__ import annotations
 
-import gc
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from decoder.engine.shards import index_file, plan_partitions
-from decoder.message import Message
-from decoder.output.partition import PartitionRun
-from tests.support import datasets
+from decoder.capture.reader import CaptureReader, is_rewritten
+from decoder.engine.shards import FlowSet, Partition, index_file
+from decoder.errors import KeyFileError
+from decoder.limits import Limits
+from decoder.output.partition import PartitionRun, Source
+from tests.support.command import pcap, write
+from tests.support.exchange import Exchange, cbc, frame, init_request, init_response, keep_alive, pem, rsa, rsa_key
+
+SOURCE = Source((11111,), (), (), None, None, None, utc=True, dedup=False, limits=Limits())
+
+
+def partition(*paths: Path, flows: FlowSet | None = None) -> Partition:
+    return Partition("p0", "gw1", tuple(map(str, paths)), flows, 1, 1)
+
+
+def messages(run: PartitionRun) -> list[Any]:
+    return [item for records in run.records() for item in records]
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    exchanges = [Exchange(client_port=port) for port in (50_001, 50_002)]
+    for exchange in exchanges:
+        exchange.c2s(frame(1004, keep_alive()))
+    return write(tmp_path / "two.pcap", pcap(*exchanges))
+
+
+def test_all_flows(two: Path) -> None:
+    run = PartitionRun(partition(two), SOURCE)
+    assert [message.header[1] for message in messages(run)] == [1004, 1004]
+    assert run.counts() == {
+        "id": "p0",
+        "host": "gw1",
+        "messages": 2,
+        "gaps": 0,
+        "connections": 2,
+        "verdicts": {"verified": 2},
+        "reports": [],
+    }
+
+
+def test_each_flow_is_in_one_of_two_partitions(two: Path) -> None:
+    first, *_ = index_file("gw1", str(two), frozenset((11111,))).flows
+    for all_but in (False, True):
+        run = PartitionRun(partition(two, flows=FlowSet([first], all_but=all_but)), SOURCE)
+        assert len(messages(run)) == 1, all_but
+
+
+def test_the_worker_reads_the_keys_itself(tmp_path: Path) -> None:
+    key = rsa_key(seed=3)
+    exchange = Exchange()
+    exchange.c2s(frame(1001, init_request(), rsa(init_request(), key)))
+    exchange.s2c(frame(1001, init_response(), rsa(init_response(), key)))
+    exchange.c2s(frame(1004, keep_alive(), cbc(keep_alive())))
+    capture = write(tmp_path / "a.pcap", pcap(exchange))
+    file = write(tmp_path / "key.pem", pem(key))
+    run = PartitionRun(partition(capture), replace(SOURCE, rsa_keys=(str(file),)))
+    assert [message.verdict for message in messages(run)] == ["verified"] * 3
+    file.unlink()
+    with pytest.raises(KeyFileError, match=r"key\.pem"):
+        PartitionRun(partition(capture), replace(SOURCE, rsa_keys=(str(file),)))
+
+
+def test_without_filter_and_times_nothing_is_tested() -> None:
+    assert SOURCE.match() is None
+    assert replace(SOURCE, where="proto=KeepAlive", start="2030-01-01").match() is not None
+    assert replace(SOURCE, end="2030-01-01").match() is not None
 
 
 @pytest.mark.parametrize(
     ("changes", "divides"),
-    [
-        ({}, True),
-        ({"where": "proto=Trd_*"}, True),
-        ({"start": "10:00"}, True),
-        ({"where": "connection=1"}, False),
-        ({"where": "not (proto=Qot_* or number>3)"}, False),
-        ({"where": "request=5", "start": "10:00"}, False),
-        ({"where": "order=77"}, False),
-        ({"dedup": True}, False),
-    ],
+    [({}, True), ({"dedup": True}, False), ({"where": "proto=KeepAlive"}, True), ({"where": "connection=1"}, False)],
 )
-def test_what_looks_across_connections_is_not_divided(changes: dict[str, object], divides: bool) -> None:
-    assert datasets.source(**changes).divides is divides
+def test_connections_stay_together_where_something_looks_across_them(changes: Any, divides: bool) -> None:
+    assert replace(SOURCE, **changes).divides is divides
 
 
-def test_times_narrow_what_matches(tmp_path: Path) -> None:
-    path = datasets.rotated(tmp_path / "alpha", datasets.FIRST, [])[0]
-    (partition,) = plan_partitions([index_file("alpha", path, frozenset([11111]))], 1)
-    source = datasets.source(start="2026-11-22 08:20", utc=True)
-    match = source.match()
-    assert match is not None
-    run = PartitionRun(partition, source)
-    messages = [item for records in run.records() for item in records if isinstance(item, Message)]
-    chosen = [message for message in messages if match(message)]
-    assert {message.time[:16] for message in messages} - {message.time[:16] for message in chosen}
-    assert min(message.time for message in chosen) >= "2026-11-22T08:20"
-    counts = run.counts()
-    assert (counts["host"], counts["messages"]) == ("alpha", len(messages))
-
-
-def test_the_collector_is_left_as_it_was(tmp_path: Path) -> None:
-    path = datasets.rotated(tmp_path / "alpha", datasets.FIRST, [])[0]
-    (partition,) = plan_partitions([index_file("alpha", path, frozenset([11111]))], 1)
-    before = gc.get_threshold()
-    seen = {gc.get_threshold() for _ in PartitionRun(partition, datasets.source()).records()}
-    assert before not in seen
-    assert gc.get_threshold() == before
+def test_a_capture_that_rewrite_wrote_is_known(two: Path) -> None:
+    reader = CaptureReader(str(two))
+    assert not is_rewritten([reader])
+    assert not is_rewritten([object()])
+    reader.application = "opendump rewrite 1.0"
+    assert is_rewritten([reader])

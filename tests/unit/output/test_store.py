@@ -1,4 +1,4 @@
-"""Files appear under their names as a whole, in a directory and in an object store."""
+"""Where the files of a dataset are kept: they appear as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,67 +8,91 @@ from pathlib import Path
 import pytest
 
 from decoder.errors import OpenDError
-from decoder.output.store import STATE, Directory, ObjectStore, Store, is_url, store_at
+from decoder.output.store import STATE, Directory, ObjectStore, is_url, store_at
+from tests.support.command import posix
 
 
-@pytest.fixture(params=["directory", "objects"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "directory":
-        return store_at(str(tmp_path / "set"))
-    pytest.importorskip("fsspec")
-    return store_at(f"memory://{tmp_path.as_posix()}")
+def put(store: Directory | ObjectStore, name: str, content: bytes, *, private: bool = False) -> None:
+    path, file = store.temporary(private=private)
+    file.write(content)
+    file.close()
+    store.publish(path, name)
 
 
-def test_addresses_and_paths(store: Store, tmp_path: Path) -> None:
-    assert isinstance(store, ObjectStore if is_url(store.place) else Directory)
-    assert not is_url(str(tmp_path))
-
-
-def test_what_is_written_is_read(store: Store) -> None:
+def test_a_file_appears_under_its_name_when_it_is_complete(tmp_path: Path) -> None:
+    store = Directory(str(tmp_path / "set"))
     assert store.begin()
-    assert store.read(f"{STATE}/one.json") is None
-    store.write(f"{STATE}/one.json", {"rows": 1})
-    assert store.read(f"{STATE}/one.json") == {"rows": 1}
-    assert not store.begin()
-
-
-def test_a_temporary_file_gets_its_name(store: Store) -> None:
-    store.begin()
-    path, file = store.temporary(private=True)
-    with file:
-        file.write(b'{"a": 1}')
-    assert store.read("t/part.json") is None
-    if os.name != "nt":
-        assert os.stat(path).st_mode & 0o077 == 0
-    store.publish(path, "t/part.json")
-    assert store.read("t/part.json") == {"a": 1}
-    assert not os.path.exists(path)
-
-
-def test_what_is_no_json_is_nothing(store: Store) -> None:
     path, file = store.temporary(private=False)
-    with file:
-        file.write(b'{"a":')
-    store.publish(path, "cut.json")
-    assert store.read("cut.json") is None
+    file.write(b"half")
+    assert [entry.name for entry in (tmp_path / "set").iterdir()] == [STATE]
+    file.close()
+    store.publish(path, "table/date=1/part.parquet")
+    assert (tmp_path / "set" / "table" / "date=1" / "part.parquet").read_bytes() == b"half"
+    assert not list((tmp_path / "set" / STATE).iterdir())
+
+
+def test_a_directory_with_anything_in_it_is_not_empty(tmp_path: Path) -> None:
+    store = Directory(str(tmp_path))
+    assert store.begin()
+    put(store, "x", b"")
+    assert not store.begin()
 
 
 def test_what_killed_workers_left_is_removed(tmp_path: Path) -> None:
     store = Directory(str(tmp_path))
-    _, file = store.temporary(private=False)
-    file.close()
-    store.write("kept.json", {})
+    store.temporary(private=False)[1].close()
+    assert not store.begin()
     store.clean()
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["kept.json"]
+    assert store.begin()
 
 
-def test_a_place_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OpenDError, match="file: cannot be used"):
-        Directory(str(tmp_path / "file")).begin()
+def test_json_is_written_whole_and_read_back(tmp_path: Path) -> None:
+    store = Directory(str(tmp_path))
+    assert store.read("_opendump/x.json") is None
+    store.write("_opendump/x.json", {"b": 1, "a": [2]})
+    assert store.read("_opendump/x.json") == {"a": [2], "b": 1}
+    (tmp_path / "_opendump" / "x.json").write_bytes(b"{half")
+    assert store.read("_opendump/x.json") is None
 
 
-def test_a_store_without_its_library_says_what_to_install() -> None:
+@posix
+def test_a_private_file_is_its_owners_only(tmp_path: Path) -> None:
+    put(Directory(str(tmp_path)), "secret", b"x", private=True)
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+
+
+@posix
+@pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="root may write everywhere")
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(OpenDError, match="cannot be used"):
+        Directory(str(tmp_path / "set")).begin()
+    tmp_path.chmod(0o700)
+
+
+def test_a_file_in_the_place_of_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "set").write_text("")
+    with pytest.raises(OpenDError, match="cannot be used"):
+        Directory(str(tmp_path / "set")).begin()
+
+
+def test_an_object_store_keeps_the_same_files() -> None:
     pytest.importorskip("fsspec")
-    with pytest.raises(OpenDError, match=r"^nosuch://x: "):
-        store_at("nosuch://x")
+    store = store_at("memory://opendump-test-store")
+    assert isinstance(store, ObjectStore)
+    assert store.begin()
+    put(store, "table/part.parquet", b"whole")
+    store.write("_opendump/x.json", {"a": 1})
+    assert not store.begin()
+    assert store.read("_opendump/x.json") == {"a": 1}
+    assert store.read("_opendump/none.json") is None
+
+
+def test_a_store_that_nobody_knows_is_an_error_of_ours() -> None:
+    with pytest.raises(OpenDError, match="nosuch://place: "):
+        store_at("nosuch://place")
+
+
+@pytest.mark.parametrize(("place", "expected"), [("s3://bucket/x", True), ("/a/b", False), ("C:\\a", False)])
+def test_addresses_and_paths(place: str, expected: bool) -> None:
+    assert is_url(place) is expected

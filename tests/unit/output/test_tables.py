@@ -155,6 +155,44 @@ def test_made_messages_of_every_type(proto_id: int, direction: str) -> None:
     compare_messages(found["messages"], records)
 
 
+@pytest.mark.parametrize("density", [0.0, 1.0])
+@pytest.mark.parametrize(("proto_id", "direction"), KINDS)
+def test_messages_that_all_have_the_same_fields(proto_id: int, direction: str, density: float) -> None:
+    """Their columns come from protobuf as they are; of messages like those above most are read one by one."""
+    cls = vendor_classes()[body_name(proto_id, direction)]
+    random = Random(proto_id)
+    messages: list[Message | Gap] = [
+        message(proto_id, direction, random_message(cls, random, density=density).SerializeToString(), number)
+        for number in range(1, 21)
+    ]
+    records = records_of(messages)
+    found = collect([message(proto_id, direction, item.plaintext, item.number) for item in messages])  # type: ignore
+    compare(found, expected(records))
+    compare_messages(found["messages"], records)
+
+
+def test_a_field_that_comes_twice_shifts_nothing() -> None:
+    """A level with two hpVolumes, the next one without: as many as there are levels, and the last of two counts."""
+    cls = vendor_classes()["Qot_UpdateOrderBook.Response"]
+    body = cls(retType=0)
+    body.s2c.security.market, body.s2c.security.code = 1, "00700"
+    for price in (1.0, 2.0, 3.0):
+        body.s2c.orderBookBidList.add(price=price, volume=10, orederCount=1, hpVolume=price / 8)
+    level, other = (item.SerializeToString() for item in body.s2c.orderBookBidList[:2])
+    twice = level + other[-9:]
+    body.s2c.orderBookBidList[1].ClearField("hpVolume")
+    without = body.s2c.orderBookBidList[1].SerializeToString()
+    data = body.SerializeToString()
+    assert data.count(level) == data.count(without) == 1
+    s2c = body.s2c.SerializeToString()
+    longer = s2c.replace(bytes([len(level)]) + level, bytes([len(twice)]) + twice)
+    data = data.replace(bytes([0x22, len(s2c)]) + s2c, bytes([0x22, len(longer)]) + longer)
+    items: list[Message | Gap] = [message(3013, "s2c", data)]
+    found = collect([message(3013, "s2c", data)])
+    assert [row["volume"] for row in found["order_book"]] == [0.25, 10.0, 0.375]
+    compare(found, expected(records_of(items)))
+
+
 def test_connection_ids_are_stable_and_apart() -> None:
     first = connection_id(None, "192.0.2.1:5", "192.0.2.2:11111", 1_700_000_000_000_000_000)
     assert len(first) == 16

@@ -64,3 +64,15 @@ def test_negative_numbers_too(values: list[int]) -> None:
 
 def test_of_nothing_there_is_none() -> None:
     assert Quantiles().quantile(0.5) is None
+
+
+@given(st.lists(st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=40), min_size=1, max_size=20))
+def test_many_at_once_count_as_one_after_the_other(batches: list[list[int]]) -> None:
+    """Also where counting by the leading bits begins in the middle of a batch."""
+    at_once = Quantiles(50, 5)
+    for batch in batches:
+        at_once.add_all(batch)
+    values = [value for batch in batches for value in batch]
+    one_by_one = filled(values, most=50, bits=5)
+    assert (at_once.count, at_once.lowest, at_once.highest) == (len(values), min(values), max(values))
+    assert [at_once.quantile(each) for each in FRACTIONS] == [one_by_one.quantile(each) for each in FRACTIONS]
