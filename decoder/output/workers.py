@@ -53,9 +53,9 @@ class Workers:
     def __exit__(self, error: object, *_: object) -> None:
         if self._client is not None:
             self._client.close()
-        self._close_pool()
         for process in multiprocessing.active_children() if error is not None else ():
             process.terminate()  # its work is wanted no more
+        self._close_pool()
 
     def map_unordered(self, function: Callable[..., Result], tasks: Tasks) -> Iterator[Result]:
         """Yields ``function(*task)`` of each task, in the order in which they are done.
@@ -107,7 +107,7 @@ class Workers:
     def _close_pool(self) -> None:
         pool, self._pool = self._pool, None
         if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
     def _on_cluster(self, function: Callable[..., Result], tasks: Tasks) -> Iterator[Result]:
         import distributed

@@ -159,7 +159,7 @@ def test_plan_prints_hosts_and_partitions(folders: Folders, divided: list[str]) 
     skew = float(re.findall("heaviest ([0-9.]+) times the mean", done.out)[0])
     assert skew == pytest.approx(max(shares) / (sum(shares) / len(shares)), abs=0.02)
     assert f"{len(shares)} partitions, " in done.out
-    assert "one flow, which more workers do not make shorter" in done.out
+    assert "tables of the whole host, which more workers do not make shorter" in done.out
     assert done.out == opendump("plan", *datasets.paths(folders), "--workers", 3).out
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from decoder.capture.reader import CaptureReader
+from decoder.capture.reader import CaptureReader, is_rewritten
 from decoder.engine.shards import FlowSet, Partition, index_file
 from decoder.errors import KeyFileError
 from decoder.limits import Limits
-from decoder.output.partition import PartitionRun, Source, is_rewritten
+from decoder.output.partition import PartitionRun, Source
 from tests.support.command import pcap, write
 from tests.support.exchange import Exchange, cbc, frame, init_request, init_response, keep_alive, pem, rsa, rsa_key
 
