@@ -148,7 +148,7 @@ class Connection:
             if half.begin is not None and half.stream.offset(segment.seq) == half.begin:
                 half.peer.handle_syn(segment.ack)
         else:
-            info.syn_seen = True
+            info.syn_seen = half.sent_syn = True
 
     def _handle_data(self, half: HalfConnection, segment: Segment) -> None:
         position = half.stream.position

@@ -53,6 +53,7 @@ class HalfConnection(FrameOutput):
         "framer",
         "lost",
         "peer",
+        "sent_syn",
         "stream",
         "version_wait",
     )
@@ -62,6 +63,8 @@ class HalfConnection(FrameOutput):
         super().__init__(shared, flow, self.stream.conflicts)
         self.framer: Framer | WebSocketFramer = self._new_framer(0)
         self.peer: HalfConnection = self
+        self.sent_syn = False
+        """True if it sent the SYN that asks for the connection, as the client does."""
         self.lost = 0
         """Bytes of the stream that are not in the capture."""
         self.counted = 0
@@ -430,8 +433,8 @@ class HalfConnection(FrameOutput):
 
     def is_reversed(self, header: Header, opened: Verdict) -> bool:
         speaks_first = header[PROTO_ID] == INIT_CONNECT and self.direction == "s2c" and self.peer.untouched
-        if speaks_first and self.shared.from_start and self.peer.acked <= 0:
-            return True  # its end sent the SYN
+        if speaks_first and self.sent_syn and self.peer.acked <= 0:
+            return True
         return super().is_reversed(header, opened)
 
     def exchange_directions(self) -> None:

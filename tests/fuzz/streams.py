@@ -96,7 +96,8 @@ def check(data: bytes) -> None:
     assert summary.messages + summary.gaps == len(items)
     assert all(line.isprintable() for line in (*summary.reports, *summary.not_opend))
     check_messages(items, len(capture.segments))
-    if capture.honest and not options & 0x80:  # on unknown ports the flags decide which side is the gateway
+    asked = any(each.direction == "s2c" and each.flags & (SYN | ACK) == SYN for each in capture.segments)
+    if capture.honest and not (asked or options & 0x80):  # then SYNs decide, not the port, which side is the gateway
         _check_sent(items, capture.conversation)
     if options & 7 < len(printed.FORMATS):
         printed.check(items[:_PRINTED], printed.FORMATS[options & 7])

@@ -18,7 +18,8 @@ from tests.support.segments import FIN, START_NS, STEP_NS, Decoded, Segment, Tal
 
 WINDOW = 64  # packets by which one may be displaced
 MODES = ("plain", "FTAES_ECB", "AES_ECB", "AES_CBC", "no key")
-PROTOCOLS = (1002, 1004, 3004, 3005, 8888)
+PROTOCOLS = {"c2s": (1002, 1004, 3004, 8888), "s2c": (1002, 1004, 3004, 3005, 8888)}
+"""3005 is a push; 8888 is not in the schema."""
 INIT_CONNECT = 1001
 
 
@@ -89,9 +90,13 @@ def fake_header(rng: Random) -> bytes:
     return ex.HEADER.pack(b"FT", proto_id, 0, 0, rng.getrandbits(32), size, noise(rng, 20), bytes(8))
 
 
-def body(rng: Random, fmt: int, *, quotes: bool) -> bytes:
-    """A body: a real one of the vendor's classes, random bytes, one that holds what looks like headers and frames."""
-    kind = rng.choice(("state", "none", "refused", "FT", "noise", "header", "quotes" if quotes else "state"))
+def body(rng: Random, direction: str, fmt: int, *, quotes: bool) -> bytes:
+    """A body: a real one of the vendor's classes, random bytes, one that holds what looks like headers and frames.
+
+    A real one is that of a request or of a response, as its direction has it: where no SYN was captured it tells which
+    end is the gateway.
+    """
+    kind = rng.choice(("real", "real", "none", "FT", "noise", "header", "quotes" if quotes else "real"))
     if kind == "none":
         return b""
     if kind == "FT":
@@ -104,13 +109,11 @@ def body(rng: Random, fmt: int, *, quotes: bool) -> bytes:
         # What is quoted was sent on another connection.
         quoted = (ex.frame(1004, ex.keep_alive(n), serial_no=10**6 + n) for n in range(rng.randrange(1, 4)))
         return b"\x0a" + noise(rng, rng.randrange(30)) + b"".join(quoted) + b"\xff" * rng.randrange(1, 30)
-    if fmt:
-        return json.dumps({"retType": -1, "retMsg": "拒绝" * rng.randrange(40)}).encode()
-    return (
-        ex.refused("GetGlobalState", "拒绝" * rng.randrange(40))
-        if kind == "refused"
-        else ex.state_request(rng.getrandbits(60))
-    )
+    if direction == "c2s":
+        user = rng.getrandbits(60)
+        return json.dumps({"c2s": {"userID": str(user)}}).encode() if fmt else ex.state_request(user)
+    text = "拒绝" * rng.randrange(40)
+    return json.dumps({"retType": -1, "retMsg": text}).encode() if fmt else ex.refused("GetGlobalState", text)
 
 
 def converse(rng: Random, mode: str, fmt: int, count: int, *, first: int = 1, quotes: bool = True) -> Conversation:
@@ -123,8 +126,8 @@ def converse(rng: Random, mode: str, fmt: int, count: int, *, first: int = 1, qu
     talk.send("s2c", INIT_CONNECT, first, ex.init_response())
     for serial_no in range(first + 1, first + 1 + count):
         direction = rng.choice(("c2s", "s2c"))
-        plain = body(rng, fmt, quotes=quotes or mode != "plain")
-        talk.send(direction, rng.choice(PROTOCOLS), serial_no, plain)
+        plain = body(rng, direction, fmt, quotes=quotes or mode != "plain")
+        talk.send(direction, rng.choice(PROTOCOLS[direction]), serial_no, plain)
     return talk
 
 

@@ -66,6 +66,7 @@ OWN: dict[tuple[str, str], Case] = {
     ("decode", "--after"): (PLAIN, ["--where", "number=9"], ["-A", "1"]),
     ("decode", "--context"): (PLAIN, ["--where", "number=9"], ["-C", "1"]),
     ("decode", "--pair"): (PLAIN, ["--where", "proto=Trd_PlaceOrder and kind=request"], ["--pair"]),
+    ("decode", "--wireshark-filter"): (PLAIN, [], ["--wireshark-filter"]),
     ("decode", "--before-close"): (PLAIN, [], ["--before-close", "1ms"]),
     ("export", "--bodies"): (PLAIN, [], ["--bodies", "all"]),
     ("export", "--force"): (PLAIN, ["-o", "FULL", "--format", "csv"], ["--force"]),
@@ -102,8 +103,13 @@ OWN: dict[tuple[str, str], Case] = {
 ELSEWHERE = {
     ("decode", "--no-cut"): "on a terminal: test_live",
     ("decode", "--jobs"): "the same output with any number: test_main",
-    **{("export", each): "test_scale_out" for each in ("--workers", "--scheduler", "--host-of", "--resume")},
-    **{("plan", each): "test_scale_out" for each in ("--workers", "--scheduler", "--host-of")},
+    ("export", "--jobs"): "the same tables with any number: test_table_jobs",
+    ("export", "--resume"): "test_scale_out",
+    **{
+        (command, each): "test_scale_out, test_scale_out_commands"
+        for command in ("export", "plan", "keys", "orders", "stats")
+        for each in ("--workers", "--scheduler", "--host-of")
+    },
 }
 SCREEN = "top"
 """The command that needs a terminal for all that it does: tests/scenarios/test_top.py."""
