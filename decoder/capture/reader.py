@@ -168,7 +168,8 @@ def _description(source: ByteSource) -> str:
     """Returns what a file that is no capture looks like, and what to do about it."""
     start = source.buffer[source.start : source.start + 512]
     if not start:
-        return "is empty: give a pcap or pcapng file"
+        cut = source.cut
+        return "is empty: give a pcap or pcapng file" if cut is None else f"is cut short before its first packet: {cut}"
     if start[:4] in pcap.MAGICS or start.startswith(pcapng.SECTION_MAGIC):
         return f"is too short for a capture ({len(start)} bytes)"
     for magic, kind, advice in _LOOKS_LIKE:

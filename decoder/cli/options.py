@@ -124,9 +124,13 @@ class _Port(click.ParamType):  # type: ignore[type-arg]
 
 
 def _key_paths(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuses a key given instead of its file, without repeating it: messages end up in logs."""
+    """Refuses a key or a key log given instead of its file, without repeating it: messages end up in logs."""
     for path in value:
-        if "-----BEGIN" in path or (_KEY_MATERIAL.fullmatch(path) and not os.path.exists(path)):
+        if (
+            "-----BEGIN" in path
+            or path.startswith("OPEND_AES ")
+            or (_KEY_MATERIAL.fullmatch(path) and not os.path.exists(path))
+        ):
             raise click.BadParameter("give the path of the key file, not the key itself", ctx, param)
     return value
 
@@ -199,6 +203,7 @@ _OPTIONS = {
         metavar="FILE",
         type=click.Path(),
         multiple=True,
+        callback=_key_paths,
         help="A key log, as `opendump keys` writes it, for connections whose start is missing. Repeatable.",
     ),
     "show_secrets": click.option(

@@ -31,7 +31,8 @@ def shell(ctx: click.Context, captures: tuple[str, ...], options: Options) -> No
 
     \b
       opendump shell day.pcapng --rsa-key rsa.pem
-      >>> packets[0][OpenD].show()
+      >>> messages = packets.filter(lambda p: OpenD in p)
+      >>> messages[0][OpenD].show()
       >>> orders = packets.filter(lambda p: OpenD in p and p[OpenD].message.proto == "Trd_PlaceOrder")
       >>> wrpcap("orders.pcap", orders)
 

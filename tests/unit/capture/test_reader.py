@@ -122,6 +122,7 @@ def test_cut_anywhere(kept: int) -> None:
         (bytes(range(256)), "is no capture"),
         (gzip.compress(b"not a capture, but compressed", mtime=0), "is text"),
         (gzip.compress(b"", mtime=0), "is empty"),
+        (gzip.compress(b"", mtime=0)[:12], "is cut short before its first packet"),
     ],
 )
 def test_what_is_no_capture_is_told_by_name(content: bytes, says: str, tmp_path: Path) -> None:

@@ -112,6 +112,15 @@ def test_a_key_file_that_cannot_be_used(arguments: list[str | Path], tmp_path: P
     assert not output.exists()
 
 
+@pytest.mark.parametrize("option", ["--rsa-key", "--keylog"])
+@pytest.mark.parametrize("secret", ["MIICXQIBAAKBgQC7" * 4, f"OPEND_AES 1 {bytes(range(16)).hex()}"])
+def test_a_key_given_instead_of_its_file_is_not_repeated(option: str, secret: str) -> None:
+    result = opendump("decode", PLAIN, option, secret)
+    assert (result.code, result.out) == (2, "")
+    assert "give the path of the key file, not the key itself" in result.err
+    assert secret[:20] not in result.err
+
+
 def test_the_sample_key_is_tried_and_warned_about() -> None:
     pytest.importorskip("futu")
     result = opendump("decode", CAPTURES / "sample-key.pcap")
