@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from decoder import schema
-from decoder.output.table_bodies import Bodies
-from decoder.output.table_rows import ColumnReaders
+from decoder.output.table_bodies import Bodies, row_reader
+from decoder.output.table_rows import Batch, ColumnReaders
 from decoder.output.table_schema import all_tables
 
 
@@ -65,3 +65,13 @@ def test_a_response_is_lent_the_type_of_k_line_that_was_asked_for() -> None:
     lent = _bodies().lent([plan.table])
     assert "klType" in {field for _, field in lent[3103]}
     assert 3103 not in _bodies().lent(set(tables) - {plan.table})
+
+
+def test_a_wide_row_counts_the_levels_and_leaves_those_that_lack_empty() -> None:
+    part = _book()
+    books = [(part.orderBookBidList, part.orderBookAskList)]
+    read = row_reader(all_tables(wide=True)["order_book"], "Qot_Common.OrderBook", ColumnReaders(show_secrets=False))
+    row = [cells[0] for cells in read(Batch(1, lambda: books), set())]
+    assert row[:2] == [2, 1]
+    assert [cell for cell in row[2:] if cell in (8.0, 9.0, 10.0)] == [9.0, 10.0, 8.0]
+    assert row[-1] is None

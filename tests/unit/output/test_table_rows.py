@@ -25,6 +25,10 @@ def test_an_absent_field_is_empty_and_a_zero_is_not() -> None:
     assert odd == set()
 
 
+def test_a_field_that_no_message_has_is_an_empty_column() -> None:
+    assert _tickers({}, {})[0]["timestamp"] == [None, None]
+
+
 def test_a_time_beyond_64_bits_of_nanoseconds_is_empty() -> None:
     assert _tickers({"timestamp": 1e10}, {"timestamp": 1.0})[0]["timestamp"] == [None, 1_000_000_000]
 
