@@ -117,7 +117,7 @@ def decode(
       opendump decode day.pcapng --where 'symbol=HK.00700 and kind=request' --pair
       opendump decode day.pcapng --where 'ret_type!=RET_OK' -C 3
       opendump decode day.pcapng --before-close 10s      what led to a disconnect
-      opendump decode day.pcapng --where 'latency>1s' --wireshark-filter
+      opendump decode day.pcapng --where 'latency_ms>1000' --wireshark-filter
       opendump decode day.pcapng --format jsonl | jq .body
       opendump decode day.pcapng --format csv -e time,symbol,qty,price
       opendump decode -i lo --rsa-key rsa.pem            what passes now

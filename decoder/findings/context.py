@@ -43,6 +43,8 @@ class Context:
         """True if something that is no OpenD answers."""
         self.no_login = False
         """True if its first message is not InitConnect."""
+        self.gateway_unread = False
+        """True if a message of the gateway could not be read."""
         self.client_gaps = 0
         """Number of gaps in the client's stream."""
         self.reports = 0

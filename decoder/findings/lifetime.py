@@ -256,6 +256,8 @@ class Lifetime:
                 "too many "
                 "connections (128), or does not take this client's version; look into its log"
             )
+        if self._context.gateway_unread:
+            return "; it may have said why, but messages of it could not be read"
         return " without saying why: look into OpenD's log; was it stopped?"
 
     @property

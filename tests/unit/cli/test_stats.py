@@ -35,6 +35,20 @@ def test_text_has_the_tables_for_people() -> None:
     ]
 
 
+def test_without_the_key_nothing_is_claimed_of_what_the_gateway_said() -> None:
+    """With it: it had announced the end."""
+
+    def end(*key: str) -> str:
+        arguments = ["stats", str(CAPTURES / "cbc.pcap"), *key, "--format", "json", "--table", "findings"]
+        found = json.loads(runner().invoke(cli, arguments).stdout)
+        (text,) = (each["text"] for each in found if each["code"] == "closed-by-gateway")
+        return str(text)
+
+    assert "having said FORCE_LOGOUT" in end("--rsa-key", str(DEMO_KEY))
+    assert "could not be read" in end()
+    assert "without saying why" not in end()
+
+
 @pytest.mark.parametrize("table", sorted(TABLE_KEYS))
 def test_a_table_by_its_name_in_every_format(table: str) -> None:
     rows = figures("--table", table)
