@@ -36,7 +36,7 @@ SUBJECTS: dict[str, dict[str, Code]] = {
             "a message does not have the SHA-1 in its header", "look for damage on the way, or a bug of the sender"
         ),
         "sha1-of-ciphertext": Code(
-            "the sender hashes what it encrypted instead of what it means", "report it to the author of the SDK"
+            "the sender hashes the ciphertext instead of the plaintext", "report it to the author of the SDK"
         ),
         "rsa-padding": Code(
             "the client pads InitConnect with RSA OAEP, which OpenD does not read", "pad with PKCS#1 v1.5"
