@@ -44,10 +44,10 @@ _GAPS: dict[str, tuple[Severity, str]] = {
 def report_unverified(context: Context, message: Message) -> None:
     """Reports a message that is not verified."""
     reason = message.reason or ""
+    if reason == "no-digest":
+        return  # a WebSocket of OpenD sends none, and an answer that refuses has no body
     if message.plaintext is None and message.direction == "s2c":
         context.gateway_unread = True
-    if reason == "no-digest":
-        return  # a WebSocket of OpenD sends none
     severity, code, scope = _REASONS.get(reason, ("error", "sha1-mismatch", _MESSAGE))
     key = ((), (reason, message.direction), (reason,))[scope]
     notes = message.own_notes or ()

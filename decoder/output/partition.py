@@ -98,6 +98,7 @@ class PartitionRun:
             # The files' faults are known: whoever counted their packets has met them.
             for batch in merged(self.readers, lambda _, error: None):
                 yield self._decoder.feed_batch(batch)
+            self._decoder.in_time_order = not self.is_rewritten
             yield self._decoder.flush()
         finally:
             gc.set_threshold(*thresholds)

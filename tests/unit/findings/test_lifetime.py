@@ -9,6 +9,7 @@ import pytest
 from decoder.conversation.summary import ConnectionInfo
 from decoder.findings.lifetime import Last, Lifetime
 from decoder.findings.push_silence import PushSilence
+from decoder.findings.readability import report_unverified
 from tests.support.exchange import init_response, keep_alive
 from tests.support.messages import Line
 from tests.support.session import response
@@ -145,6 +146,15 @@ def test_who_ended_it(closed_by: str, reset: bool, codes: list[str], words: str)
 
 def test_still_open_is_no_end() -> None:
     assert Bench().end(None, 5) == []
+
+
+@pytest.mark.parametrize(("reason", "words"), [("no-key", "may have said why"), ("no-digest", "without saying why")])
+def test_an_answer_without_body_is_read_whole_on_a_websocket(reason: str, words: str) -> None:
+    bench = Bench().notify(8, type=0)
+    answer = bench.line.push(1003, None, verdict="unverified", reason=reason)
+    report_unverified(bench.line.context, answer)
+    bench.end("server", 1)
+    assert words in bench.last_text
 
 
 @pytest.mark.parametrize(("after", "words"), [(4.9, "having said KickedOut (message 3)"), (5.1, "without saying why")])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from decoder.capture.pcapng_writer import interface_block, packet_block, section_block
 from decoder.capture.reader import CaptureReader, is_rewritten
 from decoder.engine.shards import FlowSet, Partition, index_file
 from decoder.errors import KeyFileError
@@ -91,3 +92,16 @@ def test_a_capture_that_rewrite_wrote_is_known(two: Path) -> None:
     assert not is_rewritten([object()])
     reader.application = "opendump rewrite 1.0"
     assert is_rewritten([reader])
+
+
+@pytest.mark.parametrize(("application", "reports"), [("tcpdump", 1), ("opendump rewrite 1.0", 0)])
+def test_steps_back_in_time_say_nothing_of_a_capture_that_rewrite_wrote(
+    application: str, reports: int, tmp_path: Path
+) -> None:
+    packets = list(reversed(Exchange().c2s(frame(1004, keep_alive())).packets))
+    later = [(data, time_ns + 10**9 * (place == 0)) for place, (data, time_ns) in enumerate(packets)]
+    blocks = [section_block(application), interface_block(1)]
+    blocks += [packet_block(0, time_ns, data, len(data)) for data, time_ns in later]
+    run = PartitionRun(partition(write(tmp_path / "a.pcapng", b"".join(blocks))), SOURCE)
+    messages(run)
+    assert len(run.counts()["reports"]) == reports
