@@ -134,11 +134,6 @@ class Run:
         """Lines on captures that could not be read, and on what was wrong with the others."""
         return [*self._errors, *(warning for reader in self.readers for warning in reader.warnings)]
 
-    @property
-    def is_rewritten(self) -> bool:
-        """True if every capture, as far as they were read, comes from `opendump rewrite`."""
-        return is_rewritten(self.readers)
-
     def records(self, *, idle: bool = False) -> Iterator[list[Message | Gap]]:
         """Yields messages and gaps in batches: those that the selection takes.
 
@@ -166,7 +161,7 @@ class Run:
                     yield records
                 advance()
                 self.interrupted = interrupt.seen
-            self.decoder.in_time_order = not self.is_rewritten
+            self.decoder.rewritten = is_rewritten(self.readers)
             if not self._stopped:
                 records = self._selection.select(self.decoder.flush())
                 self._stopped = self._selection.done

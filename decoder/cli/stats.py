@@ -115,15 +115,12 @@ def _here(
 ) -> tuple[int, Hosts]:
     """Returns the exit code, and the figures."""
     from decoder.cli.run import Run
-    from decoder.findings.exposure import SECRECY_CODES
     from decoder.statistics.statistics import Statistics
 
     where = None if options.where is None else options.where.match
     statistics = Statistics(where, max_per_code=most, by_symbol=by_symbol)
     run = Run(captures, dataclasses.replace(options, where=None), live=live, on_connection=statistics.connection_ended)
     for records in run.records():
-        if run.is_rewritten:
-            statistics.mute(SECRECY_CODES)
         statistics.add(records)
     code = run.finish()
     if run.read_nothing:

@@ -241,6 +241,9 @@ class Summary:
     """The largest of these steps back, in nanoseconds."""
     step_packet: int = 0
     """Number of the packet with the largest step."""
+    rewritten: bool = False
+    """True if all captures come from `opendump rewrite`: it writes in clear, and in the order of the streams, so that
+    neither readable secrets nor steps back in time say anything."""
     reports: list[str] = field(default_factory=list)
     """Limits that were hit and other things that concern the whole capture; a line each, no line twice."""
 

@@ -70,8 +70,8 @@ class Decoder:
             flows=flows,
         )
         self._number = 0
-        self.in_time_order = True
-        """False for a capture of `opendump rewrite`, which is in stream order: there steps back in time say nothing."""
+        self.rewritten = False
+        """True for captures of `opendump rewrite`; may be set until the last `summary` is read, which says so too."""
 
     @property
     def ports(self) -> frozenset[int]:
@@ -136,6 +136,7 @@ class Decoder:
         """Counts and remarks on what was seen so far."""
         results, summary = self._results, self._summary
         summary.packets = self._number
+        summary.rewritten = self.rewritten
         summary.segments = self._table.segments
         summary.messages = results.messages
         summary.gaps = results.gaps.total()
@@ -153,7 +154,7 @@ class Decoder:
         if self._table.cut_payloads and not results.messages:
             yield "packets are cut before what they carry; record with a larger snap length (tcpdump -s 0)"
         yield from packets.reports()
-        if self.in_time_order and summary.largest_step_ns >= _STEP_NOTED_NS:
+        if not self.rewritten and summary.largest_step_ns >= _STEP_NOTED_NS:
             yield (
                 f"the time steps back by {summary.largest_step_ns / 1e9:.1f} s at packet {summary.step_packet}: the"
                 " clock was set, or the file is not in time order (reordercap, of Wireshark, sorts it)"

@@ -85,8 +85,8 @@ class Analyser:
         return [f"{count:,} {what}: too many at once" for count, what in dropped if count]
 
     def mute(self, codes: frozenset[str]) -> None:
-        """Passes over findings with these codes from now on."""
-        self._findings.muted = codes
+        """Passes over findings with these codes: those so far, and those to come."""
+        self._findings.mute(codes)
 
     def connection_ended(self, info: ConnectionInfo) -> None:
         """Takes the end of a connection; its last messages may be added after this, with the next `add`."""

@@ -257,8 +257,7 @@ class ConnectionAnalyser:
                 "opend-link-lost",
                 message,
                 "ticks were filled in afterwards (pushDataType BYDISCONN): OpenD had lost its link to the servers; "
-                "these "
-                "ticks are late, and were not lost",
+                "these ticks are late, and were not lost",
                 "back-fill",
             )
 

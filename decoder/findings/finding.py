@@ -67,19 +67,26 @@ class Findings:
         self._listed: list[Finding] = []
         self._by_key: dict[object, Finding] = {}
         self._of_code: Counter[str] = Counter()
-        self._counts: Counter[Severity] = Counter()
-        self._left_out: dict[tuple[str, Severity], int] = {}
+        self._counts: Counter[tuple[str, Severity]] = Counter()
+        self._left_out: Counter[tuple[str, Severity]] = Counter()
         self._last_ns = 0
         self.on_listed: Callable[[Finding], None] | None = None
         """Called with each finding that is added to the list."""
         self.packets_of: Callable[[int], tuple[int, ...]] = lambda number: ()
         """Returns the packets of a message by its number."""
-        self.muted: frozenset[str] = frozenset()
-        """Codes of findings that are passed over."""
+        self._muted: frozenset[str] = frozenset()
+
+    def mute(self, codes: frozenset[str]) -> None:
+        """Passes over findings with these codes: those that were added, and those to come."""
+        self._muted = codes
+        self._listed = [finding for finding in self._listed if finding.code not in codes]
+        for counts in (self._counts, self._left_out):
+            for place in [place for place in counts if place[0] in codes]:
+                del counts[place]
 
     def add(self, finding: Finding, key: object = None) -> None:
         """Adds a finding.  With a key, one that has the same key is counted up instead of listed again."""
-        if finding.code in self.muted:
+        if finding.code in self._muted:
             return
         if self._wanted is not None and not self._wanted(finding.message, finding.connection):
             return
@@ -89,11 +96,11 @@ class Findings:
                 known.count += finding.count
                 return
         code = finding.code
-        self._counts[finding.severity] += 1
+        place = code, finding.severity
+        self._counts[place] += 1
         self._last_ns = max(self._last_ns, finding.time_ns)
         if self._of_code[code] >= self._max:
-            place = code, finding.severity
-            self._left_out[place] = self._left_out.get(place, 0) + 1
+            self._left_out[place] += 1
             return
         self._of_code[code] += 1
         if finding.message is not None:
@@ -107,7 +114,10 @@ class Findings:
     @property
     def counts(self) -> dict[Severity, int]:
         """Returns how many there are of each severity, those that are not listed included."""
-        return {severity: self._counts[severity] for severity in SEVERITIES}
+        counts = dict.fromkeys(SEVERITIES, 0)
+        for (_, severity), count in self._counts.items():
+            counts[severity] += count
+        return counts
 
     def listed(self) -> list[Finding]:
         """Returns the findings in the order of time; at the end, for each code with too many, the number left out."""

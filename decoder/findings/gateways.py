@@ -134,8 +134,7 @@ class Gateways:
                 over = ": further ones are refused" if peak >= CONNECTION_LIMIT else ""
                 text = (
                     f"{peak} connections to {name} are open at once, OpenD takes {CONNECTION_LIMIT}{over}; "
-                    "close "
-                    "contexts that are not used any more, share one between queries"
+                    "close contexts that are not used any more, share one between queries"
                 )
                 self._add("warning", "connections-near-limit", connection, time_ns, text)
         for (host, name), client in self._clients.items():

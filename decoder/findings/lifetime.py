@@ -253,8 +253,7 @@ class Lifetime:
         if last_id == INIT_CONNECT:
             return (
                 ", right after InitConnect in clear: OpenD wants encryption (rsa_private_key is set there), has "
-                "too many "
-                "connections (128), or does not take this client's version; look into its log"
+                "too many connections (128), or does not take this client's version; look into its log"
             )
         if self._context.gateway_unread:
             return "; it may have said why, but messages of it could not be read"

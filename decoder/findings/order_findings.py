@@ -61,9 +61,8 @@ class OrderFindings:
             if placed is not None and "trade-push-not-subscribed" in order.notes:
                 text = (
                     f"nobody subscribed to the pushes of account {order.account} ({order.env}), and none came for "
-                    "order "
-                    f"{_id(order)}: the program hears of its fills only by asking; call Trd_SubAccPush after every "
-                    "(re)connect"
+                    f"order {_id(order)}: the program hears of its fills only by asking; call Trd_SubAccPush after "
+                    "every (re)connect"
                 )
                 finding = Finding(
                     "warning", "trade-push-not-subscribed", placed.message, placed.connection, placed.time_ns, text

@@ -74,8 +74,7 @@ _CAUSES: tuple[_Cause, ...] = (
         "quota-used-up",
         r"quota|额度|額度|配额|配額",
         "unsubscribe what is not needed on every connection (possible a minute after subscribing), or wait for the "
-        "quota "
-        "to renew",
+        "quota to renew",
     ),
     _cause(
         "read-before-subscribed",

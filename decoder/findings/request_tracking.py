@@ -108,8 +108,7 @@ class RequestTracking:
                 "serial-not-growing",
                 message,
                 f"{name_of(message)} has serial number {serial_no} after {before[0]} (message {before[1]}): serial "
-                "numbers "
-                "of a connection grow; count them up, under a lock if several threads send",
+                "numbers of a connection grow; count them up, under a lock if several threads send",
                 "serial",
             )
 

@@ -41,7 +41,6 @@ def report_old_session(context: Context, message: Message, conn_id: int) -> None
         message,
         f"connID {conn_id} says that the connection was opened at {rfc3339(opened_ns)[:19]}Z, "
         f"{duration_text(context.first_ns - opened_ns)} before its first message here: its keys and subscriptions "
-        "are not "
-        "in the capture; record from before the client starts, or give a key log",
+        "are not in the capture; record from before the client starts, or give a key log",
         "session",
     )

@@ -196,8 +196,7 @@ class Subscriptions:
             if first:
                 text = (
                     f"no push in {passed} for {_names(first)}: the market is closed, the quote right is missing, "
-                    "or nothing "
-                    "happened"
+                    "or nothing happened"
                 )
                 self._context.report_at("note", "subscription-silent", number, time_ns, text)
             if again and not self._silence.reported:

@@ -119,7 +119,7 @@ class _Part:
     name: str
     """Its name in the dataset."""
     path: str
-    """Where it is until then."""
+    """Path of the file until it is published under its name."""
     file: BinaryIO
     writer: ParquetTable
 

@@ -34,14 +34,11 @@ def host_stats(
     partition: Partition, source: Source, max_per_code: int, by_symbol: bool
 ) -> tuple[dict[str, Any], Stats]:
     """Returns the counts of the partition, and the figures of its host."""
-    from decoder.findings.exposure import SECRECY_CODES
     from decoder.statistics.statistics import Statistics
 
     statistics = Statistics(source.match(), max_per_code=max_per_code, by_symbol=by_symbol)
     run = PartitionRun(partition, source, statistics.connection_ended)
     for records in run.records():
-        if run.is_rewritten:
-            statistics.mute(SECRECY_CODES)
         statistics.add(records)
     warnings = [warning for reader in run.readers for warning in reader.warnings]
     return run.counts(), statistics.finish(run.summary, [reader.name for reader in run.readers], warnings)

@@ -98,7 +98,7 @@ class PartitionRun:
             # The files' faults are known: whoever counted their packets has met them.
             for batch in merged(self.readers, lambda _, error: None):
                 yield self._decoder.feed_batch(batch)
-            self._decoder.in_time_order = not self.is_rewritten
+            self._decoder.rewritten = is_rewritten(self.readers)
             yield self._decoder.flush()
         finally:
             gc.set_threshold(*thresholds)
@@ -107,11 +107,6 @@ class PartitionRun:
     def summary(self) -> Summary:
         """Counts and reports so far."""
         return self._decoder.summary
-
-    @property
-    def is_rewritten(self) -> bool:
-        """True if every capture, as far as they were read, comes from `opendump rewrite`."""
-        return is_rewritten(self.readers)
 
     def counts(self) -> dict[str, Any]:
         """Returns what the client sums up of all partitions, as plain data."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from decoder.capture.merge import merged
-from decoder.capture.reader import CaptureReader
+from decoder.capture.reader import CaptureReader, is_rewritten
 from decoder.crypto.keyring import KeyRing
 from decoder.engine.decoder import Decoder
 from decoder.findings.orders import OrderLedger
@@ -89,6 +89,7 @@ class _Pass:
         errors: list[Exception] = []
         for batch in merged(self.readers, lambda _, error: errors.append(error)):
             yield self.decoder.feed_batch(batch)
+        self.decoder.rewritten = is_rewritten(self.readers)
         yield self.decoder.flush()
         if errors:
             raise errors[0]

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from decoder import schema
 from decoder.body.scalars import plain_text
 from decoder.findings import Analyser, Finding
+from decoder.findings.exposure import SECRECY_CODES
 from decoder.findings.rates import RATE_KEYS, RateLedger, RateRow
 from decoder.findings.subscription_ledger import SUBSCRIPTION_KEYS, SubscriptionRow
 from decoder.formatting.times import rfc3339
@@ -167,10 +168,6 @@ class Statistics:
         """The orders so far, those that `where` leaves out included."""
         return self._analyser.orders
 
-    def mute(self, codes: frozenset[str]) -> None:
-        """Passes over findings with these codes from now on."""
-        self._analyser.mute(codes)
-
     def connection_ended(self, info: ConnectionInfo) -> None:
         """Takes the end of a connection; its last messages may come with the next `add`."""
         self._ended.append(info)
@@ -303,6 +300,8 @@ class Statistics:
         `files` are the names of the captures, `warnings` what was wrong with them.
         """
         self._settle()
+        if summary.rewritten:
+            self._analyser.mute(SECRECY_CODES)
         findings = self._analyser.finish()
         first_ns, last_ns = summary.first_ns, summary.last_ns
         connections = sorted(self._connections.items())

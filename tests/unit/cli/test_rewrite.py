@@ -343,6 +343,20 @@ def test_that_it_is_in_clear_is_no_finding(options: list[str], tmp_path: Path) -
     assert {"secret-in-clear", "trade-in-clear"} <= {finding["code"] for finding in plain}
 
 
+def test_every_answer_about_a_copy_has_the_findings_of_stats(tmp_path: Path) -> None:
+    out, page, table = tmp_path / "out.pcapng", tmp_path / "out.html", tmp_path / "findings.jsonl"
+    rewritten(Recording("cbc.pcap"), out)
+    of_stats = json.loads(opendump("stats", out, "--format", "json").out)["findings"]
+    assert opendump("export", out, "--table", "findings", "-o", table).code == 0
+    codes = [finding["code"] for finding in of_stats]
+    assert [json.loads(line)["code"] for line in table.read_text().splitlines()] == codes
+    assert [finding.code for finding in decoder.stats(out).findings] == codes
+    assert opendump("report", out, "-o", page).code == 0
+    assert not any(word in page.read_text("utf-8") for word in ("secret-in-clear", "trade-in-clear", "key-in-clear"))
+    of_workers = json.loads(opendump("stats", out, "--format", "json", "--workers", "1").out)["findings"]
+    assert [finding["code"] for finding in of_workers] == codes
+
+
 # tshark
 
 

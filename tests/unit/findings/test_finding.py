@@ -39,11 +39,20 @@ def test_of_each_code_only_the_first_are_listed_and_the_rest_counted() -> None:
 
 def test_wanted_and_muted_ones_are_passed_over_and_not_counted() -> None:
     findings = Findings(wanted=lambda message, connection: message == 1)
-    findings.muted = frozenset(("muted",))
+    findings.mute(frozenset(("muted",)))
     for each in (finding(), finding(message=2), finding(message=None), finding("muted")):
         findings.add(each)
     assert [each.message for each in findings.listed()] == [1]
     assert findings.counts["warning"] == 1
+
+
+def test_those_that_came_before_are_taken_back() -> None:
+    findings = Findings(max_per_code=1)
+    for each in (finding("muted"), finding(), finding("muted"), finding()):
+        findings.add(each)
+    findings.mute(frozenset(("muted",)))
+    assert [(each.code, each.count) for each in findings.listed()] == [("gap", 1), ("gap", 1)]
+    assert findings.counts == {"error": 0, "warning": 2, "note": 0}
 
 
 def test_each_that_is_listed_is_told_at_once() -> None:
