@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from decoder.cli.options import EXIT_FAILED, EXIT_NOT_VERIFIED
-from decoder.cli.run import counted, say
+from decoder.cli.options import EXIT_FAILED
+from decoder.cli.run import counted, say, say_not_verified, strict_code
 from decoder.engine.shards import FileIndex, index_file, plan_partitions
 from decoder.formatting.escape import escape
 from decoder.vocabulary import HINTS
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cluster",
-    "OnHosts",
     "cluster_options",
     "index_files",
     "planned_ports",
@@ -95,30 +96,39 @@ def _pattern(ctx: click.Context, param: click.Parameter, value: str | None) -> r
     return pattern
 
 
+_OPTIONS = {
+    "workers": click.option(
+        "--workers",
+        metavar="N",
+        type=click.IntRange(1, 1024),
+        help="Divide the work for N processes of this machine, or (with --scheduler) workers.",
+    ),
+    "scheduler": click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Let the workers of a Dask cluster do it: tcp://HOST:8786. Needs scapy-opend[cluster].",
+    ),
+    "host_of": click.option(
+        "--host-of",
+        metavar="PATTERN",
+        callback=_pattern,
+        help="Regular expression whose group is the host in a capture's path (default: its directory's name).",
+    ),
+}
+
+
 def cluster_options(command: Command) -> Command:
-    """Adds the options of `Cluster`."""
-    options = (
-        click.option(
-            "--workers",
-            metavar="N",
-            type=click.IntRange(1, 1024),
-            help="Divide the work for N processes of this machine, or (with --scheduler) workers.",
-        ),
-        click.option(
-            "--scheduler",
-            metavar="ADDRESS",
-            help="Let the workers of a Dask cluster do it: tcp://HOST:8786. Needs scapy-opend[cluster].",
-        ),
-        click.option(
-            "--host-of",
-            metavar="PATTERN",
-            callback=_pattern,
-            help="Regular expression whose group is the host in a capture's path (default: its directory's name).",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    """Adds the options of `Cluster` to a command, which gets them as one keyword argument, ``cluster``."""
+
+    @wraps(command)
+    def with_cluster(*args: Any, **kwargs: Any) -> Any:
+        cluster = Cluster(**{name: kwargs.pop(name) for name in _OPTIONS})
+        return command(*args, cluster=cluster, **kwargs)
+
+    decorated: Any = with_cluster
+    for option in reversed(_OPTIONS.values()):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
 
 
 def planned_ports(options: Options) -> tuple[int, ...]:
@@ -184,24 +194,25 @@ def index_files(captures: Sequence[str], cluster: Cluster, ports: tuple[int, ...
     return indexes
 
 
-class OnHosts(NamedTuple):
-    """Holds what the partitions of a command returned."""
-
-    indexes: list[FileIndex]
-    counts: list[dict[str, Any]]
-    results: list[tuple[str, Any]]
-    """Each with its host; the hosts stand as in the captures."""
-
-
 def run_on_hosts(
+    ctx: click.Context,
     captures: Sequence[str],
+    options: Options,
     cluster: Cluster,
-    source: Source,
     task: Callable[..., tuple[dict[str, Any], Any]],
     *arguments: object,
+    live: LiveOptions | None = None,
     divided: bool = False,
-) -> OnHosts:
-    """Runs ``task(partition, source, *arguments)`` on each host, or (`divided`) on parts of its connections."""
+) -> tuple[int, list[tuple[str, Any]]]:
+    """Runs ``task(partition, source, *arguments)`` on each host, or (`divided`) on parts of its connections.
+
+    Returns the exit code, having said on stderr how it went, and the results, each with its host; the hosts stand as in
+    the captures.
+
+    :raises click.UsageError: for options that do not go with several workers
+    :raises KeyFileError: for a key that cannot be used
+    """
+    source = planned_source(ctx, options, cluster, live)
     with cluster.open() as workers:
         indexes = index_files(captures, cluster, source.ports, workers)
         count = cluster.count if divided and source.divides else 1
@@ -210,7 +221,8 @@ def run_on_hosts(
         done = list(with_progress(workers.map_unordered(task, tasks), "decoding", len(tasks)))
     order = {host: place for place, host in enumerate(dict.fromkeys(index.host for index in indexes))}
     done.sort(key=lambda each: (order[each[0]["host"]], each[0]["id"]))
-    return OnHosts(indexes, [counts for counts, _ in done], [(counts["host"], result) for counts, result in done])
+    code = say_counts(indexes, [counts for counts, _ in done], "", strict=options.strict)
+    return code, [(counts["host"], result) for counts, result in done]
 
 
 def say_counts(indexes: Sequence[FileIndex], results: Sequence[dict[str, Any]], target: str, *, strict: bool) -> int:
@@ -220,14 +232,12 @@ def say_counts(indexes: Sequence[FileIndex], results: Sequence[dict[str, Any]], 
     messages, connections = (sum(result[name] for result in results) for name in ("messages", "connections"))
     hosts = counted(len({index.host for index in indexes}), "host")
     say(f"{counted(messages, 'message')} on {counted(connections, 'connection')} of {hosts}{target}")
-    verdicts: dict[str, int] = {}
+    verdicts = Counter[str]()
     for result in results:
-        for reason, count in result["verdicts"].items():
-            verdicts[reason] = verdicts.get(reason, 0) + count
+        verdicts.update(result["verdicts"])
     not_verified = {reason: count for reason, count in verdicts.items() if reason in HINTS}
     for reason, count in not_verified.items():
-        say(f"{count} {'failed' if reason == 'sha1-mismatch' else 'unverified'} ({reason}): {HINTS[reason]}")
+        say_not_verified(count, reason, HINTS[reason])
     if not messages or any(index.error for index in indexes):
         return EXIT_FAILED
-    not_verified.pop("no-digest", None)  # these cannot be proven, whoever sent them
-    return EXIT_NOT_VERIFIED if strict and not_verified else 0
+    return strict_code(not_verified) if strict else 0

@@ -17,8 +17,6 @@ from decoder.errors import OpenDError
 from decoder.formatting.escape import escape
 
 if TYPE_CHECKING:
-    import re
-
     from decoder.output.table_columns import Table
 
 __all__ = ["export"]
@@ -74,9 +72,7 @@ def export(
     bodies: str,
     force: bool,
     jobs: int,
-    workers: int | None,
-    scheduler: str | None,
-    host_of: re.Pattern[str] | None,
+    cluster: Cluster,
     resume: bool,
 ) -> None:
     """Examples:
@@ -96,7 +92,6 @@ def export(
     from decoder.cli.table_jobs import Share, divided, in_other_processes, make_tables
 
     output_format, is_file = _format(output, output_format)
-    cluster = Cluster(workers, scheduler, host_of)
     if cluster.given:
         if live is not None or is_file or output_format != "parquet" or force or jobs > 1:
             raise click.UsageError(

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import click
 
-from decoder.cli.cluster import Cluster, cluster_options
+from decoder.cli.cluster import Cluster, cluster_options, run_on_hosts
 from decoder.cli.hints import HintingCommand
 from decoder.cli.options import EXIT_FAILED, Options, captures_argument, common_options
-from decoder.message import Message
-
-if TYPE_CHECKING:
-    import re
 
 __all__ = ["keys"]
 
@@ -39,9 +34,7 @@ def keys(
     options: Options,
     output: str,
     force: bool,
-    workers: int | None,
-    scheduler: str | None,
-    host_of: re.Pattern[str] | None,
+    cluster: Cluster,
 ) -> None:
     """Examples:
 
@@ -59,7 +52,6 @@ def keys(
     from decoder.cli.output_file import OutputFile
     from decoder.cli.run import counted, say
 
-    cluster = Cluster(workers, scheduler, host_of)
     with OutputFile(output, options.inputs(captures), private=True, force=force) as file:
         code, lines = _on_hosts(ctx, captures, options, cluster) if cluster.given else _here(captures, options)
         lines = list(dict.fromkeys(lines))
@@ -75,26 +67,17 @@ def keys(
 def _here(captures: tuple[str, ...], options: Options) -> tuple[int, Iterable[str]]:
     """Returns the exit code, and the lines of the key log."""
     from decoder.cli.run import Run
-    from decoder.crypto.keylog import key_log_line
+    from decoder.output.host_tasks import collect_keys
 
     run = Run(captures, dataclasses.replace(options, where=None))
-    where = options.where
-    wanted: set[str] = set()
-    for records in run.records():
-        for item in records:
-            if isinstance(item, Message) and item.conn_id is not None and (where is None or where.match(item)):
-                wanted.add(item.conn_id)
-    harvested = run.keys.harvested
-    return run.finish(), [key_log_line(key) for key in harvested if where is None or str(key.conn_id) in wanted]
+    found = collect_keys(run.records(), None if options.where is None else options.where.match, run.keys)
+    return run.finish(), (line for _, line in found)
 
 
 def _on_hosts(
     ctx: click.Context, captures: tuple[str, ...], options: Options, cluster: Cluster
 ) -> tuple[int, Iterable[str]]:
-    from decoder.cli.cluster import planned_source, run_on_hosts, say_counts
     from decoder.output.host_tasks import partition_keys
 
-    source = planned_source(ctx, options, cluster)
-    done = run_on_hosts(captures, cluster, source, partition_keys, divided=True)
-    code = say_counts(done.indexes, done.counts, "", strict=options.strict)
-    return code, (line for _, line in sorted(key for _, keys in done.results for key in keys))
+    code, results = run_on_hosts(ctx, captures, options, cluster, partition_keys, divided=True)
+    return code, (line for _, line in sorted(key for _, keys in results for key in keys))

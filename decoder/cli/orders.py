@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from decoder.cli.cluster import Cluster, cluster_options
+from decoder.cli.cluster import Cluster, cluster_options, run_on_hosts
 from decoder.cli.live_options import LiveOptions, source_options
 from decoder.cli.options import EXIT_FAILED, Options, common_options, output_options
 from decoder.formatting.escape import escape
 
 if TYPE_CHECKING:
-    import re
-
     from decoder.cli.output_file import OutputFile
     from decoder.formatting.table import Table
-    from decoder.output.host_tasks import Collected, OrderLines
+    from decoder.output.host_tasks import Collected
 
 __all__ = ["orders"]
 
@@ -52,9 +50,7 @@ def orders(
     order_id: str | None,
     output: str | None,
     force: bool,
-    workers: int | None,
-    scheduler: str | None,
-    host_of: re.Pattern[str] | None,
+    cluster: Cluster,
 ) -> None:
     """Examples:
 
@@ -70,44 +66,24 @@ def orders(
     """
     from decoder.cli.output_file import OutputFile
     from decoder.cli.run import Run
-    from decoder.output.host_tasks import OrderLines, collect_orders
+    from decoder.output.host_tasks import OrderLines, collect_orders, host_orders
 
     captures, order_id = _apart(captures, order_id)
-    cluster = Cluster(workers, scheduler, host_of)
     with OutputFile(output, options.inputs(captures), private=options.show_secrets, force=force) as file:
         lines = None if order_id is None else OrderLines(options.show_secrets, options.utc, file.encoding)
-        hosts: list[tuple[str | None, Collected]] = []
+        hosts: Sequence[tuple[str | None, Collected]]
         if cluster.given:
-            code = _on_hosts(ctx, captures, live, options, cluster, lines, hosts)
+            code, hosts = run_on_hosts(ctx, captures, options, cluster, host_orders, lines, live=live)
         else:
             run = Run(captures, dataclasses.replace(options, where=None), live=live)
             where = None if options.where is None else options.where.match
-            hosts.append((None, collect_orders(run.records(), where, lines)))
+            hosts = [(None, collect_orders(run.records(), where, lines))]
             code = run.finish()
             if run.read_nothing:
                 ctx.exit(code)
         code = _chosen(hosts, order_id) or code
         _write(hosts, file, options, output_format, story=order_id is not None)
     ctx.exit(code)
-
-
-def _on_hosts(
-    ctx: click.Context,
-    captures: tuple[str, ...],
-    live: LiveOptions | None,
-    options: Options,
-    cluster: Cluster,
-    lines: OrderLines | None,
-    hosts: list[tuple[str | None, Collected]],
-) -> int:
-    """Collects the orders of each host; returns the exit code."""
-    from decoder.cli.cluster import planned_source, run_on_hosts, say_counts
-    from decoder.output.host_tasks import host_orders
-
-    source = planned_source(ctx, options, cluster, live)
-    done = run_on_hosts(captures, cluster, source, host_orders, lines)
-    hosts += done.results
-    return say_counts(done.indexes, done.counts, "", strict=options.strict)
 
 
 def _chosen(hosts: Sequence[tuple[str | None, Collected]], order_id: str | None) -> int:

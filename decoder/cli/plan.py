@@ -14,8 +14,6 @@ from decoder.engine.shards import plan_partitions
 from decoder.formatting.escape import escape
 
 if TYPE_CHECKING:
-    import re
-
     from decoder.engine.shards import FileIndex, Partition
 
 __all__ = ["plan"]
@@ -33,9 +31,7 @@ def plan(
     ctx: click.Context,
     captures: tuple[str, ...],
     options: Options,
-    workers: int | None,
-    scheduler: str | None,
-    host_of: re.Pattern[str] | None,
+    cluster: Cluster,
 ) -> None:
     """Examples:
 
@@ -47,7 +43,6 @@ def plan(
     """
     from decoder.cli.output_file import OutputFile
 
-    cluster = Cluster(workers, scheduler, host_of)
     with cluster.open() as processes:
         indexes = index_files(captures, cluster, planned_ports(options), processes)
     partitions = plan_partitions([index for index in indexes if index.packets], cluster.count, apart=True)

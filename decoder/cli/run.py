@@ -18,7 +18,7 @@ import stat
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ from decoder.capture.reader import CaptureReader, is_rewritten
 from decoder.cli.interrupt import Interrupt
 from decoder.cli.options import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NOT_VERIFIED
 from decoder.cli.selection import Selection
-from decoder.engine.decoder import Decoder
+from decoder.engine.decoder import GC_THRESHOLD, Decoder
 from decoder.errors import CaptureError
 from decoder.formatting.escape import escape
 from decoder.vocabulary import HINTS
@@ -42,12 +42,10 @@ if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
     from decoder.message import Gap, Message
 
-__all__ = ["Run", "counted", "say"]
+__all__ = ["Run", "counted", "say", "say_not_verified", "strict_code"]
 
 _PROGRESS_FROM = 8 * 1024 * 1024
 """Bytes of input from which on a progress bar is shown; less is over before a bar could be read."""
-_GC_THRESHOLD = 50_000
-"""Objects made between two passes of Python's garbage collector."""
 _SHOWN = 5
 """Lines of one kind that are shown; the rest is only counted."""
 _MAKE_KEY_LOG = "opendump keys CAPTURE --rsa-key PEM -o FILE makes one of a capture with their InitConnect"
@@ -140,9 +138,8 @@ class Run:
         With `idle` a batch is yielded for whatever was read, also if it is empty.
         """
         self._say_if_waiting()
-        # Messages make no cycles, and hundreds are alive at once: looking through them often costs 6 % of the time.
         gc.freeze()
-        gc.set_threshold(_GC_THRESHOLD)
+        gc.set_threshold(GC_THRESHOLD)
         live = self.live_capture
         with Interrupt(polled=live is not None) as interrupt, self._bar() as advance:
             batches = self._batches(interrupt)
@@ -208,17 +205,15 @@ class Run:
         else:
             self._sum_up(sum(not_verified.values()))
         for reason, n in not_verified.items():
-            verdict = "failed" if reason == "sha1-mismatch" else "unverified"
             hints = summary.gap_hints if reason == "gap" and not self._stopped else {self._hint(reason): n}
             for hint, count in hints.items():
-                say(f"{count} {verdict} ({reason}): {hint}")
+                say_not_verified(count, reason, hint)
         _say_some(summary.not_opend)
         if self.interrupted:
             return EXIT_INTERRUPTED
         if self._errors or empty:
             return EXIT_FAILED
-        not_verified.pop("no-digest", None)  # these cannot be proven, whoever sent them
-        return EXIT_NOT_VERIFIED if self._options.strict and not_verified else 0
+        return strict_code(not_verified) if self._options.strict else 0
 
     def _hint(self, reason: str) -> str:
         """Returns the next step for messages that are not verified for `reason`."""
@@ -327,6 +322,19 @@ def _size(path: str) -> int:
 def counted(count: int, noun: str) -> str:
     """Returns `count` with its noun, which gets an s unless it is one: ``1,234 messages``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def say_not_verified(count: int, reason: str, hint: str) -> None:
+    """Prints how many messages are not verified for a reason, and the next step."""
+    say(f"{count} {'failed' if reason == 'sha1-mismatch' else 'unverified'} ({reason}): {hint}")
+
+
+def strict_code(reasons: Iterable[str]) -> int:
+    """Returns the exit code of ``--strict``, by the reasons for which messages are not verified.
+
+    Messages without a SHA-1 cannot be proven, whoever sent them: they do not count.
+    """
+    return EXIT_NOT_VERIFIED if any(reason != "no-digest" for reason in reasons) else 0
 
 
 def _told_ports(summary: Summary) -> tuple[Counter[int], Counter[tuple[int, int]]]:

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from decoder.cli.cluster import Cluster, cluster_options
+from decoder.cli.cluster import Cluster, cluster_options, run_on_hosts
 from decoder.cli.hints import HintingCommand
 from decoder.cli.live_options import LiveOptions, source_options
 from decoder.cli.options import Options, common_options, output_option
 
 if TYPE_CHECKING:
-    import re
-
     from decoder.cli.output_file import OutputFile
     from decoder.findings import Finding
     from decoder.statistics.statistics import Stats
@@ -67,9 +65,7 @@ def stats(
     by: str,
     show_all: bool,
     output: str | None,
-    workers: int | None,
-    scheduler: str | None,
-    host_of: re.Pattern[str] | None,
+    cluster: Cluster,
 ) -> None:
     """Examples:
 
@@ -93,10 +89,12 @@ def stats(
     if show_all and output_format != "text":
         raise click.UsageError("--all concerns text: json and csv list everything")
     most, by_symbol = _PER_CODE_ALL if show_all else _PER_CODE, by == "symbol"
-    cluster = Cluster(workers, scheduler, host_of)
     with OutputFile(output, options.inputs(captures)) as file:
+        hosts: Hosts
         if cluster.given:
-            code, hosts = _on_hosts(ctx, captures, live, options, cluster, most, by_symbol)
+            from decoder.output.host_tasks import host_stats
+
+            code, hosts = run_on_hosts(ctx, captures, options, cluster, host_stats, most, by_symbol, live=live)
         else:
             code, hosts = _here(captures, live, options, most, by_symbol)
         if output_format == "json":
@@ -126,23 +124,6 @@ def _here(
     if run.read_nothing:
         raise click.exceptions.Exit(code)
     return code, [(None, statistics.finish(run.summary, [reader.name for reader in run.readers], run.warnings))]
-
-
-def _on_hosts(
-    ctx: click.Context,
-    captures: tuple[str, ...],
-    live: LiveOptions | None,
-    options: Options,
-    cluster: Cluster,
-    most: int,
-    by_symbol: bool,
-) -> tuple[int, Hosts]:
-    from decoder.cli.cluster import planned_source, run_on_hosts, say_counts
-    from decoder.output.host_tasks import host_stats
-
-    source = planned_source(ctx, options, cluster, live)
-    done = run_on_hosts(captures, cluster, source, host_stats, most, by_symbol)
-    return say_counts(done.indexes, done.counts, "", strict=options.strict), done.results
 
 
 def _write_text(hosts: Hosts, file: OutputFile, options: Options, table: str | None, show_all: bool) -> None:

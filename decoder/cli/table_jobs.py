@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from decoder.cli.options import checked_options
 from decoder.cli.run import Run
+from decoder.engine.shards import balanced
 from decoder.errors import OpenDError
 from decoder.output.table_files import table_writer
 from decoder.output.table_ledgers import LEDGERS
@@ -59,11 +60,8 @@ def divided(names: Sequence[str], jobs: int) -> list[list[str]]:
     ledgers = [name for name in names if name in LEDGERS]
     others = [[name] for name in names if name not in ledgers]
     groups = [(_COSTS.get(group[0], 1), group) for group in others] + ([(_LEDGERS, ledgers)] if ledgers else [])
-    shares: list[tuple[int, list[str]]] = [(0, []) for _ in range(min(jobs, len(groups)))]
-    for cost, group in sorted(groups, key=lambda each: -each[0]):
-        least = min(range(len(shares)), key=lambda place: shares[place][0])
-        shares[least] = shares[least][0] + cost, shares[least][1] + group
-    return [share for _, share in shares]
+    shares = balanced(sorted(groups, key=lambda each: -each[0]), min(jobs, len(groups)))
+    return [[name for group in share for name in group] for _, share in shares]
 
 
 @contextmanager

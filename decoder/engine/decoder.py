@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Decoder"]
 
+GC_THRESHOLD = 50_000
+"""Objects made between two passes of Python's garbage collector, for who decodes whole captures.
+
+Messages make no cycles, and hundreds are alive at once: looking through them often costs 6 % of the time.
+"""
 _STEP_NOTED_NS = 100_000_000
 """Step back of the clock, in nanoseconds, that is reported: several interfaces alone make smaller ones."""
 

@@ -10,15 +10,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from heapq import heapify, heapreplace
-from typing import Literal
+from heapq import heapreplace
+from typing import Literal, TypeVar
 
 from decoder.capture.reader import CaptureReader, RawPacket
 from decoder.errors import CaptureError
 from decoder.packet import flow_key
 from decoder.packet.dissector import ETHERNET, ETHERNET_IPV4_TCP, IPV4_PLAIN, TCP_WHOLE, PacketReader
 
-__all__ = ["FileIndex", "FlowSet", "Job", "Partition", "index_file", "plan_partitions"]
+__all__ = ["FileIndex", "FlowSet", "Job", "Partition", "balanced", "index_file", "plan_partitions"]
+
+Item = TypeVar("Item")
 
 _PACKET_COST = 40
 """Bytes of payload that cost as much time as a packet does beside its payload."""
@@ -169,6 +171,19 @@ def plan_partitions(indexes: Sequence[FileIndex], workers: int, *, apart: bool =
     return sorted(partitions, key=lambda part: (-part.weight, part.id))
 
 
+def balanced(items: Iterable[tuple[int, Item]], count: int) -> list[tuple[int, list[Item]]]:
+    """Divides `items`, given with their weights, among `count` parts: each goes into the lightest one, in this order.
+
+    The heaviest should come first.  Returns the parts with their weights.
+    """
+    parts: list[tuple[int, int, list[Item]]] = [(0, number, []) for number in range(count)]
+    for weight, item in items:
+        total, number, part = parts[0]
+        part.append(item)
+        heapreplace(parts, (total + weight, number, part))
+    return [(total, part) for total, _, part in sorted(parts, key=lambda each: each[1])]
+
+
 def _weights(files: Sequence[FileIndex]) -> dict[bytes, int]:
     weights: dict[bytes, int] = defaultdict(int)
     for index in files:
@@ -178,17 +193,12 @@ def _weights(files: Sequence[FileIndex]) -> dict[bytes, int]:
 
 
 def _divided(host: str, paths: tuple[str, ...], weights: dict[bytes, int], count: int, job: Job) -> list[Partition]:
-    """Divides the flows of a host into `count` partitions: the heaviest first, each into the lightest partition."""
-    parts: list[tuple[int, int, list[bytes]]] = [(0, number, []) for number in range(count)]
-    heapify(parts)
-    for flow in sorted(weights, key=lambda flow: (-weights[flow], flow)):
-        weight, number, flows = parts[0]
-        flows.append(flow)
-        heapreplace(parts, (weight + weights[flow], number, flows))
-    parts.sort(key=lambda part: part[1])
-    others = [flow for _, number, flows in parts if number for flow in flows]
+    """Divides the flows of a host into `count` partitions."""
+    heaviest_first = sorted(weights, key=lambda flow: (-weights[flow], flow))
+    parts = balanced(((weights[flow], flow) for flow in heaviest_first), count)
+    others = [flow for _, flows in parts[1:] for flow in flows]
     made = []
-    for weight, number, flows in parts:
+    for number, (weight, flows) in enumerate(parts):
         chosen = None if count == 1 else FlowSet(others, all_but=True) if number == 0 else FlowSet(flows)
         weight = weight if job == "all" else int(weight * (1 - _HOST_SHARE))
         made.append(_partition(host, paths, chosen, flows, weight, job, f"{number} of {count}"))

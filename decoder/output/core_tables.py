@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from decoder.body.body import kind_of
 from decoder.body.parse_cost import always_safe_size
 from decoder.bounded import BoundedDict
-from decoder.schema.annotations import label
+from decoder.schema.annotations import label, type_name
 from decoder.schema.fields import Field, fields_of
 
 if TYPE_CHECKING:
@@ -22,20 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FieldTexts", "TypeTables", "flow_table"]
 
-_KINDS = {
-    1: "double",
-    2: "float",
-    3: "int64",
-    4: "uint64",
-    5: "int32",
-    8: "bool",
-    9: "string",
-    11: "message",
-    12: "bytes",
-    13: "uint32",
-    14: "int32",  # an enum
-}
-"""Kinds of the core by number of FieldDescriptorProto.Type."""
 _MAX_CACHED = 8_192  # flows, and protocol ids of one direction, of which the tables are kept
 
 
@@ -73,9 +59,12 @@ class TypeTables:
         return index
 
     def _row(self, field: Field) -> _core.FieldRow:
-        number, kind = field.descriptor.number, _KINDS[field.descriptor.type]
-        inner = self.index(field.message_type) if field.kind == "message" else None
-        return number, kind, field.repeated, label(field.descriptor) == "required", *self._texts(field), inner
+        declared, inner = field.descriptor, None
+        if field.kind == "message":
+            kind, inner = "message", self.index(field.message_type)
+        else:  # an enum is read as its number
+            kind = "int32" if declared.enum_type is not None else type_name(declared)
+        return declared.number, kind, field.repeated, label(declared) == "required", *self._texts(field), inner
 
 
 def flow_table(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -87,7 +87,7 @@ def export_partition(partition: Partition, settings: Settings) -> dict[str, Any]
     """
     tables = {name: table for name, table in all_tables(wide=settings.wide).items() if name in settings.tables}
     store = store_at(settings.directory)
-    files = _Files(store, partition, private=settings.show_secrets)
+    files = _Files(store, partition, tables, private=settings.show_secrets)
     collector = Tables(
         tables,
         files.write,
@@ -132,7 +132,7 @@ class _Part:
 class _Files:
     """Writes the files of one partition: one for each table and date on which it has rows."""
 
-    def __init__(self, store: Store, partition: Partition, *, private: bool) -> None:
+    def __init__(self, store: Store, partition: Partition, tables: Mapping[str, Table], *, private: bool) -> None:
         self.names: list[str] = []
         """Names in the dataset of those that are complete."""
         self._store = store
@@ -142,14 +142,14 @@ class _Files:
         self._parts: list[_Part] = []
         self._dates: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._rows: dict[str, int] = {}
+        self._stored = {name: _stored(table) for name, table in tables.items()}
         self._pa = import_pyarrow()
 
     def write(self, table: Table, block: Block) -> None:
         """Adds the rows of a block to the files of their dates."""
         self._rows[table.name] = self._rows.get(table.name, 0) + block.rows
-        stored = Table(table.name, table.meaning, table.columns[1:])  # the host stands in the path
-        batch = ArrowBatches(stored).batch(block)
-        for date, chosen in self._by_date(stored, batch):
+        stored, batches = self._stored[table.name]
+        for date, chosen in self._by_date(stored, batches.batch(block)):
             self._part(stored, date).writer.write_batch(chosen)
 
     def _part(self, table: Table, date: str) -> _Part:
@@ -202,6 +202,12 @@ class _Files:
                 part.file.close()
             with suppress(OSError):
                 os.unlink(part.path)
+
+
+def _stored(table: Table) -> tuple[Table, ArrowBatches]:
+    """Returns a table as it stands in its files, with what makes its batches: the host stands in their path."""
+    stored = Table(table.name, table.meaning, table.columns[1:])
+    return stored, ArrowBatches(stored)
 
 
 def settings_record(settings: Settings) -> dict[str, Any]:

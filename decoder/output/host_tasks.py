@@ -18,13 +18,14 @@ from decoder.output.partition import PartitionRun
 from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
+    from decoder.crypto.keyring import KeyRing
     from decoder.engine.shards import Partition
     from decoder.findings.order_rows import Order
     from decoder.message import Gap
     from decoder.output.partition import Source
     from decoder.statistics.statistics import Stats
 
-__all__ = ["Collected", "OrderLines", "collect_orders", "host_orders", "host_stats", "partition_keys"]
+__all__ = ["Collected", "OrderLines", "collect_keys", "collect_orders", "host_orders", "host_stats", "partition_keys"]
 
 _MAX_LINES = 100_000
 """Lines of messages about orders kept for the story of one order: 200 bytes each."""
@@ -110,16 +111,16 @@ def host_orders(partition: Partition, source: Source, lines: OrderLines | None) 
     return run.counts(), collected
 
 
-def partition_keys(partition: Partition, source: Source) -> tuple[dict[str, Any], list[tuple[int, str]]]:
-    """Returns the counts of the partition, and its session keys: when each was handed out, and its key log line.
+def collect_keys(
+    batches: Iterable[Sequence[Message | Gap]], where: Callable[[Message | Gap], bool] | None, ring: KeyRing
+) -> list[tuple[int, str]]:
+    """Returns the session keys that `ring` got: when each was handed out, and its key log line.
 
-    With a filter only the keys of connections with a message for which it holds.
+    With `where` only the keys of connections with a message for which it holds.
     """
-    where = source.match()
-    run = PartitionRun(partition, source)
     times: dict[str, deque[int]] = defaultdict(deque)  # a gateway that starts again may give out a connID again
     wanted: set[str] = set()
-    for records in run.records():
+    for records in batches:
         for item in records:
             if isinstance(item, Message) and item.conn_id is not None:
                 if item.header[PROTO_ID] == INIT_CONNECT and item.kind == "response":
@@ -127,9 +128,16 @@ def partition_keys(partition: Partition, source: Source) -> tuple[dict[str, Any]
                 if where is None or where(item):
                     wanted.add(item.conn_id)
     keys = []
-    for key in run.keys.harvested:
+    for key in ring.harvested:
         handed_out = times[str(key.conn_id)]
         time_ns = handed_out.popleft() if handed_out else 0
         if where is None or str(key.conn_id) in wanted:
             keys.append((time_ns, key_log_line(key)))
+    return keys
+
+
+def partition_keys(partition: Partition, source: Source) -> tuple[dict[str, Any], list[tuple[int, str]]]:
+    """Returns the counts of the partition, and its session keys, as `collect_keys` does."""
+    run = PartitionRun(partition, source)
+    keys = collect_keys(run.records(), source.match(), run.keys)
     return run.counts(), keys

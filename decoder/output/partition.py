@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from decoder.capture.merge import merged
 from decoder.capture.reader import CaptureReader, is_rewritten
 from decoder.crypto.keyring import KeyRing
-from decoder.engine.decoder import Decoder
+from decoder.engine.decoder import GC_THRESHOLD, Decoder
 
 if TYPE_CHECKING:
     from decoder.conversation.summary import ConnectionInfo, Summary
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from decoder.message import Gap, Message
 
 __all__ = ["PartitionRun", "Source"]
-
-
-_GC_THRESHOLD = 50_000
-"""Objects made between two passes of Python's garbage collector: messages make no cycles (as in `decoder.cli.run`)."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ class PartitionRun:
     def records(self) -> Iterator[Sequence[Message | Gap]]:
         """Yields messages and gaps in batches."""
         thresholds = gc.get_threshold()
-        gc.set_threshold(_GC_THRESHOLD)
+        gc.set_threshold(GC_THRESHOLD)
         try:
             # The files' faults are known: whoever counted their packets has met them.
             for batch in merged(self.readers, lambda _, error: None):

@@ -64,7 +64,7 @@ class Place:
     table: Table
     side: str | None
     readers: list[ColumnReader]
-    """What reads the messages around the rows."""
+    """Readers of the messages around the rows."""
     columns: list[int | None]
     """Of each column of the table's context: where it stands in what `readers` return; None if nowhere."""
     find: Find

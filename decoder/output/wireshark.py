@@ -13,22 +13,16 @@ from typing import TYPE_CHECKING
 from google.protobuf.descriptor import Descriptor
 
 from decoder import schema
-from decoder.schema.annotations import annotation, label
+from decoder.schema.annotations import annotation, label, type_name
 from decoder.schema.pool import files
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor, FileDescriptor
+    from google.protobuf.descriptor import EnumDescriptor, FileDescriptor
 
 __all__ = ["LUA_NAME", "dissector", "proto_files"]
 
 LUA_NAME = "opend.lua"
 """Name of the file with the dissector."""
-
-# Numbers of FieldDescriptorProto.Type.
-_SCALARS = {
-    1: "double", 2: "float", 3: "int64", 4: "uint64", 5: "int32", 6: "fixed64", 7: "fixed32", 8: "bool", 9: "string",
-    12: "bytes", 13: "uint32", 15: "sfixed32", 16: "sfixed64", 17: "sint32", 18: "sint64",
-}  # fmt: skip
 
 
 def dissector() -> str:
@@ -112,10 +106,5 @@ def _message(message: Descriptor, indent: str) -> Iterator[str]:
     for nested in message.nested_types:
         yield from _message(nested, indent + "  ")
     for field in message.fields:
-        yield f"{indent}  {label(field)} {_type(field)} {field.name} = {field.number};"
+        yield f"{indent}  {label(field)} {type_name(field)} {field.name} = {field.number};"
     yield f"{indent}}}"
-
-
-def _type(field: FieldDescriptor) -> str:
-    declared = field.message_type or field.enum_type
-    return _SCALARS[field.type] if declared is None else declared.full_name

@@ -72,6 +72,19 @@ def label(field: AnyField) -> Literal["optional", "required", "repeated"]:
     return "required" if known.label == known.LABEL_REQUIRED else "optional"
 
 
+def type_name(field: AnyField) -> str:
+    """Returns the type of a field: ``int32``, or the full name of a message type or an enum."""
+    declared = field.message_type or field.enum_type
+    return _SCALARS[field.type] if declared is None else declared.full_name
+
+
+# Numbers of FieldDescriptorProto.Type.
+_SCALARS = {
+    1: "double", 2: "float", 3: "int64", 4: "uint64", 5: "int32", 6: "fixed64", 7: "fixed32", 8: "bool", 9: "string",
+    12: "bytes", 13: "uint32", 15: "sfixed32", 16: "sfixed64", 17: "sint32", 18: "sint64",
+}  # fmt: skip
+
+
 def is_secret(field: AnyField) -> bool:
     """Returns True if a field's value must not be shown unasked: keys, passwords, verification codes."""
     return bool(field.GetOptions().debug_redact)

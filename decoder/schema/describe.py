@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from decoder.formatting.table import Column, Table
-from decoder.schema.annotations import annotation, bits_enum, field_enum, is_secret, label
+from decoder.schema.annotations import annotation, bits_enum, field_enum, is_secret, label, type_name
 from decoder.schema.enums import enum_names, gateway_values
 from decoder.schema.pool import files, message_class
 from decoder.schema.protocols import Protocol, protocols
@@ -175,8 +175,7 @@ def _field_rows(message: Descriptor, path: tuple[Descriptor, ...], package: str)
 
 
 def _type(item: FieldDescriptor, package: str) -> str:
-    declared = item.message_type or item.enum_type
-    name = _SCALARS[item.type] if declared is None else declared.full_name.removeprefix(package + ".")
+    name = type_name(item).removeprefix(package + ".")
     return name if label(item) == "optional" else f"{label(item)} {name}"
 
 
@@ -214,17 +213,6 @@ def _remark(full_name: str, only_in: str | None) -> str:
     return " ".join(part for part in parts if part)
 
 
-_SCALARS = {
-    1: "double",
-    2: "float",
-    3: "int64",
-    4: "uint64",
-    5: "int32",
-    8: "bool",
-    9: "string",
-    12: "bytes",
-    13: "uint32",
-}
 _COUNTED = {
     "messages": "messages",
     "fields": "fields",

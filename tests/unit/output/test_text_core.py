@@ -76,10 +76,12 @@ def test_one_odd_body(case: Any) -> None:
     both_of().compare([body_message(*case)])
 
 
-@pytest.mark.parametrize("changes", ODD_RECORDS.values(), ids=ODD_RECORDS)
+# (A verified message has a plaintext; without one there is no line.)
+READABLE = {name: changes for name, changes in ODD_RECORDS.items() if name != "no plaintext"}
+
+
+@pytest.mark.parametrize("changes", READABLE.values(), ids=READABLE)
 def test_one_odd_record(changes: dict[str, Any]) -> None:
-    if changes == {"plaintext": None}:
-        pytest.skip("a verified message has a plaintext")
     both_of().compare([body_message(KEEP_ALIVE, "c2s", b"\x0a\x02\x08\x05", **changes)])
 
 
