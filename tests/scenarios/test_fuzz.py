@@ -60,7 +60,7 @@ FAULTS = {
     "frames": "import decoder.framing.header_chains as m; m.HeaderChains.give_up_first = lambda _: 1 // 0",
     "streams": "import decoder.engine.connection_table as m; m.ConnectionTable._drop = lambda self, connection: None",
     "websockets": "import decoder.framing.websocket_reader as m; m.WebSocketReader._break = lambda *_: 1 // 0",
-    "cores": "import decoder.output.core_tables as m; m._KINDS[5] = 'uint32'",
+    "cores": "import decoder.output.core_tables as m; t = m.type_name; m.type_name = lambda f: t(f).replace('int', 'uint')",
 }
 """A check that is missing, an index without one, a conversion that fails on one number, a branch that fails, a leak,
 a number taken for another kind."""
@@ -71,6 +71,7 @@ def test_a_planted_fault_is_found_and_its_input_is_kept(target: str, tmp_path: P
     run = "import runpy; runpy.run_module('tests.fuzz.worker', run_name='__main__')"
     arguments = (target, "--engine", "own", "--runs", "20000", "--seed", "1", "--found", tmp_path, "--patience", "60")
     done = python("-c", f"{FAULTS[target]}; {run}", *arguments)
+    assert "crash" in done.stderr, done.stderr
     assert done.returncode == 1, done.stdout
     (kept,) = tmp_path.iterdir()
     assert kept.name.startswith(f"{target}-crash-")
