@@ -60,7 +60,7 @@ FAULTS = {
     "frames": "import decoder.framing.header_chains as m; m.HeaderChains.give_up_first = lambda _: 1 // 0",
     "streams": "import decoder.engine.connection_table as m; m.ConnectionTable._drop = lambda self, connection: None",
     "websockets": "import decoder.framing.websocket_reader as m; m.WebSocketReader._break = lambda *_: 1 // 0",
-    "cores": "import decoder.output.core_tables as m; t = m.type_name; m.type_name = lambda f: t(f).replace('int', 'uint')",
+    "cores": "import decoder.output.core_tables as m; t=m.type_name; m.type_name=lambda f: t(f).replace('int','uint')",
 }
 """A check that is missing, an index without one, a conversion that fails on one number, a branch that fails, a leak,
 a number taken for another kind."""
