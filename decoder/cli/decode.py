@@ -11,10 +11,10 @@ import click
 from decoder.cli.completion import complete_column
 from decoder.cli.hints import HintingCommand
 from decoder.cli.live_options import LiveOptions, source_options
-from decoder.cli.options import DurationType, Options, common_options, output_options, use_color
+from decoder.cli.options import DurationType, Options, common_options, output_options
 from decoder.engine.core import JsonLines
 from decoder.errors import SchemaError
-from decoder.formatting.frame_filter import FrameFilter
+from decoder.formatting.frame_filter import FrameFilter, merged_first
 
 if TYPE_CHECKING:
     from decoder.message import Gap, Message
@@ -75,7 +75,8 @@ _CONTEXT = click.IntRange(min=0, max=100_000)
 @click.option(
     "--wireshark-filter",
     is_flag=True,
-    help="At the end: the display filter that shows the packets of these messages in Wireshark.",
+    help="At the end: the display filter that shows the packets of these messages in Wireshark; of several captures in "
+    "what mergecap makes of them.",
 )
 @click.option("--wrap", "--no-cut", "wrap", is_flag=True, help="On a terminal: do not cut lines at its width.")
 @click.option(
@@ -151,7 +152,7 @@ def decode(
             enums,
             options.show_secrets,
             options.utc,
-            use_color(options.color, file.terminal),
+            file.colored(options.color),
             _columns() if file.terminal and not wrap else None,
             file.encoding,
         )
@@ -179,7 +180,7 @@ def decode(
         if run.read_nothing:
             ctx.exit(code)  # before the file takes the place of an older one
     if shown:
-        say(f"in Wireshark: {shown}")
+        say(f"in Wireshark{merged_first(len(captures))}: {shown}")
     ctx.exit(code)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from decoder.cli.options import Options, captures_argument, common_options
-from decoder.formatting.frame_filter import FrameFilter
+from decoder.formatting.frame_filter import FrameFilter, merged_first
 from decoder.packet.dissector import PacketReader
 from decoder.packet.flow_key import endpoints
 
@@ -82,7 +82,9 @@ def open(ctx: click.Context, captures: tuple[str, ...], options: Options, output
     with OutputFile(path, options.inputs(captures), force=output is None) as file:
         written = _copy(captures, selection, comments, file.write)
     say(f"{counted(selection.messages, 'message')} in {counted(written, 'packet')} written to {file.name}")
-    say(f"in the whole capture: {selection.filter}")
+    shown = FrameFilter()
+    shown.add(selection.packets)
+    say(f"in the whole capture{merged_first(len(captures))}: {shown}")
     if path != "-":
         _start_wireshark(path)
     ctx.exit(code)
@@ -95,7 +97,6 @@ class _Selection:
         self.messages = 0
         self.is_full = False
         self.packets: set[int] = set()
-        self.filter = FrameFilter()
         self.ends: set[frozenset[str]] = set()
         self._where = where
 
@@ -109,7 +110,6 @@ class _Selection:
                     return
                 self.messages += 1
                 self.packets.update(item.frames)
-                self.filter.add(item.frames)
                 self.ends.add(frozenset((item.src, item.dst)))
 
 

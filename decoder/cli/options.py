@@ -171,7 +171,8 @@ color_option = click.option(
     "--color",
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
-    help="Colour the output; auto: on a terminal, or where FORCE_COLOR is set, but not where NO_COLOR is.",
+    help="Colour the output; auto: on a terminal, or where FORCE_COLOR is set, but not in a FILE (-o) or where NO_COLOR "
+    "is set.",
 )
 version_option = click.version_option(
     package_name="scapy-opend", prog_name="opendump", message=f"%(prog)s, version %(version)s ({CORE} core)"
@@ -345,8 +346,12 @@ def _captures(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
     return value
 
 
-def use_color(color: Color, terminal: bool) -> bool:
-    """Returns True if output is to be coloured (https://no-color.org, https://force-color.org)."""
+def use_color(color: Color, *, terminal: bool, file: bool = False) -> bool:
+    """Returns True if output is to be coloured (https://no-color.org, https://force-color.org).
+
+    FORCE_COLOR is about standard output: a `file` that was named is coloured only where ``--color always`` is given.
+    """
     if color == "auto":
-        return (terminal or bool(os.environ.get("FORCE_COLOR"))) and not os.environ.get("NO_COLOR")
+        forced = bool(os.environ.get("FORCE_COLOR")) and not file
+        return (terminal or forced) and not os.environ.get("NO_COLOR")
     return color == "always"

@@ -113,11 +113,15 @@ class OutputFile:
         except OSError as error:
             raise self._failure(error) from None
 
+    def colored(self, color: Color) -> bool:
+        """Returns True if what is written is to be coloured."""
+        return use_color(color, terminal=self.terminal, file=self._path is not None)
+
     def write_tables(self, tables: Iterable[Table], color: Color, indent: str = "  ") -> None:
         """Writes tables for people: as wide as the terminal if it is one, else aligned with blanks."""
         from decoder.formatting.table import plain_text
 
-        colored = use_color(color, self.terminal)
+        colored = self.colored(color)
         if self.terminal or colored:
             from shutil import get_terminal_size  # takes 2 ms to import
 

@@ -104,7 +104,7 @@ def stats(
         else:
             _write_text(hosts, file, options, table, show_all)
     if output_format == "text" and table in (None, "findings") and len(hosts) == 1:  # packets are counted on each host
-        _say_packets(hosts[0][1].findings)
+        _say_packets(hosts[0][1].findings, len(captures))
     ctx.exit(code)
 
 
@@ -137,17 +137,17 @@ def _write_text(hosts: Hosts, file: OutputFile, options: Options, table: str | N
         file.write_tables(shown, options.color)
 
 
-def _say_packets(findings: Sequence[Finding]) -> None:
+def _say_packets(findings: Sequence[Finding], captures: int) -> None:
     """Says how to see the messages that errors and warnings are about in Wireshark."""
     from decoder.cli.run import say
-    from decoder.formatting.frame_filter import FrameFilter
+    from decoder.formatting.frame_filter import FrameFilter, merged_first
 
     packets = FrameFilter()
     for finding in findings:
         if finding.severity != "note":
             packets.add(finding.packets)
     if packets:
-        say(f"the errors and warnings in Wireshark: {packets}")
+        say(f"the errors and warnings in Wireshark{merged_first(captures)}: {packets}")
 
 
 def _json(figures: Stats, table: str | None, host: str | None) -> bytes:

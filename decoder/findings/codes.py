@@ -176,7 +176,9 @@ SUBJECTS: dict[str, dict[str, Code]] = {
         "order-repeated": Code(
             "the same order was placed again within a short time", "look for the first before sending another"
         ),
-        "order-failed": Code("an order failed", "read the gateway's text"),
+        "order-failed": Code(
+            "an order failed, or timed out (a note once its result is known)", "read the gateway's text"
+        ),
         "trade-push-not-subscribed": Code(
             "an order was placed and nobody subscribed to the pushes of its account",
             "call Trd_SubAccPush after every (re)connect",

@@ -61,6 +61,10 @@ class Context:
         number = item.number if isinstance(item, Message) else None
         self._findings.add(Finding(severity, code, number, self.ordinal, item.time_ns, text), (code, key))
 
+    def amend(self, code: str, severity: Severity, text: str, *key: object) -> None:
+        """Changes what `report_once` reported with the same code and key: more is known now."""
+        self._findings.amend((code, key), severity, text)
+
     def report_at(
         self, severity: Severity, code: str, number: int | None, time_ns: int, text: str, *key: object
     ) -> None:

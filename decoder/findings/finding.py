@@ -111,6 +111,14 @@ class Findings:
         if key is not None:
             self._by_key[key] = finding
 
+    def amend(self, key: object, severity: Severity, text: str) -> None:
+        """Changes severity and text of the finding that was listed with `key`, if there is one."""
+        finding = self._by_key.get(key)
+        if finding is not None and finding.code not in self._muted:
+            self._counts[finding.code, finding.severity] -= 1
+            self._counts[finding.code, severity] += 1
+            finding.severity, finding.text = severity, text
+
     @property
     def counts(self) -> dict[Severity, int]:
         """Returns how many there are of each severity, those that are not listed included."""

@@ -18,7 +18,7 @@ Outcome = Literal["filled", "partly-filled", "cancelled", "failed", "refused", "
 # Numbers of Trd_Common.OrderStatus (source: the schema).
 TIMED_OUT, FILLED_PART, FILLED_ALL, CANCELLED_PART, CANCELLED_ALL = 4, 10, 11, 14, 15
 SUBMIT_FAILED, FAILED, DISABLED, DELETED, FILL_CANCELLED = 3, 21, 22, 23, 24
-_SUBMITTED = 5
+SUBMITTED = 5
 CANCELLING = frozenset((12, 13))
 FINAL = frozenset((SUBMIT_FAILED, FILLED_ALL, CANCELLED_PART, CANCELLED_ALL, FAILED, DISABLED, DELETED, FILL_CANCELLED))
 """States after which nothing more is expected of an order."""
@@ -378,7 +378,7 @@ def _rank(number: int) -> int:
     """Returns how far a state is in the life of an order."""
     if number in FINAL:
         return 3
-    return 2 if number == FILLED_PART or number in CANCELLING else 1 if number == _SUBMITTED else 0
+    return 2 if number == FILLED_PART or number in CANCELLING else 1 if number == SUBMITTED else 0
 
 
 def milliseconds(duration_ns: int | None) -> float | None:

@@ -56,7 +56,8 @@ def report_unverified(context: Context, message: Message) -> None:
     elif "length-counts-header" in notes:
         severity, code = "error", "wrong-header"
     verdict = "failed" if message.verdict == "failed" else f"is {message.verdict}"
-    context.report(severity, code, message, f"{name_of(message)} {verdict}: {message.hint}", *key)
+    what = f"the first {message.verdict} message is {name_of(message)}" if key else f"{name_of(message)} {verdict}"
+    context.report(severity, code, message, f"{what}: {message.hint}", *key)
 
 
 def report_conflict(context: Context, message: Message) -> None:

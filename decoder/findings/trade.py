@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Any
 from decoder import schema
 from decoder.bounded import BoundedDict
 from decoder.findings.context import SECOND, duration_text, name_of
+from decoder.findings.order_rows import (
+    DISABLED,
+    FAILED,
+    FILL_CANCELLED,
+    FILLED_PART,
+    FINAL,
+    SUBMIT_FAILED,
+    SUBMITTED,
+    TIMED_OUT,
+)
 from decoder.formatting.escape import quote
 from decoder.vocabulary import TRD_PLACE_COMBO_ORDER, TRD_PLACE_ORDER, TRD_UPDATE_ORDER
 
@@ -22,9 +32,9 @@ __all__ = ["PLACING", "Trade"]
 PLACING = frozenset((TRD_PLACE_ORDER, TRD_PLACE_COMBO_ORDER))
 """Trd_PlaceOrder and Trd_PlaceComboOrder."""
 
-_FAILED_STATES = frozenset((3, 4, 21, 22, 24))
-"""Of Trd_Common.OrderStatus: SubmitFailed, TimeOut, Failed, Disabled, FillCancelled."""
-_TIMED_OUT = 4
+_FAILED_STATES = frozenset((SUBMIT_FAILED, TIMED_OUT, FAILED, DISABLED, FILL_CANCELLED))
+_SETTLED_STATES = FINAL | {SUBMITTED, FILLED_PART}
+"""States that tell what became of an order that was TIMED_OUT; others may be late pushes from before."""
 _REPEAT_NS = 60 * SECOND
 """The same order within a minute may be a repetition that was not meant."""
 _MAX_IDS = 65_536  # PacketIDs remembered
@@ -54,6 +64,8 @@ class Trade:
         self._orders: BoundedDict[bytes, _Order] = BoundedDict(_MAX_ORDERS)
         self._placed: BoundedDict[int, _Order] = BoundedDict(_MAX_ORDERS)
         self._failed: BoundedDict[tuple[int, str, int], None] = BoundedDict(_MAX_ORDERS)
+        self._timed_out: BoundedDict[tuple[int, str], tuple[int, str]] = BoundedDict(_MAX_ORDERS)
+        """Orders whose result is not known yet: when they timed out, and the text that says so."""
 
     def request(self, context: Context, message: Message, body: ProtobufMessage) -> None:
         """Takes a trade request that carries a PacketID."""
@@ -128,24 +140,47 @@ class Trade:
         s2c: Any = body.s2c  # type: ignore[attr-defined]
         for order in [s2c.order] if message.proto_id == TRD_UPDATE_ORDER else s2c.orderList:
             state = order.orderStatus
+            if self._timed_out and state in _SETTLED_STATES:
+                self._settle(context, message, order)
             if state not in _FAILED_STATES:
                 continue
-            key = (order.orderID, str(order.orderIDEx[:_MAX_TEXT]), state)
+            key = (*_identity(order), state)
             if key in self._failed:
                 continue
             _remember(self._failed, key, None)
-            advice = "; its result is unknown, look it up before sending it again" if state == _TIMED_OUT else ""
-            context.report(
-                "warning" if state == _TIMED_OUT else "error", "order-failed", message, _order_text(order) + advice
-            )
+            if state == TIMED_OUT:
+                self._time_out(context, message, order)
+            else:
+                context.report("error", "order-failed", message, _order_text(order, "is"))
+
+    def _time_out(self, context: Context, message: Message, order: Any) -> None:
+        advice = "; its result is unknown, look it up before sending it again"
+        key = _identity(order)
+        context.report_once("warning", "order-failed", message, _order_text(order, "is") + advice, key)
+        _remember(self._timed_out, key, (message.time_ns, _order_text(order, "was")))
+
+    def _settle(self, context: Context, message: Message, order: Any) -> None:
+        """Amends the report on an order that timed out: now it is known what became of it."""
+        key = _identity(order)
+        timed_out = self._timed_out.pop(key, None)
+        if timed_out is not None:
+            time_ns, text = timed_out
+            later = duration_text(max(0, message.time_ns - time_ns))
+            state = _name("OrderStatus", order.orderStatus)
+            text += f", its result unknown until it was {state} {later} later (message {message.number})"
+            context.amend("order-failed", "note", text, key)
 
 
-def _order_text(order: Any) -> str:
+def _identity(order: Any) -> tuple[int, str]:
+    return order.orderID, str(order.orderIDEx[:_MAX_TEXT])
+
+
+def _order_text(order: Any, verb: str) -> str:
     status = _name("OrderStatus", order.orderStatus)
     said = f": {quote(order.lastErrMsg, _MAX_TEXT)}" if order.lastErrMsg else ""
     identity = order.orderID or quote(order.orderIDEx, 40)
     return (
-        f"order {identity} is {status}{said} ({_name('TrdSide', order.trdSide)} {quote(order.code, 40)} "
+        f"order {identity} {verb} {status}{said} ({_name('TrdSide', order.trdSide)} {quote(order.code, 40)} "
         f"{order.qty:.15g}@{order.price:.15g})"
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["FrameFilter", "frame_filter"]
+__all__ = ["FrameFilter", "frame_filter", "merged_first"]
 
 _MAX_RANGES = 200
 """Ranges in one filter; Wireshark takes more, a reader and a command line do not."""
@@ -23,10 +23,9 @@ class FrameFilter:
         return bool(self._packets)
 
     def __str__(self) -> str:
-        text = frame_filter(self._packets)
-        if self._is_full or _ranges(self._packets)[_MAX_RANGES:]:
-            text += " (not all of them: select fewer messages)"
-        return text
+        ranges = _ranges(self._packets)
+        left_out = self._is_full or len(ranges) > _MAX_RANGES
+        return _text(ranges) + " (not all of them: select fewer messages)" * left_out
 
     def add(self, packets: Iterable[int]) -> None:
         """Takes the packets of a message."""
@@ -36,10 +35,18 @@ class FrameFilter:
             self._is_full = True
 
 
+def merged_first(captures: int) -> str:
+    """Returns what to do before a filter is used: the packets of several captures are numbered as if they were one."""
+    return ", once mergecap has merged the captures" if captures > 1 else ""
+
+
 def frame_filter(packets: Iterable[int]) -> str:
     """Returns ``frame.number in {12, 17..19}``; numbers that follow one another are one range."""
-    ranges = _ranges(packets)[:_MAX_RANGES]
-    parts = [str(first) if first == last else f"{first}..{last}" for first, last in ranges]
+    return _text(_ranges(packets))
+
+
+def _text(ranges: list[list[int]]) -> str:
+    parts = [str(first) if first == last else f"{first}..{last}" for first, last in ranges[:_MAX_RANGES]]
     return f"frame.number in {{{', '.join(parts)}}}"
 
 

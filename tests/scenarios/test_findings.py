@@ -333,7 +333,7 @@ def the_same_order_after_a_refusal() -> Session:
     return accepted(session, 6)
 
 
-@finds("error order-failed 1", "warning order-status-went-back 1", "warning order-failed 1")
+@finds("error order-failed 1", "warning order-status-went-back 1", "note order-failed 1")
 def orders_that_fail() -> Session:
     session = encrypted().talk(2008, request("Trd_SubAccPush", accIDList=[1]), response("Trd_SubAccPush"))
     for status in (2, 3, 3, 4, 5):

@@ -345,6 +345,27 @@ def test_the_filter_of_decode_shows_the_packets_of_the_messages(output: list[str
     assert "Wireshark" not in opendump("decode", *OF_CBC, *output).err
 
 
+@pytest.mark.skipif(shutil.which("mergecap") is None, reason="mergecap, which comes with tshark, is not installed")
+def test_of_several_captures_the_filter_is_for_what_mergecap_makes_of_them(tmp_path: Path) -> None:
+    parts, merged = [tmp_path / name for name in ("odd.pcap", "even.pcap")], tmp_path / "all.pcapng"
+    data = CBC.read_bytes()
+    packets, at = [], 24
+    while at < len(data):
+        size = 16 + int.from_bytes(data[at + 8 : at + 12], "little")
+        packets.append(data[at : at + size])
+        at += size
+    for turn, part in enumerate(parts):
+        part.write_bytes(data[:24] + b"".join(packets[turn::2]))
+    done = opendump("decode", *parts, *OF_CBC[1:], "--where", "proto=Trd_PlaceOrder", "--wireshark-filter")
+    said = re.search(r"in Wireshark, once mergecap has merged the captures: (frame\.number in \{.+\})", done.err)
+    assert said is not None
+    subprocess.run(["mergecap", "-w", merged, *parts], check=True)
+    orders = [m for m in decoder.read(*parts, rsa_keys=[CBC_KEY]) if isinstance(m, Message) and m.proto_id == 2202]
+    assert shown_by(said[1], merged) == sorted({number for m in orders for number in m.frames})
+    times = tshark([], merged, "-Y", said[1], "-T", "fields", "-e", "frame.time_epoch").split()
+    assert {m.time_ns for m in orders} <= {round(float(time) * 1_000_000) * 1000 for time in times}
+
+
 def test_the_filters_of_findings_show_the_messages_that_they_are_about() -> None:
     done = opendump("stats", *OF_CBC, "--format", "json", "--table", "findings")
     packets = {m.number: m.frames for m in decoder.read(CBC, rsa_keys=[CBC_KEY]) if isinstance(m, Message)}

@@ -224,6 +224,16 @@ def test_colour_only_where_it_is_wanted() -> None:
     assert "\x1b[" in opendump("stats", PLAIN, "--color", "always").out
 
 
+@pytest.mark.parametrize("arguments", [["decode", PLAIN], ["decode", PLAIN, "-V"], ["stats", PLAIN]])
+def test_a_file_is_coloured_only_where_that_is_said(arguments: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    opendump(*arguments, "-o", out, FORCE_COLOR="1")
+    assert b"\x1b" not in out.read_bytes()
+    assert "\x1b[" in opendump(*arguments, "-o", "-", FORCE_COLOR="1").out
+    opendump(*arguments, "-o", out, "--color", "always")
+    assert b"\x1b[" in out.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("arguments", "size", "compiled", "expected"),
     [

@@ -51,6 +51,16 @@ def test_and_on_all_connections_where_it_is_said_once() -> None:
     assert [finding.count for finding in findings.listed()] == [2]
 
 
+def test_what_was_said_once_can_be_amended_from_another_connection() -> None:
+    findings = Findings()
+    first, second = Line(0, findings=findings), Line(1, findings=findings)
+    first.context.report_once("warning", "order-failed", first.push(2208, b""), "text", "key")
+    second.context.amend("order-failed", "note", "another key", "other")
+    assert [finding.text for finding in findings.listed()] == ["text"]
+    second.context.amend("order-failed", "note", "more is known", "key")
+    assert [(finding.severity, finding.text) for finding in findings.listed()] == [("note", "more is known")]
+
+
 def test_a_gap_has_no_message_number() -> None:
     line = Line(4)
     line.context.report("warning", "gap", Gap(line.flows["c2s"], 7, 100, "lost"), "text")

@@ -55,6 +55,19 @@ def test_those_that_came_before_are_taken_back() -> None:
     assert findings.counts == {"error": 0, "warning": 2, "note": 0}
 
 
+def test_one_that_is_listed_can_be_amended() -> None:
+    findings = Findings(max_per_code=1)
+    findings.add(finding(), "listed")
+    findings.add(finding(), "counted only")
+    for key in ("listed", "counted only", "never added"):
+        findings.amend(key, "note", "more is known")
+    assert [(each.severity, each.text) for each in findings.listed()][0] == ("note", "more is known")
+    assert findings.counts == {"error": 0, "warning": 1, "note": 1}
+    findings.mute(frozenset(("gap",)))
+    findings.amend("listed", "error", "of a code that is passed over")
+    assert findings.counts == {"error": 0, "warning": 0, "note": 0}
+
+
 def test_each_that_is_listed_is_told_at_once() -> None:
     told: list[Finding] = []
     findings = Findings(max_per_code=1)

@@ -44,6 +44,21 @@ def test_what_one_finding_stands_for(reason: str, codes: list[str]) -> None:
     assert line.codes == codes
 
 
+@pytest.mark.parametrize(
+    ("reason", "begin"),
+    [
+        ("no-key", "the first unverified message is GetGlobalState: "),
+        ("gap", "the first unverified message is GetGlobalState: "),
+        ("oversize", "GetGlobalState is unverified: "),
+        ("sha1-mismatch", "GetGlobalState failed: "),
+    ],
+)
+def test_a_finding_on_several_messages_does_not_speak_as_if_all_were_of_one_protocol(reason: str, begin: str) -> None:
+    line = Line()
+    unverified(line, reason)
+    assert line.text == begin + HINTS[reason]
+
+
 def test_at_the_end_of_the_capture_nothing_is_lost() -> None:
     line = Line()
     unverified(line, "gap", notes=["capture-ends"])

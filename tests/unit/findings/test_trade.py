@@ -90,3 +90,30 @@ def test_the_text_names_the_order_and_quotes_the_gateway() -> None:
     assert "BUY" in bench.line.text
     assert "100@400.2" in bench.line.text
     assert bench.line.text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("later", "codes"),
+    [
+        ([11], ["note order-failed 1"]),
+        ([5], ["note order-failed 1"]),
+        ([2], ["warning order-failed 1"]),
+        ([21], ["note order-failed 1", "error order-failed 1"]),
+        ([11, 4], ["note order-failed 1"]),
+    ],
+    ids=["FILLED_ALL", "SUBMITTED", "SUBMITTING, a late push", "FAILED", "TIMEOUT again, a late push"],
+)
+def test_an_order_that_timed_out_is_a_note_once_it_is_known_what_became_of_it(
+    later: list[int], codes: list[str]
+) -> None:
+    bench = Bench().update(4)
+    for status in later:
+        bench.update(status)
+    assert bench.codes == codes
+
+
+def test_the_note_says_what_became_of_the_order() -> None:
+    bench = Bench().update(4, order_id=77).update(11, order_id=78).update(11, order_id=77)
+    assert bench.line.text.startswith("order 77 was TIMEOUT")
+    assert "its result unknown until it was FILLED_ALL" in bench.line.text
+    assert bench.line.text.endswith("(message 3)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decoder.formatting.frame_filter import FrameFilter, frame_filter
+from decoder.formatting.frame_filter import FrameFilter, frame_filter, merged_first
 
 
 def test_numbers_that_follow_one_another_are_a_range() -> None:
@@ -24,3 +24,8 @@ def test_what_is_collected_is_bounded() -> None:
     collected.add(range(200_000))
     collected.add([900_000])
     assert str(collected) == "frame.number in {0..199999} (not all of them: select fewer messages)"
+
+
+def test_packets_of_several_captures_are_numbered_as_if_they_were_one() -> None:
+    assert merged_first(0) == merged_first(1) == ""  # live, one file
+    assert "mergecap" in merged_first(2)
