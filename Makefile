@@ -76,7 +76,7 @@ check: $(VENV)/tools
 	@$(RUN) ruff format --check
 	@echo "== mypy: types"
 	@$(RUN) mypy
-	@echo "== import-linter: storeys and circles"
+	@echo "== import-linter: layers and circles"
 	@$(BIN)/lint-imports
 
 test: check

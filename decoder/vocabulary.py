@@ -71,7 +71,7 @@ HINTS: Final = {
     "rsa-padding": "the right key, but the client pads InitConnect with RSA OAEP; OpenD reads PKCS#1 v1.5 only",
     "sha1-of-ciphertext": "the sender hashed the encrypted bytes, not the plain ones: a bug in its SDK",
     "no-key": "the connection is encrypted; give OpenD's RSA private key (its rsa_private_key setting) with --rsa-key",
-    "wrong-key": "no RSA key that was tried opens InitConnect; give the key file that OpenD's rsa_private_key setting names",
+    "wrong-key": "no RSA key that was tried opens InitConnect; give the file named by OpenD's setting rsa_private_key",
     "handshake-missing": "InitConnect, which has the keys, is missing: give a key log with --keylog, or record it",
     "no-digest": "nothing to do: OpenD's WebSocket port sends no SHA-1, so nothing can prove its messages",
     "sha1-mismatch": "the body does not have the SHA-1 in its header: damaged in transit, or hashed wrongly",

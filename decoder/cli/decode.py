@@ -81,7 +81,7 @@ _CONTEXT = click.IntRange(min=0, max=100_000)
 @click.option("--wrap", "--no-cut", "wrap", is_flag=True, help="On a terminal: do not cut lines at its width.")
 @click.option(
     "--jobs",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 256),
     metavar="N",
     help="Processes that render (default: all processors for long inputs where writing is the most work, else one).",
 )
@@ -218,6 +218,8 @@ def _check(verbose: bool, output_format: str, columns: tuple[str, ...], explode:
     """Raises click.UsageError for options that do not go together."""
     if verbose and output_format != "text":
         raise click.UsageError("-V shows messages as text; it does not go with --format")
+    if "" in columns:
+        raise click.UsageError("-e has an empty name: give columns, as in -e time,symbol")
     if columns and output_format == "text":
         raise click.UsageError("-e chooses what --format csv and --format jsonl show: give one of them")
     if explode and not columns:

@@ -105,7 +105,7 @@ def cli() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 done, 1 failed, 2 usage, 3 not verified (--strict), 130 interrupted."""
+    """Runs the command line and exits: 0 done, 1 failed, 2 usage, 3 not verified (--strict), 130 interrupted."""
     try:
         code = cli.main(prog_name="opendump", standalone_mode=False)
     except OSError as error:  # of help and version, which click prints

@@ -91,7 +91,7 @@ def open(ctx: click.Context, captures: tuple[str, ...], options: Options, output
 
 
 class _Selection:
-    """The packets of the messages that are wanted, and the connections that they are on."""
+    """Collects the packets of the messages that are wanted, and the connections that they are on."""
 
     def __init__(self, where: Callable[[Message | Gap], bool]) -> None:
         self.messages = 0
@@ -116,7 +116,7 @@ class _Selection:
 def _copy(
     captures: Sequence[str], selection: _Selection, comments: dict[int, str], write: Callable[[bytes], object]
 ) -> int:
-    """Write the selected packets and the TCP around them; return their number."""
+    """Writes the selected packets and the TCP around them; returns their number."""
     from decoder.capture.pcapng_writer import interface_block, packet_block, section_block
 
     write(section_block())
@@ -165,7 +165,7 @@ class _Around:
 
 
 def _temporary_name() -> str:
-    """A name in a new folder that only this user can read."""
+    """Returns a name in a new folder that only this user can read."""
     return os.path.join(tempfile.mkdtemp(prefix="opendump-"), "messages.pcapng")
 
 

@@ -126,6 +126,8 @@ class _Port(click.ParamType):  # type: ignore[type-arg]
 def _key_paths(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     """Refuses a key or a key log given instead of its file, without repeating it: messages end up in logs."""
     for path in value:
+        if not path:
+            raise click.BadParameter(_EMPTY, ctx, param)
         if (
             "-----BEGIN" in path
             or path.startswith("OPEND_AES ")
@@ -135,6 +137,7 @@ def _key_paths(ctx: click.Context, param: click.Parameter, value: tuple[str, ...
     return value
 
 
+_EMPTY = "a name is empty: is a variable of the shell not set?"
 _KEY_MATERIAL = re.compile(r"[A-Za-z0-9+/=\s]{32,}")
 """Base64 or hexadecimal, as keys are written; a path of such characters alone would have to exist."""
 
@@ -171,8 +174,7 @@ color_option = click.option(
     "--color",
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
-    help="Colour the output; auto: on a terminal, or where FORCE_COLOR is set, but not in a FILE (-o) or where NO_COLOR "
-    "is set.",
+    help="Colour the output; auto: on a terminal, or on standard output if FORCE_COLOR is set; not if NO_COLOR is.",
 )
 version_option = click.version_option(
     package_name="scapy-opend", prog_name="opendump", message=f"%(prog)s, version %(version)s ({CORE} core)"
@@ -341,6 +343,8 @@ def captures_argument(command: Any = None, *, required: bool = True) -> Any:
 
 
 def _captures(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    if "" in value:
+        raise click.BadParameter(_EMPTY, ctx, param)
     if value.count("-") > 1:
         raise click.BadParameter("standard input (-) can be read only once", ctx, param)
     return value
@@ -352,6 +356,7 @@ def use_color(color: Color, *, terminal: bool, file: bool = False) -> bool:
     FORCE_COLOR is about standard output: a `file` that was named is coloured only where ``--color always`` is given.
     """
     if color == "auto":
+        obeys = terminal and os.environ.get("TERM") != "dumb"
         forced = bool(os.environ.get("FORCE_COLOR")) and not file
-        return (terminal or forced) and not os.environ.get("NO_COLOR")
+        return (obeys or forced) and not os.environ.get("NO_COLOR")
     return color == "always"

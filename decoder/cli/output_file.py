@@ -64,6 +64,8 @@ class OutputFile:
         self._private = private
         self._replace = force or not private
         if self._path is not None:
+            if not self._path:
+                raise click.UsageError("-o is empty: give the name of a file, or - for standard output")
             if any(same_file(self._path, other) for other in inputs):
                 raise click.UsageError(f"-o {escape(self._path)} is one of the inputs: give another file")
             self._check_replacement()

@@ -244,8 +244,11 @@ class Run:
         summary = self.summary
         if len(self._errors) == len(self.readers):
             return
-        if self.live_capture is not None and not self.summary.packets:
+        if self.live_capture is not None and not summary.packets:
             self._explain_no_packet(self.live_capture.name)
+            return
+        if not summary.packets:
+            say("no packet in the capture: nothing passed while it was recorded, or its filter let nothing through")
             return
         ports = self._options.ports
         given = "" if ports == "auto" else ", ".join(str(port) for port in ports if port != "auto")

@@ -80,7 +80,7 @@ def shell(ctx: click.Context, captures: tuple[str, ...], options: Options) -> No
 
 
 def _load_extension() -> None:
-    """Make ``load_contrib("opend")`` and ``explore("opend")`` work, if the package is installed."""
+    """Makes ``load_contrib("opend")`` and ``explore("opend")`` work, if the package is installed."""
     from scapy.config import conf
     from scapy.main import load_contrib
 

@@ -74,7 +74,7 @@ class Folders(NamedTuple):
 
     @classmethod
     def find(cls) -> Folders:
-        """Ask tshark or Wireshark; without an answer follow the rules of its documentation."""
+        """Asks tshark or Wireshark; without an answer follows the rules of its documentation."""
         for program in filter(None, (shutil.which("tshark"), wireshark_program())):
             answer = _ask(program)
             configuration, plugins = (
@@ -109,7 +109,7 @@ class Folders(NamedTuple):
 
 
 def wireshark_program() -> str | None:
-    """Return the path of Wireshark, if it is installed."""
+    """Returns the path of Wireshark, if it is installed."""
     found = shutil.which("wireshark")
     places = [
         "/Applications/Wireshark.app/Contents/MacOS/Wireshark",
@@ -195,7 +195,7 @@ def _is_ours(path: Path) -> bool | None:
 
 
 def _write(files: dict[Path, str]) -> int:
-    """Write all of `files`, or none if one of them would replace a file that is not ours; return their number."""
+    """Writes all of `files`, or none if one of them would replace a file that is not ours; returns their number."""
     from decoder.cli.output_file import OutputFile
 
     for path in files:

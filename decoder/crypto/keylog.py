@@ -11,6 +11,7 @@ import os
 
 from decoder.crypto.ciphers import SessionKey
 from decoder.errors import KeyFileError
+from decoder.formatting.escape import escape
 
 __all__ = ["key_log_line", "read_key_log"]
 
@@ -30,11 +31,14 @@ def read_key_log(path: str | os.PathLike[str]) -> list[SessionKey]:
 
     Raises KeyFileError if the file cannot be read, has no entry, or has a malformed one.
     """
+    name = escape(os.fspath(path))
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             text = file.read(_MAX_KEY_LOG)
     except OSError as error:
-        raise KeyFileError(f"{os.fspath(path)}: cannot read the key log: {error.strerror}") from None
+        raise KeyFileError(f"{name}: cannot read the key log: {error.strerror}") from None
+    except ValueError:  # a NUL character
+        raise KeyFileError(f"{name}: cannot read the key log: no such file") from None
     entries = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
@@ -43,13 +47,11 @@ def read_key_log(path: str | os.PathLike[str]) -> list[SessionKey]:
         key = _entry(words)
         if key is None:
             raise KeyFileError(
-                f"{os.fspath(path)}:{number}: not a key log entry; expected: {_TAG} <connID> <key in hex> [<iv in hex>]"
+                f"{name}:{number}: not a key log entry; expected: {_TAG} <connID> <key in hex> [<iv in hex>]"
             )
         entries.append(key)
     if not entries:
-        raise KeyFileError(
-            f"{os.fspath(path)}: no {_TAG} line in it; make a key log with: opendump keys CAPTURE -o FILE"
-        )
+        raise KeyFileError(f"{name}: no {_TAG} line in it; make a key log with: opendump keys CAPTURE -o FILE")
     return entries
 
 

@@ -22,7 +22,7 @@ SUBJECTS: dict[str, dict[str, Code]] = {
     "Can the traffic be read?": {
         "no-key": Code("messages are encrypted and no key was given", "give OpenD's RSA private key with --rsa-key"),
         "wrong-key": Code(
-            "messages are encrypted and no given key opens them",
+            "messages are encrypted and no key that was tried opens them",
             "give the key file that OpenD's rsa_private_key setting names",
         ),
         "handshake-missing": Code(

@@ -91,11 +91,11 @@ class ClearCapture:
         self._reused = BoundedDict[_Ends, int](_MAX_REUSED)  # where another connection of these ends begins
 
     def start(self) -> None:
-        """Write what stands before the first packet."""
+        """Writes what stands before the first packet."""
         self._write(section_block(f"{APPLICATION} {_version()}") + interface_block(_ETHERNET))
 
     def add(self, items: Iterable[Message | Gap]) -> None:
-        """Write the next messages and gaps."""
+        """Writes the next messages and gaps."""
         for item in items:
             if isinstance(item, Message):
                 self._add_message(item)
@@ -109,11 +109,11 @@ class ClearCapture:
                 self._close(ends, info)
 
     def connection_ended(self, info: ConnectionInfo) -> None:
-        """Note that a connection ended; the messages of the current batch still belong to it."""
+        """Notes that a connection ended; the messages of the current batch still belong to it."""
         self._ended[info.ordinal] = info
 
     def finish(self) -> None:
-        """Close the connections that are open."""
+        """Closes the connections that are open."""
         for ends in list(self._open):
             self._close(ends)
 
@@ -144,7 +144,7 @@ class ClearCapture:
         open_.last_ns = message.time_ns
 
     def _opened(self, message: Message) -> _Open:
-        """Return the connection of a message; opened, if it is its first."""
+        """Returns the connection of a message; opened, if it is its first."""
         ends, ordinal = _ends(message.flow), message.connection
         open_ = self._open.get(ends)
         if open_ is not None and open_.ordinal != ordinal:
@@ -205,7 +205,7 @@ _CARRIERS: dict[Transport, _Carrier] = {
 
 
 def _on_the_wire(message: Message, replaced: Replaced | None, error: dict[str, int | str] | None) -> tuple[bytes, int]:
-    """Return header and body as they are written, and how many bytes of the body are not."""
+    """Returns header and body as they are written, and how many bytes of the body are not."""
     magic, proto_id, form, version, serial_no, body_len, sha1, reserved = message.header
     from_client = message.direction == "c2s"
     body = b""

@@ -49,14 +49,14 @@ class Pseudonyms:
         self._of_number = lru_cache(_CACHED)(self._number)
 
     def number(self, value: int, kind: str) -> int:
-        """Return the stand-in of a number: as many digits, 0 stays."""
+        """Returns the stand-in of a number: as many digits, 0 stays."""
         found = self._of_number(abs(value))
         if value:
             self._remember(kind, str(abs(value)), str(found))
         return found if value >= 0 else -found
 
     def text(self, value: str | bytes, kind: str) -> str:
-        """Return the stand-in of a text: letters become letters, digits digits, everything else in ASCII stays."""
+        """Returns the stand-in of a text: letters become letters, digits digits, everything else in ASCII stays."""
         plain = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
         found = self._of_text(plain)
         if plain:
@@ -64,7 +64,7 @@ class Pseudonyms:
         return found
 
     def sentence(self, value: str | bytes) -> str:
-        """Return a sentence of the gateway with stand-ins for the ids in it."""
+        """Returns a sentence of the gateway with stand-ins for the ids in it."""
         plain = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
         return _ID_IN_TEXT.sub(lambda match: str(self.number(int(match[0]), "text")), plain)
 

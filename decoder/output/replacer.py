@@ -52,7 +52,7 @@ class Replacer:
         self._plans: dict[Descriptor, tuple[tuple[Field, str], ...]] = {}
 
     def replace(self, message: Message) -> Replaced | None:
-        """Return the body of `message`, which has a plaintext, fit to be passed on; None if that cannot be judged."""
+        """Returns the body of `message`, which has a plaintext, fit to be passed on; None if that cannot be judged."""
         plaintext, sha1 = message.plaintext, message.header[DIGEST]
         assert plaintext is not None
         # Of either direction: what came the wrong way is in fields that are unknown there.
@@ -79,7 +79,7 @@ class Replacer:
         return Replaced(body, hashlib.sha1(body).digest() if is_ours else _NO_SHA1, list(places))
 
     def error(self, message: Message) -> dict[str, int | str] | None:
-        """Return the error in the header of a WebSocket reply, fit to be passed on."""
+        """Returns the error in the header of a WebSocket reply, fit to be passed on."""
         error = message.error
         if error is None or self._pseudonyms is None:
             return error

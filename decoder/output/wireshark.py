@@ -26,7 +26,7 @@ LUA_NAME = "opend.lua"
 
 
 def dissector() -> str:
-    """Return the dissector: Lua that Wireshark 3.6 and newer runs."""
+    """Returns the dissector: Lua that Wireshark 3.6 and newer runs."""
     names = (f'  [{protocol.proto_id}] = "{protocol.name}",' for protocol in schema.protocols())
     pushes = (f"  [{protocol.proto_id}] = true," for protocol in schema.protocols() if protocol.kind == "push")
     text = Path(__file__).with_name("wireshark.lua").read_text("utf-8")
@@ -72,7 +72,7 @@ def _enums(file: FileDescriptor) -> Iterator[EnumDescriptor]:
 
 
 def proto_files() -> dict[str, str]:
-    """Return the schema as proto2, one text for each file of the vendor; imports are by bare name."""
+    """Returns the schema as proto2, one text for each file of the vendor; imports are by bare name."""
     return {file.name: "\n".join(_file(file)) + "\n" for file in files()}
 
 

@@ -33,7 +33,7 @@ _COLOURS = (
 
 
 def profile_files(folder: str) -> dict[str, str]:
-    """Return the files of the profile by name.
+    """Returns the files of the profile by name.
 
     :param folder: absolute path of the folder with the schema
     """
@@ -56,7 +56,7 @@ def profile_files(folder: str) -> dict[str, str]:
 
 
 def search_path(folder: str) -> str:
-    """Return the file that tells Wireshark to load the schema from `folder`."""
+    """Returns the file that tells Wireshark to load the schema from `folder`."""
     # As Wireshark writes such a table: quotes and backslashes in a path as hex.
     quoted = "".join(f"\\x{ord(char):02x}" if char in '"\\' else char for char in folder)
     return f'# {MARK}\n"{quoted}","TRUE"\n'

@@ -44,13 +44,13 @@ class CleanHalf:
         self._gaps: list[int] = []  # sizes of gaps told since the last message
 
     def gap(self, size: int) -> None:
-        """Leave out `size` bytes before the next message, or in it if it is incomplete."""
+        """Leaves out `size` bytes before the next message, or in it if it is incomplete."""
         if len(self._gaps) >= _MAX_GAPS:
             self.close_hole()
         self._gaps.append(size)
 
     def place(self, present: int, absent: int = 0, *, is_incomplete: bool = False) -> int:
-        """Return the sequence number of a message of which `present` bytes are written and `absent` are left out.
+        """Returns the sequence number of a message of which `present` bytes are written and `absent` are left out.
 
         :param is_incomplete: the last of the gaps told are in the absent bytes, or begin there
         """
@@ -66,7 +66,7 @@ class CleanHalf:
         return self.next_seq
 
     def _take_own_gaps(self, absent: int) -> int:
-        """Remove the gaps in the absent bytes of a message; return by how much the last one reaches beyond them."""
+        """Removes the gaps in the absent bytes of a message; returns by how much the last one reaches beyond them."""
         own = 0
         while self._gaps and own + self._gaps[-1] <= absent:
             own += self._gaps.pop()
@@ -90,7 +90,7 @@ class CleanConnection:
         self._acknowledged = [half.next_seq for half in self.halves]  # per sender: what its peer acknowledged last
 
     def opening(self) -> Iterator[bytes]:
-        """Build SYN, SYN-ACK and ACK."""
+        """Builds SYN, SYN-ACK and ACK."""
         first, second = self._first, (self._first + 1) & _MASK
         yield self._frame(0, first, 0, _SYN)
         yield self._frame(1, first, second, _SYN | _ACK)
@@ -99,7 +99,7 @@ class CleanConnection:
     def data(
         self, from_gateway: bool, data: bytes, absent: int = 0, *, is_incomplete: bool = False
     ) -> Iterator[tuple[bytes, bool]]:
-        """Build the segments of one message, as few as fit, and tell of each whether it has payload.
+        """Builds the segments of one message, as few as fit, and tells of each whether it has payload.
 
         `absent` bytes behind `data` stay a hole.
         """
@@ -113,7 +113,7 @@ class CleanConnection:
             yield self._frame(sender, (seq + start) & _MASK, peer.next_seq, _PSH | _ACK, piece), True
 
     def closing(self, *, by_gateway: bool = False) -> Iterator[bytes]:
-        """Build the FIN of both sides, that of the side which closes first, and the last ACK."""
+        """Builds the FIN of both sides, that of the side which closes first, and the last ACK."""
         first = int(by_gateway)
         second = 1 - first
         own, other = self.halves[first].close_hole(), self.halves[second].close_hole()

@@ -61,7 +61,7 @@ class CapturedPacket(NamedTuple):
     """Further attributes that Scapy's reader sets on the packet."""
 
     def dissected(self, **options: Any) -> Packet:
-        """Dissect the packet as Scapy's reader would have done."""
+        """Dissects the packet as Scapy's reader would have done."""
         try:
             packet = self.layer(self.data, **options)
         except Exception:
@@ -79,7 +79,7 @@ class CapturedPacket(NamedTuple):
 
 
 def read_pcap(reader: PcapReader) -> CapturedPacket:
-    """Read the next packet of a pcap file.
+    """Reads the next packet of a pcap file.
 
     :raises EOFError: at the end, and where the file was cut inside a packet
     """
@@ -93,7 +93,7 @@ def read_pcap(reader: PcapReader) -> CapturedPacket:
 
 
 def read_pcapng(reader: PcapNgReader) -> CapturedPacket:
-    """Read the next packet of a pcapng file.
+    """Reads the next packet of a pcapng file.
 
     :raises EOFError: at the end
     """
@@ -111,7 +111,7 @@ def read_pcapng(reader: PcapNgReader) -> CapturedPacket:
 
 
 def from_packet(packet: Packet, data: bytes) -> CapturedPacket:
-    """Return a dissected or built packet, whose bytes are `data`, as if it had been captured."""
+    """Returns a dissected or built packet, whose bytes are `data`, as if it had been captured."""
     layer = type(packet)
     linktype = conf.l2types.layer2num.get(layer)
     wire_len = packet.wirelen or len(data)
@@ -137,7 +137,7 @@ def _nanoseconds(time: EDecimal | float) -> int:
 
 
 def message_packet(message: Message, headers: tuple[Packet, TCP]) -> Packet:
-    """Put a message behind `headers`, with its own time."""
+    """Puts a message behind `headers`, with its own time."""
     packet, tcp = headers
     layer = OpenD.from_message(message)
     tcp.add_payload(layer)
@@ -163,7 +163,7 @@ def _set_no_length(layer: Packet) -> None:
 
 
 def carrier_headers(message: Message, segment: CapturedPacket | None) -> tuple[Packet, TCP]:
-    """Return the headers of `segment` without payload, and the TCP layer; synthesized as far as they are not known."""
+    """Returns the headers of `segment` without payload, and the TCP layer; synthesized as far as they are not known."""
     packet = None if segment is None else segment.dissected(stop_dissection_after=TCP)
     tcp = None if packet is None else _without_payload(packet)
     if packet is None or tcp is None:
@@ -172,7 +172,7 @@ def carrier_headers(message: Message, segment: CapturedPacket | None) -> tuple[P
 
 
 def _without_payload(packet: Packet) -> TCP | None:
-    """Remove what follows the innermost TCP layer, which is returned, and what depends on it."""
+    """Removes what follows the innermost TCP layer, which is returned, and what depends on it."""
     tcp = None
     layer = packet
     while not isinstance(layer, NoPayload):
@@ -189,7 +189,7 @@ def _without_payload(packet: Packet) -> TCP | None:
 
 
 def _synthesized_headers(message: Message, packet: Packet | None) -> tuple[Packet, TCP]:
-    """Make IP and TCP headers from the addresses of the message, on the link layer of `packet`."""
+    """Makes IP and TCP headers from the addresses of the message, on the link layer of `packet`."""
     (src, sport), (dst, dport) = (end.rsplit(":", 1) for end in (message.src, message.dst))
     tcp = TCP(sport=int(sport), dport=int(dport), flags="PA")
     ip = IPv6(src=src[1:-1], dst=dst[1:-1]) if src.startswith("[") else IP(src=src, dst=dst)

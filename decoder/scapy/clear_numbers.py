@@ -54,7 +54,7 @@ class ClearNumbers:
         self._starts = BoundedDict[_Ends, int](_MAX_HALVES)  # the number behind the latest SYN
 
     def number_message(self, message: Message, tcp: TCP, first_seq: Callable[[], int]) -> None:
-        """Set the numbers in the TCP header of a message.
+        """Sets the numbers in the TCP header of a message.
 
         :param first_seq: gives the sequence number of its first byte, for a stream whose SYN was not seen
         """
@@ -71,17 +71,17 @@ class ClearNumbers:
             tcp.ack = peer.next_seq
 
     def add_gap(self, gap: Gap) -> None:
-        """Leave a hole for bytes that are missing."""
+        """Leaves a hole for bytes that are missing."""
         half = self._halves.get((gap.flow.src, gap.flow.dst))
         if half is not None and half.connection == gap.connection:
             half.gap(1 if gap.bytes is None else gap.bytes)
 
     def note_syn(self, ends: _Ends, seq: int) -> None:
-        """Remember where a direction begins."""
+        """Remembers where a direction begins."""
         self._starts[ends] = (seq + 1) & _MASK
 
     def renumber(self, packet: Packet, ends: _Ends) -> None:
-        """Fit a packet without payload (ACK, FIN, RST) into the conversation; one of any other traffic stays."""
+        """Fits a packet without payload (ACK, FIN, RST) into the conversation; one of any other traffic stays."""
         own, peer = self._halves.get(ends), self._halves.get(ends[::-1])
         tcp = packet.getlayer(TCP)
         if tcp is None or tcp.flags & _SYN or not ((own and own.differs) or (peer and peer.differs)):

@@ -15,7 +15,7 @@ __all__ = ["message_of"]
 
 
 def message_of(data: bytes, src: str, dst: str, direction: Direction, time_ns: int) -> Message:
-    """Return the message whose header and body, as far as they are there, are `data`."""
+    """Returns the message whose header and body, as far as they are there, are `data`."""
     header = HEADER.unpack_from(data)
     body = data[HEADER_LEN:]
     plaintext, encryption, verdict, reason = _judge(header[PROTO_ID], header[BODY_LEN], header[DIGEST], body)

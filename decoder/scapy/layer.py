@@ -173,7 +173,7 @@ class OpenD(Packet):
 
     @classmethod
     def from_message(cls, message: Message) -> OpenD:
-        """Return the layer of a decoded message: its header with the length of the plaintext, which is the body."""
+        """Returns the layer of a decoded message: its header with the length of the plaintext, which is the body."""
         layer = cls()
         body = message.plaintext
         layer.fields.update(zip(_HEADER_FIELDS, message.header, strict=True), body=body or b"")
@@ -244,7 +244,7 @@ class OpenD(Packet):
 
     @classmethod
     def tcp_reassemble(cls, data: bytes, metadata: dict[str, Any], session: dict[str, Any]) -> Packet | None:
-        """Return the first whole message of a stream, the rest as Padding: for ``StreamSocket(sock, OpenD)``.
+        """Returns the first whole message of a stream, the rest as Padding: for ``StreamSocket(sock, OpenD)``.
 
         For captures use `OpenDSession`: Scapy's TCPSession gets retransmissions and holes wrong.
         """
@@ -331,7 +331,7 @@ class OpenD(Packet):
     # For people.
 
     def _content(self, body: bytes) -> Body | None:
-        """Parse the body, if it is in clear."""
+        """Parses the body, if it is in clear."""
         if self._sent is not None:
             return self._sent.content
         length, sha1 = self.body_len, self.sha1
@@ -386,7 +386,7 @@ def _unpickled(data: bytes, facts: dict[str, Any]) -> Packet:
 
 
 def _stacked(packet: Packet | None) -> Iterator[Packet]:
-    """Yield the OpenD layers from `packet` downwards that follow each other."""
+    """Yields the OpenD layers from `packet` downwards that follow each other."""
     while isinstance(packet, OpenD):
         yield packet
         packet = packet.underlayer

@@ -113,7 +113,7 @@ class OpenDSession(DefaultSession):
         self._ready: deque[Packet] = deque()
 
     def recv(self, sock: Any) -> Iterator[Packet]:
-        """Read one packet of `sock` and yield what comes of it; called by sniff()."""
+        """Reads one packet of `sock` and yields what comes of it; called by sniff()."""
         self._open.add(sock)
         try:
             self._receive(sock)
@@ -128,19 +128,19 @@ class OpenDSession(DefaultSession):
         yield from self._drain()
 
     def process(self, pkt: Packet) -> Packet | None:
-        """Decode one packet and return the next one to yield, if any; a further one comes with the next call."""
+        """Decodes one packet and returns the next one to yield, if any; a further one comes with the next call."""
         packet = super().process(pkt)
         if packet is not None:
             self._decode(from_packet(packet, bytes(packet)), packet)
         return self._ready.popleft() if self._ready else None
 
     def add(self, captured: CapturedPacket) -> Iterator[Packet]:
-        """Decode one packet and yield what comes of it."""
+        """Decodes one packet and yields what comes of it."""
         self._decode(captured)
         yield from self._drain()
 
     def flush(self) -> list[Packet]:
-        """Return everything that is still held, as packets; to be called after a sniff that was stopped."""
+        """Returns everything that is still held, as packets; to be called after a sniff that was stopped."""
         self._emit(self.decoder.flush())
         self._release_bare(all_of_them=True)
         return list(self._drain())
@@ -166,7 +166,7 @@ class OpenDSession(DefaultSession):
         return self._decode(from_packet(packet, data or bytes(packet)), packet) if packet else None
 
     def _decode(self, captured: CapturedPacket, packet: Packet | None = None) -> None:
-        """Decode one packet; `packet` is the dissected form, where there is one already."""
+        """Decodes one packet; `packet` is the dissected form, where there is one already."""
         self._number += 1
         number = self._number
         _, data, linktype, ticks, per_second, wire_len, _ = captured
@@ -220,7 +220,7 @@ class OpenDSession(DefaultSession):
                 self._ready.append(self._message_packet(item, is_last=last[item.flow] == place))
 
     def _message_packet(self, message: Message, *, is_last: bool) -> Packet:
-        """Make the packet of a message; `is_last`: no further message of its direction came with it."""
+        """Makes the packet of a message; `is_last`: no further message of its direction came with it."""
         packet, tcp = carrier_headers(message, self._captured(max(message.frames, default=0)))
         tcp.flags &= ~(_SYN | _URG if is_last else _FIN | _SYN | _URG)
         tcp.urgptr = 0
@@ -228,7 +228,7 @@ class OpenDSession(DefaultSession):
         return message_packet(message, (packet, tcp))
 
     def _first_seq(self, message: Message, default: int) -> int:
-        """Return the lowest sequence number of the segments that the message came in, as far as they are remembered."""
+        """Returns the lowest sequence number of the segments that brought the message, of those remembered."""
         found = default
         for number in message.frames[:_SEARCHED]:
             captured = self._captured(number)
@@ -251,7 +251,7 @@ def decode(
     ports: Ports = DEFAULT_PORT,
     limits: Limits | None = None,
 ) -> Iterator[Message | Gap]:
-    """Decode Scapy packets, captured ones or ones that Scapy builds: every message and gap, as `decoder.read` has them.
+    """Decodes Scapy packets, captured or built ones: every message and gap, as `decoder.read` has them.
 
     Times (``packet.time``) and lengths on the wire (``packet.wirelen``) count, which `sniff(offline=packets)` would
     lose.

@@ -18,7 +18,7 @@ __all__ = ["content_lines", "facts"]
 
 
 def facts(message: Message) -> Iterator[str]:
-    """Yield what is known of a message beside its header and body, in a few words each."""
+    """Yields what is known of a message beside its header and body, in a few words each."""
     yield message.kind
     if message.request is not None:
         yield f"to message {message.request}"
@@ -29,7 +29,7 @@ def facts(message: Message) -> Iterator[str]:
 
 
 def content_lines(content: Body, *, show_secrets: bool) -> Iterator[str]:
-    """Yield the lines that ``show()`` prints of a body: indented JSON, and notes."""
+    """Yields the lines that ``show()`` prints of a body: indented JSON, and notes."""
     plain = content.to_dict("sdk", redact=not show_secrets)
     if plain is None:
         plain = content.raw(show_secrets=show_secrets)

@@ -49,7 +49,7 @@ def tables_for(name: str) -> list[Table]:
 
 
 def names() -> list[str]:
-    """Return every name that `tables_for` knows, enums also without their package."""
+    """Returns every name that `tables_for` knows, enums also without their package."""
     short = [full_name.rpartition(".")[2] for full_name, (_, is_enum) in _types().items() if is_enum]
     return [*(known.name for known in protocols()), *sorted(set(short)), *_types()]
 

@@ -89,10 +89,10 @@ def _limits() -> str:
 
 
 def package_names() -> list[str]:
-    """Returns the packages and top modules of `decoder` from the highest storey to the lowest (.importlinter)."""
+    """Returns the packages and top modules of `decoder` from the highest layer to the lowest (.importlinter)."""
     contracts = ConfigParser()
     contracts.read(ROOT / ".importlinter", "utf-8")
-    layers = contracts["importlinter:contract:storeys"]["layers"]
+    layers = contracts["importlinter:contract:layers"]["layers"]
     return re.findall(r"\w+", layers)
 
 

@@ -23,7 +23,7 @@ Key files for \-\-rsa\-key, separated as in PATH.
 The pass phrase of an encrypted key file.
 .TP
 .BR NO_COLOR ", " FORCE_COLOR
-Never, or always, colour the output, unless \-\-color says otherwise.
+Never, or always (files given with \-o excepted), colour the output, unless \-\-color says otherwise.
 .SH EXIT STATUS
 .TP
 .B 0

@@ -6,6 +6,7 @@ For each there is a command line on which the option changes the result.  An opt
 from __future__ import annotations
 
 import os
+import re
 import struct
 import time
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ import pytest
 from click.testing import Result
 
 from decoder.cli.main import cli
-from tests.support.command import PCAP_HEADER, in_clear, other_port, pcap, record, runner, write
+from decoder.cli.options import use_color
+from tests.support.command import PCAP_HEADER, in_clear, opendump, other_port, pcap, record, runner, write
 from tests.support.exchange import Exchange, frame, keep_alive
 from tests.support.recorded import CAPTURES, DEMO_KEY
 
@@ -240,3 +242,47 @@ def test_without_another_option_two_runs_are_alike(command: str, tmp_path: Path)
     capture = "" if (command, "--output") in OWN and not OWN[command, "--output"][0] else PLAIN
     first, second = (outcome(command, capture, [], tmp_path / name) for name in ("first", "second"))
     assert first == second
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["decode", ""],
+        ["stats", PLAIN, ""],
+        ["keys", "", "-o", "-"],
+        ["decode", PLAIN, "--rsa-key", ""],
+        ["decode", PLAIN, "--keylog", ""],
+        ["decode", PLAIN, "-o", ""],
+        ["decode", PLAIN, "--format", "csv", "-e", ""],
+        ["decode", PLAIN, "--format", "csv", "-e", "time,,symbol"],
+    ],
+)
+def test_an_empty_name_is_named_as_such(arguments: list[str]) -> None:
+    """As where a script writes "$CAPTURE" and the variable is not set."""
+    result = opendump(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert re.search("name is empty|-o is empty|an empty name", result.err)
+
+
+@pytest.mark.parametrize(
+    ("environment", "terminal", "file", "colored"),
+    [
+        ({}, True, False, True),
+        ({}, False, False, False),
+        ({"TERM": "dumb"}, True, False, False),
+        ({"TERM": "dumb", "FORCE_COLOR": "1"}, True, False, True),
+        ({"FORCE_COLOR": "1"}, False, False, True),
+        ({"FORCE_COLOR": "1"}, False, True, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False, False),
+    ],
+)
+def test_where_output_is_coloured(
+    environment: dict[str, str], terminal: bool, file: bool, colored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TERM", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert use_color("auto", terminal=terminal, file=file) is colored
+    assert use_color("always", terminal=terminal, file=file)
+    assert not use_color("never", terminal=terminal, file=file)

@@ -75,3 +75,11 @@ def test_a_key_log_that_has_no_entry_or_is_not_there(tmp_path: Path) -> None:
         KeyRing(keylogs=path)
     with pytest.raises(KeyFileError, match="cannot read the key log"):
         KeyRing(keylogs=[tmp_path / "none"])
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m", "a\nb", "a\x00b"])
+def test_a_message_shows_no_control_characters_of_a_file_name(name: str, tmp_path: Path) -> None:
+    with pytest.raises(KeyFileError) as raised:
+        read_key_log(str(tmp_path / name))
+    assert str(raised.value).isprintable()
+    assert "cannot read the key log" in str(raised.value)

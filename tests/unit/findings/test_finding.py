@@ -61,7 +61,8 @@ def test_one_that_is_listed_can_be_amended() -> None:
     findings.add(finding(), "counted only")
     for key in ("listed", "counted only", "never added"):
         findings.amend(key, "note", "more is known")
-    assert [(each.severity, each.text) for each in findings.listed()][0] == ("note", "more is known")
+    listed, _ = findings.listed()
+    assert (listed.severity, listed.text) == ("note", "more is known")
     assert findings.counts == {"error": 0, "warning": 1, "note": 1}
     findings.mute(frozenset(("gap",)))
     findings.amend("listed", "error", "of a code that is passed over")
