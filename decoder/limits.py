@@ -17,7 +17,10 @@ _CONNECTION = 4 * _KIB
 
 @dataclass(frozen=True)
 class Limits:
-    """Holds the limits of one `Decoder`; sizes are bytes, the rest are counts."""
+    """Holds the limits of one `Decoder`; sizes are bytes, the rest are counts.
+
+    docs/limits.md says what each bounds, and what happens when it is hit.
+    """
 
     max_memory: int = 256 * _MIB
     """Bytes buffered by all connections together; over it the buffers of the fullest connections become gaps."""
