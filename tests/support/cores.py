@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import gc
+import tracemalloc
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha1
+from random import Random
 from typing import Any
 from unittest.mock import patch
 
@@ -16,7 +20,7 @@ from decoder.framing.header import MAGIC, RESERVED
 from decoder.limits import Limits
 from decoder.message import Flow, Gap, Message
 from decoder.vocabulary import Direction, EnumStyle, Kind
-from tests.support.hostile_bodies import varint
+from tests.support.hostile_bodies import hostile_body, varint
 
 needs_core = pytest.mark.skipif(JsonLines is None, reason="the compiled core is not built, or OPENDUMP_PURE is set")
 
@@ -80,6 +84,31 @@ def body_message(
     for name, value in changes.items():
         setattr(message, name, value)
     return message
+
+
+def bytes_left_behind(output: Any) -> int:
+    """Returns the least memory that rendering hostile bodies of every type took and did not give back."""
+    random = Random(0)
+    items = [body_message(proto_id, direction, hostile_body(cls, random)) for proto_id, direction, cls in BODIES]
+    output.render(items)
+    sizes = []
+    for _ in range(3):
+        tracemalloc.start()
+        output.render(items)
+        gc.collect()
+        sizes.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+    return min(sizes)
+
+
+def is_freed(make: Callable[[], Any]) -> bool:
+    """Returns True if a renderer that has rendered is freed once nobody refers to it."""
+    output = make()
+    output.render([body_message(KEEP_ALIVE, "c2s", b"\x0a\x02\x08\x05")])
+    seen = weakref.ref(output)
+    del output
+    gc.collect()
+    return seen() is None
 
 
 ODD_BODIES: dict[str, tuple[int, Direction, bytes]] = {

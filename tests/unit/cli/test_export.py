@@ -256,13 +256,13 @@ def test_interrupted_it_leaves_whole_tables(tmp_path: Path) -> None:
 
 
 @posix
-@pytest.mark.parametrize("form", ["parquet", "csv"])
-def test_a_full_disk_leaves_nothing(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize("option", [["--format", "parquet"], ["--format", "csv"], ["--jobs", "2"]], ids=" ".join)
+def test_a_full_disk_leaves_nothing(tmp_path: Path, option: list[str]) -> None:
     """(A bound on the size of files fails as a full disk does.)"""
     import resource
 
     done = subprocess.run(
-        command("export", PLAIN, "-o", tmp_path / "out", "--format", form),
+        command("export", PLAIN, "-o", tmp_path / "out", *option),
         capture_output=True,
         env=environment(),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000)),

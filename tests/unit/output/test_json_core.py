@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import tracemalloc
-import weakref
 from random import Random
 from typing import Any
 
@@ -16,7 +13,18 @@ from decoder.message import Flow
 from decoder.output.json_core import compiled_json_lines
 from decoder.output.jsonl import JsonLinesOutput
 from decoder.vocabulary import EnumStyle
-from tests.support.cores import BODIES, KEEP_ALIVE, ODD_BODIES, ODD_RECORDS, STYLES, Both, body_message, needs_core
+from tests.support.cores import (
+    BODIES,
+    KEEP_ALIVE,
+    ODD_BODIES,
+    ODD_RECORDS,
+    STYLES,
+    Both,
+    body_message,
+    bytes_left_behind,
+    is_freed,
+    needs_core,
+)
 from tests.support.hostile_bodies import hostile_body
 from tests.support.random_messages import random_message
 from tests.support.recorded import RECORDINGS, Recording
@@ -132,27 +140,9 @@ def test_an_exception_of_the_python_path_comes_through() -> None:
 
 
 def test_rendering_leaves_nothing_behind() -> None:
-    random = Random(0)
-    items: list[Message | Gap] = [
-        body_message(proto_id, direction, hostile_body(cls, random)) for proto_id, direction, cls in BODIES
-    ]
-    output = JsonLinesOutput()
-    output.render(items)
-    sizes = []
-    for _ in range(3):
-        tracemalloc.start()
-        output.render(items)
-        gc.collect()
-        sizes.append(tracemalloc.get_traced_memory()[0])
-        tracemalloc.stop()
     # Of more than 200 records each would leave a kilobyte of buffer, or a reference to its body.
-    assert min(sizes) < 20_000
+    assert bytes_left_behind(JsonLinesOutput()) < 20_000
 
 
 def test_a_renderer_is_freed_with_all_that_it_keeps() -> None:
-    output = JsonLinesOutput()
-    output.render([body_message(KEEP_ALIVE, "c2s", b"\x0a\x02\x08\x05")])
-    seen = weakref.ref(output)
-    del output
-    gc.collect()
-    assert seen() is None
+    assert is_freed(JsonLinesOutput)

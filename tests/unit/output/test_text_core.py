@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import tracemalloc
-import weakref
 from random import Random
 from typing import Any
 
@@ -14,7 +11,18 @@ import decoder
 from decoder import Message, schema
 from decoder.output.text import TextOutput
 from decoder.vocabulary import EnumStyle
-from tests.support.cores import BODIES, KEEP_ALIVE, ODD_BODIES, ODD_RECORDS, STYLES, Both, body_message, needs_core
+from tests.support.cores import (
+    BODIES,
+    KEEP_ALIVE,
+    ODD_BODIES,
+    ODD_RECORDS,
+    STYLES,
+    Both,
+    body_message,
+    bytes_left_behind,
+    is_freed,
+    needs_core,
+)
 from tests.support.hostile_bodies import hostile_body
 from tests.support.random_messages import random_message
 from tests.support.recorded import RECORDINGS, Recording
@@ -132,24 +140,8 @@ def test_a_terminal_is_not_for_the_core() -> None:
 
 
 def test_rendering_leaves_nothing_behind() -> None:
-    random = Random(0)
-    items = [body_message(proto_id, direction, hostile_body(cls, random)) for proto_id, direction, cls in BODIES]
-    output = TextOutput()
-    output.render(items)
-    sizes = []
-    for _ in range(3):
-        tracemalloc.start()
-        output.render(items)
-        gc.collect()
-        sizes.append(tracemalloc.get_traced_memory()[0])
-        tracemalloc.stop()
-    assert min(sizes) < 20_000
+    assert bytes_left_behind(TextOutput()) < 20_000
 
 
 def test_a_renderer_is_freed_with_all_that_it_keeps() -> None:
-    output = TextOutput()
-    output.render([body_message(KEEP_ALIVE, "c2s", b"\x0a\x02\x08\x05")])
-    seen = weakref.ref(output)
-    del output
-    gc.collect()
-    assert seen() is None
+    assert is_freed(TextOutput)
