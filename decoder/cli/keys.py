@@ -57,7 +57,7 @@ def keys(
         lines = list(dict.fromkeys(lines))
         if not lines:
             if not code:
-                say("no session key found: keys are in InitConnect answers, which only the RSA key opens")
+                say("no session key found: keys are in InitConnect answers, which only the RSA key opens (--rsa-key)")
             ctx.exit(code or EXIT_FAILED)
         file.write("".join(f"{line}\n" for line in lines).encode("ascii"))
     say(f"{counted(len(lines), 'key')} written to {file.name}")

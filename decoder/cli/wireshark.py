@@ -141,8 +141,8 @@ def _install(folders: Folders) -> None:
     say(f"{_write(files)} files written to {folders.configuration} and {folders.lua_plugins}")
     if default not in files:
         say(
-            f"{default} is not ours and stays: names show in the profile {PROFILE}; for the default profile add "
-            f"{schema} under Preferences, Protocols, ProtoBuf, Protobuf search paths"
+            f"{default} was not written by opendump and stays: names show in the profile {PROFILE}; for the default "
+            f"profile add {schema} under Preferences, Protocols, ProtoBuf, Protobuf search paths"
         )
     say(f"now: wireshark -C {PROFILE} CAPTURE")
 
@@ -158,7 +158,7 @@ def _uninstall(folders: Folders) -> None:
     for path in files:
         ours = _is_ours(path)
         if ours is False:
-            say(f"{path} is not ours and stays")
+            say(f"{path} was not written by opendump and stays")
         elif ours:
             try:
                 path.unlink()

@@ -88,7 +88,9 @@ class PushSilence:
         text = f"no quote push for {duration_text(silence_ns)} after message {self._last_number}, {until}"
         if lost:
             told = ", ".join(f"{each.text} (message {each.number})" for each in causes[-4:])
-            text += f"; the gateway told: {told}; subscribe again once it is well, and check for silence in the program"
+            text += (
+                f"; the gateway had said: {told}; subscribe again once it is well, and check for silence in the program"
+            )
         else:
             text += ": the market closed, another terminal took the quote right, or OpenD lost its subscriptions"
         severity = "warning" if lost else "note"

@@ -109,7 +109,9 @@ _CAUSES: tuple[_Cause, ...] = (
         "trading is locked for the whole OpenD: Trd_UnlockTrade first",
     ),
     _cause("request-failed", _NO_RIGHT.pattern, "the account has no right to these quotes"),
-    _cause("request-failed", r"购买力不足|購買力不足|insufficient buying power", "the account has not the money"),
+    _cause(
+        "request-failed", r"购买力不足|購買力不足|insufficient buying power", "the account does not have enough money"
+    ),
     _cause(
         "request-failed",
         r"价格参数精度|價格參數精度|price (?:precision|tick)|tick size|price spread",
@@ -123,7 +125,7 @@ _CAUSES: tuple[_Cause, ...] = (
     _cause(
         "request-failed",
         r"不支持的订单操作|不支持的訂單操作|operation (?:is )?not supported|unsupported (?:order )?operation",
-        "this order cannot be changed so: cancel it and place another",
+        "this order cannot be changed in this way: cancel it and place another",
     ),
     _cause(
         "request-failed",

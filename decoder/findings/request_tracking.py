@@ -214,6 +214,6 @@ class RequestTracking:
             "response-without-request",
             response.number,
             response.time_ns,
-            f"{protocol_name(response.proto_id)} answers serial number {response.serial_no}, which nobody asked with"
+            f"{protocol_name(response.proto_id)} answers serial number {response.serial_no}, which no request has"
             + (": the request is probably in a part that the capture lacks" if lost else ""),
         )

@@ -134,7 +134,7 @@ class PacketReader:
         if self.cut_headers:
             lines.append("some packets are cut in their headers; record with a larger snap length")
         if self.evicted_datagrams:
-            lines.append("some fragmented IP datagrams never became whole")
+            lines.append("some fragmented IP datagrams were given up before all their fragments came")
         for linktype, count in self._without_ip.items():
             if not self._with_ip[linktype]:  # else some packets are of another kind, as beacons are in Wi-Fi
                 name = linktype_name(linktype)

@@ -84,11 +84,11 @@ def test_what_the_user_has_stays(home: dict[str, str]) -> None:
     own.write_text('"/mine","TRUE"\n')
     result = opendump("wireshark", "--install", **home)
     assert result.code == 0
-    assert "protobuf_search_paths is not ours and stays" in result.err
+    assert "protobuf_search_paths was not written by opendump and stays" in result.err
     changed = configuration / "profiles" / "OpenD" / "preferences"
     changed.write_text("# saved by Wireshark\n")
     removed = opendump("wireshark", "--uninstall", **home)
-    assert "preferences is not ours and stays" in removed.err
+    assert "preferences was not written by opendump and stays" in removed.err
     assert sorted(tree(configuration)) == ["profiles/OpenD/preferences", "protobuf_search_paths"]
 
 
