@@ -68,13 +68,11 @@ def order_table(orders: Sequence[Order], *, utc: bool, unread: int = 0) -> Table
         table.columns = [column for column in table.columns if column.name != "account"]
         table.title += f" of account {orders[0].account} {orders[0].env}"
     for order in orders:
-        price = "" if order.price is None else f"@{order.price:.15g}"
-        asked = [order.side, f"{_figure(order.qty)}{price}", escape(order.symbol or "-", _MAX_TEXT)]
         row = [
             _time(order.first_ns, utc)[11 if one_day else 0 :],
             escape(order.order_id or order.order_id_ex or "-", _MAX_TEXT),
             f"{order.account} {order.env}",
-            " ".join(word for word in asked if word),
+            " ".join(_order_words(order)) or "-",
             order.outcome,
             _filled(order),
             _took(order),
@@ -153,11 +151,17 @@ def _counts(orders: Sequence[Order]) -> str:
     return f"{len(orders):,} ({', '.join(f'{count:,} {outcome}' for outcome, count in counts.items())})"
 
 
-def _asked(order: Order) -> str:
+def _order_words(order: Order) -> list[str]:
+    """Returns side, quantity with price, and symbol, as far as they are known."""
     price = "" if order.price is None else f"@{order.price:.15g}"
-    words = [order.side, f"{_figure(order.qty)}{price}", order.symbol and escape(order.symbol, _MAX_TEXT)]
-    words += [order.name and escape(order.name, _MAX_TEXT), order.type, order.time_in_force, order.session]
-    return " ".join(word for word in words if word)
+    figures = f"{_figure(order.qty)}{price}"
+    words = (order.side, "" if figures == "-" else figures, order.symbol and escape(order.symbol, _MAX_TEXT))
+    return [word for word in words if word]
+
+
+def _asked(order: Order) -> str:
+    more = (order.name and escape(order.name, _MAX_TEXT), order.type, order.time_in_force, order.session)
+    return " ".join([*_order_words(order), *(word for word in more if word)])
 
 
 def _answer(order: Order) -> str:
@@ -177,8 +181,16 @@ def _path(order: Order) -> str:
     placed = order.placed
     said = order.error or (placed.ret_msg if placed is not None and not placed.accepted else None)
     notes = f"[{', '.join(order.notes)}]" if order.notes else ""
-    shown = ": ".join(each for each in (path, escape(said, 120) if said else "") if each)
+    shown = ": ".join(each for each in (path, escape(said, 120) if said else "", _refused_change(order)) if each)
     return " ".join(each for each in (shown, notes) if each) or "-"
+
+
+def _refused_change(order: Order) -> str:
+    """Returns the last change if the gateway refused it, or did not know what became of it."""
+    change = order.changes[-1] if order.changes else None
+    if change is None or change.accepted or change.ret_type is None:
+        return ""
+    return f"{change.op} {change.ret_type}" + (f": {escape(change.ret_msg, 120)}" if change.ret_msg else "")
 
 
 def _filled(order: Order) -> str:

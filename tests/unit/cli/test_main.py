@@ -224,6 +224,13 @@ def test_colour_only_where_it_is_wanted() -> None:
     assert "\x1b[" in opendump("stats", PLAIN, "--color", "always").out
 
 
+def test_the_number_of_processes_is_bounded() -> None:
+    """Each is started at once: a number with a few zeros too many would stop the machine."""
+    result = opendump("decode", PLAIN, "--jobs", "257")
+    assert (result.code, result.out) == (2, "")
+    assert "256" in result.err
+
+
 @pytest.mark.parametrize("arguments", [["decode", PLAIN], ["decode", PLAIN, "-V"], ["stats", PLAIN]])
 def test_a_file_is_coloured_only_where_that_is_said(arguments: list[str], tmp_path: Path) -> None:
     out = tmp_path / "out"

@@ -39,6 +39,17 @@ def test_the_table_has_a_row_for_each_order() -> None:
         assert part in row
 
 
+def test_an_order_of_which_only_a_refused_change_is_known() -> None:
+    found = Order("1", "REAL", "HK", START_NS, START_NS, order_id="7")
+    for op, said in (("NORMAL", "no"), ("DELETE", "NN_ProtoRet_TimeOut")):
+        found.changes.append(Change(START_NS, op, None, None, 1, 0, response=2, ret_type="RET_ERROR", ret_msg=said))
+    row = plain_text([order_table([found], utc=True)]).splitlines()[-1]
+    assert row.split()[1:4] == ["7", "-", "unknown"]
+    assert row.endswith("  DELETE RET_ERROR: NN_ProtoRet_TimeOut")
+    found.changes.append(Change(START_NS, "DELETE", None, None, 3, 0, response=4, ret_type="RET_OK", accepted=True))
+    assert "RET_ERROR" not in plain_text([order_table([found], utc=True)])
+
+
 def test_accounts_have_a_column_where_there_are_several() -> None:
     shown = plain_text([order_table([order(), order("8", "2")], utc=True)])
     assert shown.startswith("Orders: 2 (2 filled)\n")
