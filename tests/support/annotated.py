@@ -50,3 +50,9 @@ def comments(path: Path) -> dict[int, str]:
 def keys_of(recording: Recording) -> list[str]:
     options = [word for key in recording.rsa_keys for word in ("--rsa-key", str(key))]
     return options + [word for path in recording.keylog for word in ("--keylog", str(path))]
+
+
+def annotated_once(folder: Path, recording: Recording) -> Path:
+    """The annotated copy of a recording in `folder`, made when it is first asked for."""
+    out = folder / f"{recording.name}.pcapng"
+    return out if out.exists() else annotated(recording.path, out, *keys_of(recording))

@@ -6,27 +6,21 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from scapy.utils import RawPcapNgReader
 
 from decoder.capture.reader import CaptureReader
-from tests.support.annotated import annotated, blocks, comments, keys_of, run
+from tests.support.annotated import annotated, annotated_once, blocks, comments, run
 from tests.support.recorded import CAPTURES, DEMO_KEY, Recording
 from tests.support.session import write_pcap
 
 
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Recording], Path]:
-    """The annotated copy of a recording, made once."""
-    folder = tmp_path_factory.mktemp("annotated")
-
-    def make(recording: Recording) -> Path:
-        out = folder / f"{recording.name}.pcapng"
-        return out if out.exists() else annotated(recording.path, out, *keys_of(recording))
-
-    return make
+    return partial(annotated_once, tmp_path_factory.mktemp("annotated"))
 
 
 def test_standard_input_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from scapy.utils import PcapReader, RawPcapNgReader, RawPcapReader
 import decoder
 from decoder import Gap, Message, schema
 from decoder.output.comments import Annotator
-from tests.support.annotated import annotated, comments, keys_of
+from tests.support.annotated import annotated, annotated_once, comments, keys_of
 from tests.support.exchange import Exchange
 from tests.support.pcapng import block
 from tests.support.recorded import CAPTURES, DEMO_KEY, RECORDINGS, Recording
@@ -32,14 +33,7 @@ tshark_needed = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshar
 
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Recording], Path]:
-    """The annotated copy of a recording, made once."""
-    folder = tmp_path_factory.mktemp("annotated")
-
-    def make(recording: Recording) -> Path:
-        out = folder / f"{recording.name}.pcapng"
-        return out if out.exists() else annotated(recording.path, out, *keys_of(recording))
-
-    return make
+    return partial(annotated_once, tmp_path_factory.mktemp("annotated"))
 
 
 every_recording = pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: recording.name)
