@@ -14,6 +14,8 @@ _OPTIONS = {
     "-Y": "to choose messages give --where EXPR",
     "-f": "to choose messages give --where EXPR",
     "-T": "to choose the form of the output give --format jsonl or csv, with -e for single fields",
+    "-v": "to see every field of a message give -V",
+    "--limit": "to stop after some messages give -c COUNT",
     "--filter": "to choose messages give --where EXPR",
     "--key": "the RSA private key is given with --rsa-key PEM",
     "--json": "give --format jsonl",

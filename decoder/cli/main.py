@@ -43,6 +43,16 @@ def _is_capture(name: str) -> bool:
     return name == "-" or os.path.exists(name) or name.lower().endswith(_CAPTURE_NAMES)
 
 
+def _meant(name: str) -> str:
+    """Returns the rest of a sentence about a command that does not exist: what may have been meant."""
+    if name == "help":
+        return ": give --help, after a command for its options"
+    from difflib import get_close_matches  # takes a millisecond to import
+
+    close = get_close_matches(name, _COMMANDS, n=1)
+    return f"; did you mean {close[0]}?" if close else ", and no such file"
+
+
 class _Failure(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(f"opendump: {self.message}", file=file, err=True)
@@ -64,7 +74,10 @@ class _LazyGroup(click.Group):
         """Finds the command; ``opendump FILE`` means ``opendump decode FILE``."""
         if args[0] not in _COMMANDS and _is_capture(args[0]):
             args = ["decode", *args]
-        return super().resolve_command(ctx, args)
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            raise click.UsageError(f"{error.message.rstrip('.')}{_meant(args[0])}", ctx) from None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parses what stands before the command; where no command is named, options are those of decode."""

@@ -123,7 +123,7 @@ def word_test(name: str, value: Value, words: Collection[str]) -> Predicate:
     fitting = _fitting(value, words)
     if not fitting:
         subject = "protocol is called" if name == "proto" else f"{name} is"
-        listed = "" if name == "proto" else f": {', '.join(sorted(words))}"
+        listed = "" if name == "proto" else f"; there are {', '.join(sorted(words))}"
         raise NoSuchValue(f"no {subject} {value.text!r}{did_you_mean(value.text, words) or listed}")
     return lambda found: found in fitting
 

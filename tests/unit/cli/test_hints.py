@@ -23,6 +23,12 @@ from tests.support.command import PLAIN, opendump
         (["decode", PLAIN, "-Y", "x"], "--where"),
         (["decode", PLAIN, "--key", "x"], "--rsa-key"),
         (["decode", PLAIN, "-w", "x"], "-o FILE"),
+        (["decode", PLAIN, "-v"], "-V"),
+        (["decode", PLAIN, "--limit", "3"], "-c COUNT"),
+        (["decod", PLAIN], "did you mean decode?"),
+        (["order", PLAIN], "did you mean orders?"),
+        (["help"], "--help"),
+        (["day"], "No such command 'day', and no such file"),
     ],
 )
 def test_hints(arguments: list[str | Path], hint: str) -> None:
