@@ -75,8 +75,13 @@ class ByteSource:
                 except OSError as error:
                     raise CaptureError(f"{self.name}: cannot be opened: {error.strerror or error}") from error
                 stream = self._owned
-        else:
+        elif hasattr(source, "read"):
             stream = source
+        else:
+            raise TypeError(
+                f"a capture is a path or a file that is open in binary mode, not {type(source).__name__}; several "
+                "captures are arguments of their own: read(*paths)"
+            )
         # read1 gives what a pipe holds now; read of a buffered stream would wait for all that was asked for.
         self._raw: Callable[[int], bytes | None] = getattr(stream, "read1", stream.read)
         self.size = _size(stream)

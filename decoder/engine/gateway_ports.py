@@ -11,6 +11,8 @@ from decoder.packet import flow_key
 from decoder.tcp.segment import ACK, SYN, Segment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from decoder.conversation.summary import Summary
 
 __all__ = ["GatewayPorts", "ports_of"]
@@ -98,9 +100,18 @@ class GatewayPorts:
         return None if told is None else told == "c2s"
 
 
-def ports_of(ports: object) -> tuple[set[int], bool]:
-    """Returns the ports that were asked for, and True if others are to be found by content."""
-    if ports == "auto":
-        return set(), True
-    each = [ports] if isinstance(ports, int) else list(ports)  # type: ignore[call-overload]
-    return {int(port) for port in each if port != "auto"}, "auto" in each
+def ports_of(ports: int | str | Iterable[int | str]) -> tuple[set[int], bool]:
+    """Returns the ports that were asked for, and True if others are to be found by content.
+
+    Raises ValueError for what is neither a port nor ``"auto"``: without that no message would ever be found.
+    """
+    each = [ports] if isinstance(ports, (int, str)) else list(ports)
+    numbers = set()
+    for port in each:
+        if port == "auto":
+            continue
+        number = int(port) if str(port).isdecimal() else 0
+        if not 0 < number < 65_536:
+            raise ValueError(f"{port!r} is neither a port (1 to 65535) nor 'auto'")
+        numbers.add(number)
+    return numbers, "auto" in each

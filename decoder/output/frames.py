@@ -25,7 +25,7 @@ __all__ = ["frame", "tables"]
 
 def tables(
     *paths: Path,
-    names: Iterable[str] = (),
+    names: str | Iterable[str] = (),
     wide: bool = False,
     rsa_keys: Iterable[str | bytes | os.PathLike[str]] = (),
     keylog: Path | Sequence[Path] = (),
@@ -47,7 +47,7 @@ def tables(
 
     pa = import_pyarrow()
     every = all_tables(wide=wide)
-    wanted = {name: _table(every, name) for name in names} or every
+    wanted = {name: _table(every, name) for name in ([names] if isinstance(names, str) else names)} or every
     makers = {name: ArrowBatches(table) for name, table in wanted.items()}
     batches: dict[str, list[Any]] = {name: [] for name in wanted}
 

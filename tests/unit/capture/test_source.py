@@ -9,10 +9,12 @@ import struct
 import threading
 import tracemalloc
 import zlib
+from typing import Any
 
 import pytest
 
 from decoder.capture.reader import CaptureReader
+from decoder.capture.source import ByteSource
 from tests.support.pcap import PACKETS, Packets, pcap, read
 
 
@@ -82,3 +84,9 @@ def test_a_length_is_not_allocated_on_trust() -> None:
     assert got == PACKETS
     assert peak < 2_000_000
     assert "0 of the 16000000 bytes of the next packet are there" in reader.warnings[0]
+
+
+@pytest.mark.parametrize("source", [["a.pcap", "b.pcap"], 5, None])
+def test_what_is_no_capture_is_named(source: Any) -> None:
+    with pytest.raises(TypeError, match=r"not (list|int|NoneType).*read\(\*paths\)"):
+        ByteSource(source)

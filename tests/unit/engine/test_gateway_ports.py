@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 
@@ -78,5 +79,11 @@ def test_the_syns_that_are_remembered_are_bounded() -> None:
 @pytest.mark.parametrize(
     ("asked", "ports", "auto"), [(11111, {11111}, False), ("auto", set(), True), ((1, "auto"), {1}, True)]
 )
-def test_ports_may_be_one_several_or_auto(asked: object, ports: set[int], auto: bool) -> None:
+def test_ports_may_be_one_several_or_auto(asked: Any, ports: set[int], auto: bool) -> None:
     assert ports_of(asked) == (ports, auto)
+
+
+@pytest.mark.parametrize("asked", [0, -1, 65_536, "x", "", [11111, 99_999], ["auto", "-1"]])
+def test_what_is_no_port_is_refused(asked: Any) -> None:
+    with pytest.raises(ValueError, match="neither a port"):
+        ports_of(asked)

@@ -27,6 +27,7 @@ def test_all_tables_with_all_columns_whatever_the_capture_holds() -> None:
 
 def test_some_tables_by_their_names() -> None:
     assert list(tables(CBC.path, names=["deals", "rt_ticker"])) == ["deals", "rt_ticker"]
+    assert list(tables(CBC.path, names="deals")) == ["deals"]
     with pytest.raises(SchemaError, match=r"no table 'rt_tick'; there are messages, .*rt_ticker"):
         tables(CBC.path, names=["rt_tick"])
 
