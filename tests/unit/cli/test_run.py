@@ -185,7 +185,10 @@ def test_a_message_that_is_not_complete_at_the_end_is_no_loss(end: str, cause: s
     result = opendump("decode", capture)
     assert f"opendump: 1 unverified (gap): {cause} the message does" in result.err
     assert "record closer" not in result.err
-    assert f"unverified: {cause} the message does" in opendump("stats", capture, "--table", "findings").out
+    assert (
+        f"KeepAlive{'' if end else ' is unverified'}: {cause} the message does"
+        in opendump("stats", capture, "--table", "findings").out
+    )
 
 
 def test_a_key_log_that_does_not_fit_says_what_would(tmp_path: Path) -> None:
