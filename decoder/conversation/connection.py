@@ -16,6 +16,8 @@ from decoder.tcp.segment import ACK, FIN, RST, SYN, Segment
 from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from decoder.conversation.summary import ConnectionInfo, Results
     from decoder.conversation.twins import Twins
     from decoder.crypto.keyring import KeyRing
@@ -116,7 +118,19 @@ class Connection:
 
     def handle(self, half: HalfConnection, segment: Segment) -> None:
         """Handles a segment that belongs to the connection and takes the slow path."""
+        self._take(half, segment)
+        self.check()
+
+    def replay(self, segments: Iterable[tuple[HalfConnection, Segment]]) -> None:
+        """Handles the segments without payload that were seen before the first byte."""
+        for half, segment in segments:
+            self._take(half, segment)
+        self.check()
+
+    def _take(self, half: HalfConnection, segment: Segment) -> None:
         shared, info = self.shared, self.info
+        if segment.flags & ACK:
+            half.acknowledge(segment.seq, segment.ack)
         seq, flags, arrival = segment.seq, segment.flags, segment.arrival
         shared.now = arrival
         shared.segments += 1
@@ -135,7 +149,6 @@ class Connection:
                 half.handle_end(segment.seq + segment.size, arrival, reset=False)
             if segment.size:
                 self._handle_data(half, segment)
-        self.check()
 
     def _handle_syn(self, half: HalfConnection, segment: Segment) -> None:
         info = self.info
@@ -178,7 +191,7 @@ class Connection:
             self._emit_or_hold()
         # (Without a message the framing may still be chosen, which the fast path does not do.)
         self.needs_slow_path = (
-            client.busy or server.busy or not shared.confirmed or shared.state is not State.OPEN or len(self._hold) > 0
+            not shared.confirmed or shared.state is not State.OPEN or len(self._hold) > 0 or client.busy or server.busy
         )
 
     def _check_endings(self, client: HalfConnection, server: HalfConnection) -> None:
