@@ -6,7 +6,6 @@ decides how long a hole, or a better version of bytes, is waited for.
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from decoder.conversation.frame_output import FrameOutput
@@ -221,13 +220,11 @@ class HalfConnection(FrameOutput):
 
     def _pass_on(self, blocks: list[Block | Hole]) -> None:
         """Hands to the framer what the reassembler gave out."""
-        for block, following in zip_longest(blocks, blocks[1:]):
+        for block in blocks:
             if isinstance(block, Block):
                 if not self.shared.confirmed:
                     self._choose_framing(block)
-                data, framer = (block.data, block.arrival, block.offset), self.framer
-                if not (isinstance(following, Block) and framer.collect(*data)):
-                    framer.feed(*data)
+                self.framer.feed(block.data, block.arrival, block.offset)
             else:
                 self.lost += block.size
                 self.framer.handle_hole(block.offset, block.size, block.reason, block.arrival)
@@ -423,10 +420,6 @@ class HalfConnection(FrameOutput):
         # (The first bytes of a stream entered in the middle are no header.)
         entered = self.framer.first_frame is None and self.begin is None
         return self.shared.state is not State.FINISHED and offset > self._settled_to and not entered
-
-    def may_wait(self) -> bool:
-        # Also while finishing: holes are given up one by one, so more data follows.
-        return True
 
     def handle_upgraded(self) -> None:
         self.peer.framer.resume(give_up=False)

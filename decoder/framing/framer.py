@@ -18,24 +18,25 @@ from typing import TYPE_CHECKING
 from decoder.framing.account import Account
 from decoder.framing.buffer import Buffer
 from decoder.framing.header import BODY_LEN, HEADER, HEADER_LEN, MAGIC, Header, begins_with_header, plausible
-from decoder.framing.header_chains import HeaderChains, resembles
+from decoder.framing.header_chains import resembles
 from decoder.framing.header_faults import length_counts_header
+from decoder.framing.pause import Pause
+from decoder.framing.pending_frame import FIRST_LOOK, PendingFrame
 from decoder.framing.repair import repair
 from decoder.framing.resync import Resynchronizer
-from decoder.framing.trial import END, HOLE, MORE, PendingFrame, Trial
+from decoder.framing.trial import END, HOLE, MORE, Trial
 from decoder.tcp.reassembly import BLOCK_COST
 
 if TYPE_CHECKING:
     from decoder.framing.handler import FrameHandler
+    from decoder.framing.header_chains import HeaderChains
     from decoder.vocabulary import Arrival, GapReason, Verdict
 
 __all__ = ["Framer"]
 
 _unpack = HEADER.unpack_from
-_NEVER = 1 << 62
-"""An offset that no acknowledgement reaches."""
-_FIRST_LOOK = 256 * 1024
-"""Bytes of a message after which headers in it are looked for even if no packet begins with one."""
+_NOWHERE = -(1 << 62)
+"""An offset before every stream."""
 
 
 class Framer:
@@ -45,20 +46,16 @@ class Framer:
         "_account",
         "_at",
         "_buffer",
-        "_chains",
         "_frame",
         "_handler",
-        "_look_at",
         "_max_body",
         "_opened",
+        "_pause",
         "_quiet_to",
         "_resync",
-        "_settled_to",
         "_trial",
-        "_waits_for_data",
         "at_boundary",
         "buffered",
-        "waiting_for_ack",
     )
 
     def __init__(self, handler: FrameHandler, max_body: int, max_scan: int, begin: int) -> None:
@@ -67,24 +64,22 @@ class Framer:
         self._max_body = max_body
         self.at_boundary = False
         """True while it is in sync and holds nothing: the next byte begins a header."""
-        self.waiting_for_ack: int | None = None
-        """Offset up to which the receiver must acknowledge before it goes on; None unless it waits."""
-        self._waits_for_data = False  # any new byte ends the wait
-        self._settled_to = begin  # offset up to which no other version is waited for any longer
         self.buffered = 0
         """Bytes in the buffer."""
         self._buffer = buffer = Buffer(begin)
         self._account = account = Account(handler, begin)
-        self._trial = trial = Trial(handler, buffer)
-        self._resync = Resynchronizer(
-            handler, buffer, trial, account, max_body, max_scan, self._wait_for_ack, self._wait_for_data
-        )
+        self._pause = pause = Pause(handler, begin)
+        self._trial = trial = Trial(handler, buffer, max_body)
+        self._resync = Resynchronizer(trial, account, pause, max_scan)
         self._frame: PendingFrame | None = None
         self._at = begin  # in sync: offset of the next header, behind `_frame` if there is one
         self._opened: tuple[int, Verdict] | None = None  # the result for the frame at this offset
-        self._chains: HeaderChains | None = None  # of headers inside a message that may have a wrong length
-        self._look_at = _FIRST_LOOK
-        self._quiet_to = -_NEVER  # until this offset a segment without "FT" cannot complete or start a message
+        self._quiet_to = _NOWHERE  # until this offset a segment without "FT" cannot complete or start a message
+
+    @property
+    def waiting_for_ack(self) -> int | None:
+        """Offset up to which the receiver must acknowledge before it goes on; None unless it waits."""
+        return self._pause.until
 
     @property
     def first_frame(self) -> int | None:
@@ -113,18 +108,6 @@ class Framer:
         """Returns those of the `size` bytes at stream offset `offset` that are buffered; none unless the first is."""
         return self._buffer.read(offset, offset + size) if offset >= self._buffer.base else b""
 
-    def collect(self, data: bytes, arrival: Arrival, offset: int) -> bool:
-        """Takes bytes that others follow at once, which another version of them may need; returns False if it needs
-        none."""
-        if not self._handler.conflicts or self._resync.not_opend:
-            return False
-        if self.at_boundary:
-            self._begin_at(offset)
-            self.at_boundary = False
-        self._append(data, arrival, offset)
-        self.buffered += len(data)
-        return True
-
     def feed(self, data: bytes, arrival: Arrival, offset: int) -> None:
         """Takes the next bytes of the stream, which stand at `offset` in it."""
         conflicts = self._handler.conflicts
@@ -146,12 +129,11 @@ class Framer:
             self._resync.not_opend = False
             self._resync.begin(offset)
         self._append(data, arrival, offset)
-        if self._waits_for_data:
-            self.waiting_for_ack, self._waits_for_data = None, False
+        self._pause.note_data()
         if conflicts:
             self._repair_first()
         if self._frame is not None and data[:2] == MAGIC:
-            self._look_at = 0
+            self._frame.look_at = 0
         self._advance(MORE)
 
     def _begin_at(self, offset: int) -> None:
@@ -174,14 +156,14 @@ class Framer:
             return
         if self.at_boundary:
             self._begin_at(offset)
-        self._give_up_waiting()
+        self._pause.give_up(self._buffer.end)
         self._advance(HOLE)
         self._break_off(offset + size, size, reason, arrival)
         self._update()
 
     def finish(self) -> None:
         """Ends the stream: emits what can be emitted."""
-        self._give_up_waiting()
+        self._pause.give_up(self._buffer.end)
         self._advance(END)
         frame, buffer = self._frame, self._buffer
         if frame is not None and frame.certain and not frame.emitted:
@@ -200,7 +182,7 @@ class Framer:
 
     def drop_buffered(self) -> None:
         """Frees the buffer, at the cost of the message in it."""
-        self._give_up_waiting()
+        self._pause.give_up(self._buffer.end)
         self._advance(HOLE)
         buffer, account = self._buffer, self._account
         if self._resync.active:
@@ -216,8 +198,8 @@ class Framer:
     def resume(self, *, give_up: bool) -> None:
         """Goes on: the receiver has acknowledged more, or (with `give_up`) no other version is waited for."""
         if give_up:
-            self._give_up_waiting()
-        self.waiting_for_ack, self._waits_for_data = None, False
+            self._pause.give_up(self._buffer.end)
+        self._pause.end()
         self._opened = None  # the keys may have come in the meantime
         self._advance(MORE)
 
@@ -228,7 +210,7 @@ class Framer:
 
     def _advance(self, then: int) -> None:
         """Emits every frame in the buffer; `then` tells what comes after it."""
-        while self.waiting_for_ack is None and (self._seek(then) if self._resync.active else self._cut(then)):
+        while self._pause.until is None and (self._seek(then) if self._resync.active else self._cut(then)):
             pass
         self._update()
 
@@ -237,9 +219,9 @@ class Framer:
         self.buffered = len(self._buffer)
         frame = self._frame
         self.at_boundary = not (self.buffered or self._resync.active or frame)
-        self._quiet_to = -_NEVER
+        self._quiet_to = _NOWHERE
         if frame is not None and self.buffered and not frame.emitted:
-            self._quiet_to = min(frame.end, self._buffer.base + self._look_at)
+            self._quiet_to = min(frame.end, self._buffer.base + frame.look_at)
 
     def _starts_with(self, data: bytes, offset: int) -> bool:
         """Returns True if the stream is known to begin at `offset`, and `data` with a header: no search is needed."""
@@ -293,9 +275,9 @@ class Framer:
             return self._begin_frame(then)
         if frame.end <= buffer.end:
             return self._complete(frame)
-        if then == MORE and len(buffer) < self._look_at:
+        if then == MORE and len(buffer) < frame.look_at:
             return False
-        self._look_at = max(_FIRST_LOOK, 2 * len(buffer))
+        frame.look_at = max(FIRST_LOOK, 2 * len(buffer))
         return self._split(frame, then)
 
     def _begin_frame(self, then: int) -> bool:
@@ -308,18 +290,17 @@ class Framer:
         if before is None and header is not None and self._cut_rest(header):
             return True
         if header is None or not self._may_follow(header, before):
-            if not (self._repair(at) or self._wait_for_ack(at + 1)):
+            if not (self._repair(at) or self._pause.for_version(at + 1)):
                 self._lose_sync()
             return True
         oversize = header[BODY_LEN] > self._max_body
-        if oversize and (self._repair(at) or self._wait_for_ack(at + HEADER_LEN)):
+        if oversize and (self._repair(at) or self._pause.for_version(at + HEADER_LEN)):
             return True
         if before is not None and not before.certain:
             self._account.begin_message(before.start)
             self._emit_incomplete(before, "gap", at)
         self._account.begin_message(at)
         buffer.drop(at)
-        self._chains = None
         self._frame = PendingFrame(header, at, certain=True)
         if oversize:
             self._handler.handle_incomplete(header, buffer.origin(at, at + HEADER_LEN), "oversize")
@@ -364,12 +345,12 @@ class Framer:
             opened = handler.handle_frame(header, body, arrival, start)
         self._opened = None
         if opened is None:
-            self._frame = self._chains = None
+            self._frame = None
             self._begin_at(end)
             buffer.drop(end)
         elif self._repair(start) or self._split(frame, None):
             pass
-        elif handler.repairable(header, opened) and self._wait_for_ack(end):
+        elif handler.repairable(header, opened) and self._pause.for_version(end):
             self._opened = start, opened
         else:
             handler.handle_unproven(header, body, opened, arrival, start)
@@ -397,25 +378,22 @@ class Framer:
         `then` is None if all its bytes are there.
         """
         chains = self._look_into(frame)
-        if then is None:
-            end = self._trial.end_of_whole(frame, chains, self._max_body)
-        else:
-            end = self._trial.end_of_part(frame, chains, then)
+        end = self._trial.end_of_whole(frame, chains) if then is None else self._trial.end_of_part(frame, chains, then)
         if end is None:
             return False
         if frame.reason is None and self._repair(frame.start, complete=True):
             return True
-        if frame.reason is None and self._wait_for_ack(end):
-            self._chains, self._look_at = None, 0  # to be seen again then
+        if frame.reason is None and self._pause.for_version(end):
+            frame.chains, frame.look_at = None, 0  # to be seen again then
         else:
             self._cut_short(frame, end)
         return True
 
     def _look_into(self, frame: PendingFrame) -> HeaderChains:
         """Returns what looks for headers in `frame`."""
-        if self._chains is None:
-            self._chains = self._resync.chains_from(max(frame.start + HEADER_LEN, self._buffer.base))
-        return self._chains
+        if frame.chains is None:
+            frame.chains = self._trial.chains_from(max(frame.start + HEADER_LEN, self._buffer.base))
+        return frame.chains
 
     def _cut_short(self, frame: PendingFrame, end: int) -> None:
         buffer = self._buffer
@@ -428,28 +406,10 @@ class Framer:
             self._emit_incomplete(frame, "gap", end)
         self._account.begin_message(end)
         buffer.drop(end)
-        self._frame = self._chains = None
+        self._frame = None
         self._at = end
 
-    # Waiting, and conflicting versions
-
-    def _wait_for_ack(self, end: int) -> bool:
-        """Waits if what is before `end` may be sent again; returns True if so."""
-        if end <= self._settled_to or not self._handler.unacknowledged(end):
-            return False
-        self.waiting_for_ack = end
-        return True
-
-    def _wait_for_data(self, end: int) -> bool:
-        """Waits until more bytes come than those before `end`, if it may; returns True if so."""
-        self._waits_for_data = end > self._settled_to and self._handler.may_wait()
-        if self._waits_for_data:
-            self.waiting_for_ack = _NEVER
-        return self._waits_for_data
-
-    def _give_up_waiting(self) -> None:
-        self.waiting_for_ack, self._waits_for_data = None, False
-        self._settled_to = self._buffer.end
+    # Conflicting versions
 
     def _repair_first(self) -> bool:
         """Tries the conflicting versions on the message at the start of the buffer."""
@@ -461,13 +421,12 @@ class Framer:
         """Puts other versions of bytes in place if they make a message of what begins at `start`."""
         if not self._handler.conflicts:
             return False
-        budget = self._trial.budget
-        header = repair(self._handler, self._buffer, budget, start, self._max_body, complete=complete)
+        header = repair(self._trial, start, complete=complete)
         if header is None:
             return False
-        self.waiting_for_ack, self._waits_for_data = None, False
+        self._pause.end()
         self._resync.end(start)
-        self._opened = self._chains = None
+        self._opened = None
         self._buffer.drop(start)
         self._frame = PendingFrame(header, start, certain=True)
         return True
@@ -478,7 +437,7 @@ class Framer:
         """Begins to search, because no header stands at `_at`."""
         frame, at = self._frame, self._at
         self._resync.begin(at if frame is None else max(frame.start + HEADER_LEN, self._buffer.base))
-        self._frame = self._chains = self._opened = None
+        self._frame = None
 
     def _seek(self, then: int) -> bool:
         """Looks for a header in the buffer; returns False if that takes more bytes."""
@@ -506,10 +465,10 @@ class Framer:
             account.hole(size, reason, arrival)
         if frame is not None:
             frame.keep_origin(buffer)
+            frame.chains = None
             frame.reason = "truncated" if reason == "snaplen" and frame.reason in (None, "truncated") else "gap"
         buffer.drop(buffer.end)
         buffer.skip(hole_end)
-        self._opened = self._chains = None
         self._at = hole_end
         self._frame = frame
         if frame is not None and frame.certain and frame.end <= hole_end:

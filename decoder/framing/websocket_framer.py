@@ -89,10 +89,6 @@ class WebSocketFramer:
             self.first_bytes = (self.first_bytes + data)[:FIRST_BYTES]
         self._handle(self._reader.feed(data, arrival))
 
-    def collect(self, data: bytes, arrival: Arrival, offset: int) -> bool:
-        """Returns False: the first version of bytes counts here, so none are collected before they are fed."""
-        return False
-
     def handle_hole(self, offset: int, size: int, reason: GapReason, arrival: Arrival | None = None) -> None:
         """Takes note that the `size` bytes of the stream at `offset` are missing."""
         self._offset = offset

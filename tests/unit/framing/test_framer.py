@@ -124,9 +124,6 @@ class Play:
     def repairable(self, header: Header, opened: Verdict) -> bool:
         return opened[2] == "failed"
 
-    def may_wait(self) -> bool:
-        return True
-
     def unacknowledged(self, offset: int) -> bool:
         return self.acked < offset
 
