@@ -260,7 +260,6 @@ class HalfConnection(FrameOutput):
         self.flow.transport = "websocket"
         before.finish()
         before.report_silent()
-        before.release()
 
     # Waiting
 
@@ -336,7 +335,6 @@ class HalfConnection(FrameOutput):
             self.shared.server_settled = True
         self._starts = []
         blocks = self.stream.settle(self.begin)
-        self.framer.release()
         self.framer = self._new_framer(self.stream.origin)
         self._pass_on(blocks)
 
@@ -379,7 +377,6 @@ class HalfConnection(FrameOutput):
 
     def release(self) -> None:
         """Breaks the reference cycles it is part of."""
-        self.framer.release()
         del self.framer, self.peer
 
     @property

@@ -115,10 +115,6 @@ class WebSocketFramer:
     def repair(self) -> None:
         """Does nothing: nothing tells which version of the bytes is right."""
 
-    def release(self) -> None:
-        """Frees the reader."""
-        del self._handler
-
     # What the reader found
 
     def _handle(self, found: Found) -> None:
