@@ -67,10 +67,6 @@ class Framer(FrameCutter):
         """Memory that the buffer takes beside its bytes: many small packets must count for what they cost."""
         return self._buffer.blocks * BLOCK_COST
 
-    def peek(self, offset: int, size: int) -> bytes:
-        """Returns those of the `size` bytes at stream offset `offset` that are buffered; none unless the first is."""
-        return self._buffer.read(offset, offset + size) if offset >= self._buffer.base else b""
-
     def feed(self, data: bytes, arrival: Arrival, offset: int) -> None:
         """Takes the next bytes of the stream, which stand at `offset` in it."""
         conflicts = self._handler.conflicts
@@ -156,6 +152,14 @@ class Framer(FrameCutter):
         self._pause.end()
         self._opened = None  # the keys may have come in the meantime
         self._advance(MORE)
+
+    def compare(self, start: int, data: bytes, arrival: Arrival) -> None:
+        """Compares the bytes at hand with `data`, another version of those at `start`, and keeps that if it differs."""
+        begin = max(start, self._buffer.base)
+        first = self._buffer.read(begin, start + len(data))
+        other = data[begin - start : begin - start + len(first)]
+        if first and self._handler.conflicts.compare(begin, first, other, arrival):
+            self.repair()
 
     def repair(self) -> None:
         """Tries the conflicting versions of bytes in the buffer."""

@@ -78,9 +78,8 @@ class WebSocketFramer:
         self.first_bytes = b""
         """First bytes of a stream in which no message was found; empty where one was."""
 
-    def peek(self, offset: int, size: int) -> bytes:
-        """Returns nothing: versions of bytes are not compared."""
-        return b""
+    def compare(self, start: int, data: bytes, arrival: Arrival) -> None:
+        """Does nothing: nothing tells which version of the bytes is right."""
 
     def feed(self, data: bytes, arrival: Arrival, offset: int) -> None:
         """Takes the next bytes of the stream, which stand at `offset` in it."""
@@ -111,9 +110,6 @@ class WebSocketFramer:
     def resume(self, *, give_up: bool) -> None:
         """Goes on: the other direction may have shown how the upgrade was answered."""
         self._handle(self._reader.resume(self._handler.now))
-
-    def repair(self) -> None:
-        """Does nothing: nothing tells which version of the bytes is right."""
 
     # What the reader found
 
