@@ -298,6 +298,8 @@ class Connection:
     def _emit_held(self) -> None:
         """Emits what is held back and all that came out since."""
         items, self.shared.items = self.shared.items, []
+        if not (items or len(self._hold)):
+            return
         for item in items:
             self._hold.add(item)
         items = self._hold.take_all()
