@@ -368,14 +368,14 @@ class Connection:
         shared = self.shared
         if shared.state is State.FINISHED:
             return
-        note_end(self)
+        note_end(self.info, *self.halves, self.last_ns)
         shared.handle(Event.FINISH)
         for half in (self.server, self.client):  # the server's may hold the keys to the client's
             half.finish()
         for half in self.halves if shared.confirmed else ():
             half.framer.report_silent()
         self._emit_held()
-        note_facts(self)
+        note_facts(self.info, *self.halves, self.twins, self.results.limits_hit)
         self.out_of_window.clear()
 
     def release(self) -> None:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from decoder.framing.framer import Framer
+from decoder.framing.handler import FrameHandler
 from decoder.framing.websocket_framer import WebSocketFramer, begins_websocket
 from decoder.framing.websocket_upgrade import Upgrade
 
 if TYPE_CHECKING:
-    from decoder.conversation.half_connection import HalfConnection
-    from decoder.tcp.reassembly import Block
+    from decoder.conversation.state import SharedState
+    from decoder.vocabulary import Direction
 
-__all__ = ["choose_framing", "new_framer"]
+__all__ = ["new_framer", "upgraded_framer"]
 
 
-def new_framer(half: HalfConnection, begin: int) -> Framer | WebSocketFramer:
+class Half(FrameHandler, Protocol):
+    """A direction of a connection, as far as it is known here."""
+
+    shared: SharedState
+    begin: int | None
+
+    @property
+    def direction(self) -> Direction:
+        """``c2s`` or ``s2c``."""
+
+
+def new_framer(half: Half, begin: int) -> Framer | WebSocketFramer:
     """Returns what cuts the frames of a direction from the offset `begin` on."""
     limits, upgrade = half.shared.limits, half.shared.upgrade
     if upgrade is None:
@@ -24,27 +36,17 @@ def new_framer(half: HalfConnection, begin: int) -> Framer | WebSocketFramer:
     return WebSocketFramer(half, upgrade, limits.max_body, from_client=from_client, at_start=begin == half.begin)
 
 
-def choose_framing(half: HalfConnection, block: Block) -> None:
-    """Looks, while no message was found, whether the messages of the connection travel in WebSocket frames."""
-    shared, at_start = half.shared, block.offset == half.begin
-    if isinstance(half.framer, WebSocketFramer) or not begins_websocket(block.data, at_start=at_start):
-        return
+def upgraded_framer(half: Half, data: bytes, begin: int) -> Framer | WebSocketFramer | None:
+    """Returns what cuts the frames of a direction if `data`, at `begin`, shows that they travel in WebSocket frames."""
+    shared, at_start = half.shared, begin == half.begin
+    if not begins_websocket(data, at_start=at_start):
+        return None
     shared.upgrade = shared.upgrade or Upgrade()
     try:
-        _change_framing(half, block.offset)
+        framer = new_framer(half, begin)
     except ImportError:
         shared.upgrade = None
-        shared.info.library_missing |= not at_start or b"websocket" in block.data.lower()
-        return
+        shared.info.library_missing |= not at_start or b"websocket" in data.lower()
+        return None
     shared.info.websocket = shared.upgrade
-    peer = half.peer
-    if not at_start or (peer.begin is not None and peer.untouched):
-        _change_framing(peer, peer.stream.position)
-
-
-def _change_framing(half: HalfConnection, begin: int) -> None:
-    """Cuts the stream by the framing of the connection from the offset `begin` on."""
-    before, half.framer = half.framer, new_framer(half, begin)
-    half.flow.transport = "websocket"
-    before.finish()
-    before.report_silent()
+    return framer

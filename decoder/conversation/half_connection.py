@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from decoder.conversation.frame_output import FrameOutput
-from decoder.conversation.framing_choice import choose_framing, new_framer
+from decoder.conversation.framing_choice import new_framer, upgraded_framer
 from decoder.conversation.state import Ending, State
 from decoder.conversation.wait import OVERTAKEN, Wait
 from decoder.crypto.verifier import BodyVerifier
-from decoder.framing.header import HEADER, MAGIC, PROTO_ID, SERIAL_NO, Header
+from decoder.framing.header import PROTO_ID, Header
+from decoder.framing.websocket_framer import WebSocketFramer
 from decoder.tcp.reassembly import WINDOW, Block, Hole, StreamReassembler
 from decoder.tcp.segment import ACK, signed_distance
 from decoder.vocabulary import INIT_CONNECT
@@ -21,7 +22,6 @@ from decoder.vocabulary import INIT_CONNECT
 if TYPE_CHECKING:
     from decoder.conversation.state import SharedState
     from decoder.framing.framer import Framer
-    from decoder.framing.websocket_framer import WebSocketFramer
     from decoder.message import Flow
     from decoder.tcp.segment import Segment
     from decoder.vocabulary import Arrival, Verdict
@@ -34,8 +34,6 @@ _MAX_UNSETTLED = 64 * 1024
 """Bytes of a stream entered in the middle that are collected before its first byte is fixed."""
 _MAX_STARTS = 4
 """Numbers of contradicting SYNs that are kept until data shows which of them counts."""
-_MAX_LOOKED_AT = 64
-"""Pending blocks that are searched for a request."""
 
 
 class HalfConnection(FrameOutput):
@@ -213,11 +211,28 @@ class HalfConnection(FrameOutput):
         for block in blocks:
             if isinstance(block, Block):
                 if not self.shared.confirmed:
-                    choose_framing(self, block)
+                    self._choose_framing(block)
                 self.framer.feed(block.data, block.arrival, block.offset)
             else:
                 self.lost += block.size
                 self.framer.handle_hole(block.offset, block.size, block.reason, block.arrival)
+
+    def _choose_framing(self, block: Block) -> None:
+        """Looks, while no message was found, whether the messages of the connection travel in WebSocket frames."""
+        if isinstance(self.framer, WebSocketFramer):
+            return
+        framer, peer = upgraded_framer(self, block.data, block.offset), self.peer
+        if framer is None:
+            return
+        self._change_framing(framer)
+        if block.offset != self.begin or (peer.begin is not None and peer.untouched):
+            peer._change_framing(new_framer(peer, peer.stream.position))
+
+    def _change_framing(self, framer: Framer | WebSocketFramer) -> None:
+        before, self.framer = self.framer, framer
+        self.flow.transport = "websocket"
+        before.finish()
+        before.report_silent()
 
     # Waiting
 
@@ -353,20 +368,6 @@ class HalfConnection(FrameOutput):
         if framer.buffered:
             size += framer.buffered + framer.overhead
         return size
-
-    def awaits(self, proto_id: int, serial_no: int) -> bool:
-        """Returns True if the beginning of this message is there, but it did not come out yet."""
-        header = self.framer.unfinished_header
-        if header is not None and (header[PROTO_ID], header[SERIAL_NO]) == (proto_id, serial_no):
-            return True
-        if serial_no >> 32:  # a section of the WebSocket port has 64 bits
-            return False
-        start = HEADER.pack(MAGIC, proto_id, 0, 0, serial_no, 0, b"", b"")
-        # Format and version (bytes 6 and 7) may differ.
-        return any(
-            block.data.startswith(start[:6]) and block.data.startswith(start[8:12], 8)
-            for block in self.stream.pending[:_MAX_LOOKED_AT]
-        )
 
     # What its framer asks and tells, beside `FrameOutput`
 
