@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from decoder.framing.framer import Framer
+from decoder.tcp.overlaps import Conflict
+from decoder.vocabulary import Arrival
 from tests.unit.framing.test_framer import (
     MAX_BODY,
     MAX_SCAN,
@@ -157,3 +159,14 @@ def test_a_fake_header_after_a_hole_is_outweighed_by_messages_in_a_row_behind_it
     play.feed(bytes(50) + with_length(message(9), 20_000)[:44] + bytes(100))
     assert play.feed(B, C, D) == []
     assert play.feed(E) == ["gap 194 resync", "2 verified", "3 verified", "4 verified", "5 verified"]
+
+
+def test_a_forged_header_that_claims_more_than_comes_does_not_cost_the_real_message_behind_it() -> None:
+    """The forged one came first, and is another message; what it seems to swallow shows that it does not end there."""
+    play = Play()
+    forged = with_flip(with_length(message(66, SIZE - 44), 5000), 20)
+    assert play.feed(A, forged) == ["1 verified"]
+    play.conflicts.add(Conflict(SIZE, B, Arrival((9,), 90)))
+    play.framer.repair()
+    assert play.news() == []
+    assert play.feed(C, D, E, message(6)) == ["2 verified", "3 verified", "4 verified", "5 verified", "6 verified"]
