@@ -323,7 +323,7 @@ class HalfConnection(FrameOutput):
         stream, framer = self.stream, self.framer
         if not stream.settled and before_ns is None:
             self._settle()
-        if before_ns is not None and self._wait is not None and self._wait.since_ns < before_ns:
+        if before_ns is not None and stream.settled and self._wait is not None and self._wait.since_ns < before_ns:
             while stream.waiting and stream.hole is not None:
                 self._pass_on(stream.lose_hole("lost"))
         if before_ns is None or (self.version_wait is not None and self.version_wait.since_ns < before_ns):
