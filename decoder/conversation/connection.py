@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeGuard
 
+from decoder.conversation.closing import note_end, note_facts
 from decoder.conversation.frame_output import new_message
 from decoder.conversation.half_connection import NEAR, HalfConnection
 from decoder.conversation.hold_queue import HoldQueue, Item, PendingMessage, requests_to_come
@@ -16,6 +17,8 @@ from decoder.tcp.segment import ACK, FIN, RST, SYN, Segment
 from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from decoder.conversation.summary import ConnectionInfo, Results
     from decoder.conversation.twins import Twins
     from decoder.crypto.keyring import KeyRing
@@ -116,7 +119,19 @@ class Connection:
 
     def handle(self, half: HalfConnection, segment: Segment) -> None:
         """Handles a segment that belongs to the connection and takes the slow path."""
+        self._take(half, segment)
+        self.check()
+
+    def replay(self, segments: Iterable[tuple[HalfConnection, Segment]]) -> None:
+        """Handles the segments without payload that were seen before the first byte."""
+        for half, segment in segments:
+            self._take(half, segment)
+        self.check()
+
+    def _take(self, half: HalfConnection, segment: Segment) -> None:
         shared, info = self.shared, self.info
+        if segment.flags & ACK:
+            half.acknowledge(segment.seq, segment.ack)
         seq, flags, arrival = segment.seq, segment.flags, segment.arrival
         shared.now = arrival
         shared.segments += 1
@@ -135,7 +150,6 @@ class Connection:
                 half.handle_end(segment.seq + segment.size, arrival, reset=False)
             if segment.size:
                 self._handle_data(half, segment)
-        self.check()
 
     def _handle_syn(self, half: HalfConnection, segment: Segment) -> None:
         info = self.info
@@ -178,7 +192,7 @@ class Connection:
             self._emit_or_hold()
         # (Without a message the framing may still be chosen, which the fast path does not do.)
         self.needs_slow_path = (
-            client.busy or server.busy or not shared.confirmed or shared.state is not State.OPEN or len(self._hold) > 0
+            not shared.confirmed or shared.state is not State.OPEN or len(self._hold) > 0 or client.busy or server.busy
         )
 
     def _check_endings(self, client: HalfConnection, server: HalfConnection) -> None:
@@ -284,6 +298,8 @@ class Connection:
     def _emit_held(self) -> None:
         """Emits what is held back and all that came out since."""
         items, self.shared.items = self.shared.items, []
+        if not (items or len(self._hold)):
+            return
         for item in items:
             self._hold.add(item)
         items = self._hold.take_all()
@@ -349,51 +365,18 @@ class Connection:
 
     def finish(self) -> None:
         """Ends the connection, or the capture: emits all that is left."""
-        shared, info = self.shared, self.info
+        shared = self.shared
         if shared.state is State.FINISHED:
             return
-        self._complete_info()
+        note_end(self.info, *self.halves, self.last_ns)
         shared.handle(Event.FINISH)
         for half in (self.server, self.client):  # the server's may hold the keys to the client's
             half.finish()
         for half in self.halves if shared.confirmed else ():
             half.framer.report_silent()
         self._emit_held()
-        verifier = shared.verifier
-        if verifier.log_exhausted:
-            self.results.limits_hit.add("too many keys of a key log were tried on a connection; not all of them were")
-        if verifier.rsa_exhausted:
-            self.results.limits_hit.add(
-                "too many RSA keys failed on InitConnect; not every key was tried on each message"
-            )
-        info.sample_key = verifier.sample_key
-        info.confirmed = shared.confirmed
-        if self.twins is not None and self.twins.proven and info.ordinal == self.twins.ordinals[1]:
-            info.copy_of = self.twins.ordinals[0]
-        heard = any(half.stream.position > half.lost for half in self.halves)
-        info.not_opend = heard and not shared.confirmed
-        for half in self.halves:
-            info.bytes[half.direction] = half.stream.position - half.stream.origin
-            info.first_bytes[half.direction] = half.framer.first_bytes
+        note_facts(self.info, *self.halves, self.twins, self.results.limits_hit)
         self.out_of_window.clear()
-
-    def _complete_info(self) -> None:
-        """Says who closed the connection: the first FIN or RST that no data contradicts."""
-        info = self.info
-        info.last_ns = max(info.last_ns, self.last_ns)
-        endings = [
-            (half.ending.arrival.packets[-1], name, half.ending)
-            for name, half in (("client", self.client), ("server", self.server))
-            if half.ending is not None and (half.reached or not half.ending.reset or self._is_last(half.ending.arrival))
-        ]
-        for packet, name, ending in sorted(endings)[:1]:
-            info.closed_by, info.closed_ns, info.closed_frame = name, ending.arrival.time_ns, packet
-        if info.closed_by is not None:
-            info.closed_by = info.said_goodbye or info.closed_by
-        info.reset = any(ending.reset for _, _, ending in endings)
-
-    def _is_last(self, arrival: Arrival) -> bool:
-        return arrival.time_ns >= self.last_ns
 
     def release(self) -> None:
         """Breaks the reference cycles of its directions, so that memory is free at once."""

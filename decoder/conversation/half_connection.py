@@ -6,23 +6,22 @@ decides how long a hole, or a better version of bytes, is waited for.
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from decoder.conversation.frame_output import FrameOutput
+from decoder.conversation.framing_choice import new_framer, upgraded_framer
 from decoder.conversation.state import Ending, State
 from decoder.conversation.wait import OVERTAKEN, Wait
 from decoder.crypto.verifier import BodyVerifier
-from decoder.framing.framer import Framer
-from decoder.framing.header import HEADER, MAGIC, PROTO_ID, SERIAL_NO, Header
-from decoder.framing.websocket_framer import WebSocketFramer, begins_websocket
-from decoder.framing.websocket_upgrade import Upgrade
+from decoder.framing.header import PROTO_ID, Header
+from decoder.framing.websocket_framer import WebSocketFramer
 from decoder.tcp.reassembly import WINDOW, Block, Hole, StreamReassembler
 from decoder.tcp.segment import ACK, signed_distance
 from decoder.vocabulary import INIT_CONNECT
 
 if TYPE_CHECKING:
     from decoder.conversation.state import SharedState
+    from decoder.framing.framer import Framer
     from decoder.message import Flow
     from decoder.tcp.segment import Segment
     from decoder.vocabulary import Arrival, Verdict
@@ -35,8 +34,6 @@ _MAX_UNSETTLED = 64 * 1024
 """Bytes of a stream entered in the middle that are collected before its first byte is fixed."""
 _MAX_STARTS = 4
 """Numbers of contradicting SYNs that are kept until data shows which of them counts."""
-_MAX_LOOKED_AT = 64
-"""Pending blocks that are searched for a request."""
 
 
 class HalfConnection(FrameOutput):
@@ -44,10 +41,9 @@ class HalfConnection(FrameOutput):
 
     __slots__ = (
         "_early_fin",
-        "_entry",
-        "_hole",
         "_settled_to",
         "_starts",
+        "_wait",
         "ack",
         "counted",
         "framer",
@@ -61,7 +57,7 @@ class HalfConnection(FrameOutput):
     def __init__(self, shared: SharedState, flow: Flow) -> None:
         self.stream = StreamReassembler()
         super().__init__(shared, flow, self.stream.conflicts)
-        self.framer: Framer | WebSocketFramer = self._new_framer(0)
+        self.framer: Framer | WebSocketFramer = new_framer(self, 0)
         self.peer: HalfConnection = self
         self.sent_syn = False
         """True if it sent the SYN that asks for the connection, as the client does."""
@@ -74,8 +70,7 @@ class HalfConnection(FrameOutput):
         self._starts: list[int] = []  # first sequence numbers of other SYNs than the one that `begin` is from
         self._early_fin = -1  # sequence number of a FIN that came before any data
         self._settled_to = -1  # no other version is waited for of what lies before this offset
-        self._entry: Wait | None = None  # waits for packets that the first one overtook
-        self._hole: Wait | None = None  # waits for the bytes of a hole
+        self._wait: Wait | None = None  # for packets that the first one overtook; once settled, for those of a hole
         self.version_wait: Wait | None = None
         """Waits for a better version of what the framer does not pass on."""
 
@@ -118,7 +113,7 @@ class HalfConnection(FrameOutput):
             self._choose_start(seq)
         start, position, waiting = stream.offset(seq), stream.position, stream.overhead
         if start < position and stream.settled:
-            self._compare(start, payload, arrival)
+            self.framer.compare(start, payload, arrival)
         blocks = stream.push(seq, payload, missing, arrival, shared.limits.max_pending)
         if blocks:
             self._pass_on(blocks)
@@ -129,7 +124,7 @@ class HalfConnection(FrameOutput):
     def _enter(self, seq: int) -> None:
         """Enters a stream whose beginning was not seen, with a packet at `seq`."""
         self.stream.start(seq, settled=False)
-        self._entry = Wait(0, self.shared.now.time_ns)
+        self._wait = Wait(0, self.shared.now.time_ns)
         if self.direction == "s2c":
             self.shared.server_settled = False
         if self._early_fin >= 0 and self.ending is not None:
@@ -211,59 +206,33 @@ class HalfConnection(FrameOutput):
             first = min((self.stream.next_seq, *starts), key=lambda each: signed_distance(seq, each) & 0xFFFFFFFF)
             self.stream.start(first)
 
-    def _compare(self, start: int, payload: bytes, arrival: Arrival) -> None:
-        """Compares bytes that the framer has with another version of them, and keeps that if it differs."""
-        begin = max(start, self.stream.position - self.framer.buffered)
-        other = payload[begin - start : self.stream.position - start]
-        first = self.framer.peek(begin, len(other))
-        if first and self.conflicts.compare(begin, first, other[: len(first)], arrival):
-            self.framer.repair()
-
     def _pass_on(self, blocks: list[Block | Hole]) -> None:
         """Hands to the framer what the reassembler gave out."""
-        for block, following in zip_longest(blocks, blocks[1:]):
+        for block in blocks:
             if isinstance(block, Block):
                 if not self.shared.confirmed:
                     self._choose_framing(block)
-                data, framer = (block.data, block.arrival, block.offset), self.framer
-                if not (isinstance(following, Block) and framer.collect(*data)):
-                    framer.feed(*data)
+                self.framer.feed(block.data, block.arrival, block.offset)
             else:
                 self.lost += block.size
                 self.framer.handle_hole(block.offset, block.size, block.reason, block.arrival)
 
-    def _new_framer(self, begin: int) -> Framer | WebSocketFramer:
-        """Returns what cuts the frames of the stream from the offset `begin` on."""
-        limits, upgrade = self.shared.limits, self.shared.upgrade
-        if upgrade is None:
-            return Framer(self, limits.max_body, limits.max_resync_scan, begin)
-        from_client = self.direction == "c2s"
-        return WebSocketFramer(self, upgrade, limits.max_body, from_client=from_client, at_start=begin == self.begin)
-
     def _choose_framing(self, block: Block) -> None:
         """Looks, while no message was found, whether the messages of the connection travel in WebSocket frames."""
-        shared, at_start = self.shared, block.offset == self.begin
-        if isinstance(self.framer, WebSocketFramer) or not begins_websocket(block.data, at_start=at_start):
+        if isinstance(self.framer, WebSocketFramer):
             return
-        shared.upgrade = shared.upgrade or Upgrade()
-        try:
-            self._change_framing(block.offset)
-        except ImportError:
-            shared.upgrade = None
-            shared.info.library_missing |= not at_start or b"websocket" in block.data.lower()
+        framer, peer = upgraded_framer(self, block.data, block.offset), self.peer
+        if framer is None:
             return
-        shared.info.websocket = shared.upgrade
-        peer = self.peer
-        if not at_start or (peer.begin is not None and peer.untouched):
-            peer._change_framing(peer.stream.position)
+        self._change_framing(framer)
+        if block.offset != self.begin or (peer.begin is not None and peer.untouched):
+            peer._change_framing(new_framer(peer, peer.stream.position))
 
-    def _change_framing(self, begin: int) -> None:
-        """Cuts the stream by the framing of the connection from the offset `begin` on."""
-        before, self.framer = self.framer, self._new_framer(begin)
+    def _change_framing(self, framer: Framer | WebSocketFramer) -> None:
+        before, self.framer = self.framer, framer
         self.flow.transport = "websocket"
         before.finish()
         before.report_silent()
-        before.release()
 
     # Waiting
 
@@ -294,12 +263,11 @@ class HalfConnection(FrameOutput):
 
     def _check_entry(self) -> None:
         """Decides if packets may still come that the first one of the stream overtook."""
-        entry = self._entry
-        full = self.stream.overhead > _MAX_UNSETTLED
-        if full or entry is None or entry.packets > self.shared.limits.reorder_packets:
+        wait, full = self._wait, self.stream.overhead > _MAX_UNSETTLED
+        if full or wait is None or wait.packets > self.shared.limits.reorder_packets:
             self._settle()
         else:
-            entry.count(acknowledged=False)
+            wait.count(acknowledged=False)
 
     def _is_lost(self) -> bool:
         """Returns True if the first hole will not be filled any more.
@@ -308,9 +276,9 @@ class HalfConnection(FrameOutput):
         receiver got what it acknowledged; packets that overtook it in the capture may still bring it.  What the snap
         length cut has been seen, so nothing overtook it.
         """
-        stream, wait = self.stream, self._hole
+        stream, wait = self.stream, self._wait
         if wait is None or wait.offset != stream.position:
-            wait = self._hole = Wait(stream.position, self.shared.now.time_ns)
+            wait = self._wait = Wait(stream.position, self.shared.now.time_ns)
         acknowledged = self.acked >= stream.hole_end
         if stream.waits_for_copy:
             return acknowledged or self.peer.ack < 0
@@ -337,15 +305,14 @@ class HalfConnection(FrameOutput):
         """Fixes the first byte of a stream entered in the middle, and begins to cut frames."""
         if self.direction == "s2c":
             self.shared.server_settled = True
-        self._starts = []
+        self._starts, self._wait = [], None
         blocks = self.stream.settle(self.begin)
-        self.framer.release()
-        self.framer = self._new_framer(self.stream.origin)
+        self.framer = new_framer(self, self.stream.origin)
         self._pass_on(blocks)
 
     def give_up_overtaken(self, before_ns: int) -> None:
         """Waits no longer for packets that others overtook, if what they overtook came before `before_ns`."""
-        if not self.stream.settled and self._entry is not None and self._entry.since_ns < before_ns:
+        if not self.stream.settled and self._wait is not None and self._wait.since_ns < before_ns:
             self._settle()
         wait = self.version_wait if self.framer.waiting_for_ack is not None else None
         if wait is not None and wait.acknowledged and wait.since_ns < before_ns:
@@ -356,7 +323,7 @@ class HalfConnection(FrameOutput):
         stream, framer = self.stream, self.framer
         if not stream.settled and before_ns is None:
             self._settle()
-        if before_ns is not None and self._hole is not None and self._hole.since_ns < before_ns:
+        if before_ns is not None and stream.settled and self._wait is not None and self._wait.since_ns < before_ns:
             while stream.waiting and stream.hole is not None:
                 self._pass_on(stream.lose_hole("lost"))
         if before_ns is None or (self.version_wait is not None and self.version_wait.since_ns < before_ns):
@@ -382,7 +349,6 @@ class HalfConnection(FrameOutput):
 
     def release(self) -> None:
         """Breaks the reference cycles it is part of."""
-        self.framer.release()
         del self.framer, self.peer
 
     @property
@@ -403,30 +369,12 @@ class HalfConnection(FrameOutput):
             size += framer.buffered + framer.overhead
         return size
 
-    def awaits(self, proto_id: int, serial_no: int) -> bool:
-        """Returns True if the beginning of this message is there, but it did not come out yet."""
-        header = self.framer.unfinished_header
-        if header is not None and (header[PROTO_ID], header[SERIAL_NO]) == (proto_id, serial_no):
-            return True
-        if serial_no >> 32:  # a section of the WebSocket port has 64 bits
-            return False
-        start = HEADER.pack(MAGIC, proto_id, 0, 0, serial_no, 0, b"", b"")
-        # Format and version (bytes 6 and 7) may differ.
-        return any(
-            block.data.startswith(start[:6]) and block.data.startswith(start[8:12], 8)
-            for block in self.stream.pending[:_MAX_LOOKED_AT]
-        )
-
     # What its framer asks and tells, beside `FrameOutput`
 
     def unacknowledged(self, offset: int) -> bool:
         # (The first bytes of a stream entered in the middle are no header.)
         entered = self.framer.first_frame is None and self.begin is None
         return self.shared.state is not State.FINISHED and offset > self._settled_to and not entered
-
-    def may_wait(self) -> bool:
-        # Also while finishing: holes are given up one by one, so more data follows.
-        return True
 
     def handle_upgraded(self) -> None:
         self.peer.framer.resume(give_up=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from decoder.framing.header import PROTO_ID, SERIAL_NO
+from decoder.framing.header import HEADER, MAGIC, PROTO_ID, SERIAL_NO
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from decoder.message import Message
 
 __all__ = ["Pairing"]
+
+_MAX_LOOKED_AT = 64
+"""Pending blocks that are searched for a request."""
 
 
 class Pairing:
@@ -65,7 +68,7 @@ class Pairing:
         self._early[key] = None
         if len(self._early) > self._limits.max_pending_requests:
             del self._early[next(iter(self._early))]
-        if client.awaits(*key):
+        if _is_on_its_way(client, *key):
             message.add_note("request-later")
 
     def _check_request(self, message: Message, key: tuple[int, int]) -> None:
@@ -84,3 +87,18 @@ class Pairing:
             to_come[key] -= 1
         elif message.kind == "response" and key not in self._requests and to_come[key] > 0:
             message.add_note("request-later")
+
+
+def _is_on_its_way(client: HalfConnection, proto_id: int, serial_no: int) -> bool:
+    """Returns True if the beginning of this request is there, but it did not come out yet."""
+    header = client.framer.unfinished_header
+    if header is not None and (header[PROTO_ID], header[SERIAL_NO]) == (proto_id, serial_no):
+        return True
+    if serial_no >> 32:  # a section of the WebSocket port has 64 bits
+        return False
+    start = HEADER.pack(MAGIC, proto_id, 0, 0, serial_no, 0, b"", b"")
+    # Format and version (bytes 6 and 7) may differ.
+    return any(
+        block.data.startswith(start[:6]) and block.data.startswith(start[8:12], 8)
+        for block in client.stream.pending[:_MAX_LOOKED_AT]
+    )

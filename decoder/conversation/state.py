@@ -85,7 +85,6 @@ class SharedState:
         "state",
         "upgrade",
         "verifier",
-        "waiting",
     )
 
     def __init__(self, info: ConnectionInfo, keyring: KeyRing, limits: Limits, now: Arrival) -> None:
@@ -110,8 +109,6 @@ class SharedState:
         """False while packets may have overtaken the gateway's first ones."""
         self.hold_overflowed = False
         """True once the hold queue was full: from then on nothing waits for keys."""
-        self.waiting = False
-        """True while a direction waits, so that what comes out of the other is held back too."""
         self.upgrade: Upgrade | None = None
         """The upgrade to WebSocket, if the content showed that there was one."""
         self.items: list[Item] = []

@@ -97,8 +97,6 @@ class ConnectionTable:
     def _deliver(self, key: bytes, entry: Entry, segment: Segment) -> None:
         connection, half = entry
         self._current = connection
-        if segment.flags & ACK:
-            half.acknowledge(segment.seq, segment.ack)
         connection.handle(half, segment)
         self.count(connection)
         if connection.over and not connection.scheduled:
@@ -250,9 +248,8 @@ class ConnectionTable:
                 earlier.append((end == key, syn))
         first = earlier[0][1] if earlier else segment
         entry = self._open(key, to_gateway, first, None if known is None else known.ordinal)
-        for forward, each in earlier:
-            end, side = self._side(key, entry, same=forward == same)
-            self._deliver(end, side, each)
+        connection, half = entry
+        connection.replay((half if forward == same else half.peer, each) for forward, each in earlier)
         return entry
 
     def _next_ordinal(self) -> int:
@@ -377,11 +374,7 @@ class ConnectionTable:
         else:
             connection = Connection(info, self._keys, self._limits, self._results, first.arrival)
             half = connection.client if to_gateway else connection.server
-            for forward, segment in segments:
-                each = half if forward else half.peer
-                if segment.flags & ACK:
-                    each.acknowledge(segment.seq, segment.ack)
-                connection.handle(each, segment)
+            connection.replay((half if forward else half.peer, segment) for forward, segment in segments)
             connection.finish()
             connection.release()
         self._report(info)

@@ -83,6 +83,3 @@ class FrameHandler(Protocol):
 
     def unacknowledged(self, offset: int) -> bool:
         """Returns True if the byte before `offset` is not acknowledged; then `Framer.resume` will be called."""
-
-    def may_wait(self) -> bool:
-        """Returns True if `Framer.resume` will be called, so that the framer may wait for more bytes."""

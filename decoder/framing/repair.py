@@ -14,9 +14,7 @@ from decoder.framing.header import BODY_LEN, HEADER, HEADER_LEN, Header, plausib
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from decoder.framing.budget import Budget
-    from decoder.framing.buffer import Buffer
-    from decoder.framing.handler import FrameHandler
+    from decoder.framing.trial import Trial
     from decoder.tcp.overlaps import Conflict
 
 __all__ = ["patched", "repair"]
@@ -27,14 +25,13 @@ _MAX_DISTRUSTED = 2
 """Packets left out together where there are more versions than that: the forged ones, or the damaged ones."""
 
 
-def repair(
-    handler: FrameHandler, buffer: Buffer, budget: Budget, start: int, max_body: int, *, complete: bool
-) -> Header | None:
-    """Puts those versions into `buffer` that make a message of what begins at `start`; returns its header.
+def repair(trial: Trial, start: int, *, complete: bool) -> Header | None:
+    """Puts those versions into the buffer of `trial` that make a message of what begins at `start`; returns its header.
 
     Unless `complete`, bytes of the message as its first header describes it may still come.  No combination is tried
     twice with the same number of keys, so that it may be asked with every packet.
     """
+    handler, buffer, max_body = trial.handler, trial.buffer, trial.max_body
     head = buffer.read(start, start + HEADER_LEN)
     if len(head) < HEADER_LEN:
         return None
@@ -48,19 +45,19 @@ def repair(
     for header, choice in choices:
         end = start + HEADER_LEN + header[BODY_LEN]
         used = [conflict for conflict in choice if conflict.start < end]
-        trial = start, end, handler.keys_known, tuple(used)
-        if not used or end > buffer.end or not plausible(header, max_body) or trial in conflicts.failed:
+        attempt = start, end, handler.keys_known, tuple(used)
+        if not used or end > buffer.end or not plausible(header, max_body) or attempt in conflicts.failed:
             continue
-        if not (complete or _same_message(first, header) or _decided(first, start, buffer, max_body)):
+        if not (complete or _same_message(first, header) or _decided(trial, first, start)):
             continue
-        if not budget.spend(header[BODY_LEN] + HEADER_LEN):
+        if not trial.budget.spend(header[BODY_LEN] + HEADER_LEN):
             continue
-        conflicts.failed.add(trial)
+        conflicts.failed.add(attempt)
         data = buffer.read(start, end)
         other = patched(data, start, used)
         if other == data or not handler.verifies(header, other[HEADER_LEN:], by_hash=True):
             continue
-        if header != first and _stands(handler, first, start, buffer, max_body):
+        if header != first and _stands(trial, first, start):
             return None
         for conflict in used:
             if conflict.contradicts(start, end):
@@ -75,17 +72,17 @@ def _same_message(first: Header, other: Header) -> bool:
     return first[1:5] == other[1:5] and first[6] == other[6]
 
 
-def _decided(first: Header, start: int, buffer: Buffer, max_body: int) -> bool:
+def _decided(trial: Trial, first: Header, start: int) -> bool:
     """Returns True if no more bytes are needed to know whether the first version makes a message."""
-    return not plausible(first, max_body) or start + HEADER_LEN + first[5] <= buffer.end
+    return not plausible(first, trial.max_body) or start + HEADER_LEN + first[BODY_LEN] <= trial.buffer.end
 
 
-def _stands(handler: FrameHandler, first: Header, start: int, buffer: Buffer, max_body: int) -> bool:
+def _stands(trial: Trial, first: Header, start: int) -> bool:
     """Returns True if the first version makes a proven message."""
-    end = start + HEADER_LEN + first[5]
-    if end > buffer.end or not plausible(first, max_body):
+    end = start + HEADER_LEN + first[BODY_LEN]
+    if end > trial.buffer.end or not plausible(first, trial.max_body):
         return False
-    return handler.verifies(first, buffer.read(start + HEADER_LEN, end), by_hash=True)
+    return trial.handler.verifies(first, trial.buffer.read(start + HEADER_LEN, end), by_hash=True)
 
 
 def patched(data: bytes, start: int, conflicts: list[Conflict]) -> bytes:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from decoder.framing.header import HEADER_LEN
-from decoder.framing.header_chains import Chain, HeaderChains
-from decoder.framing.trial import END, MANY, MORE, PendingFrame
+from decoder.framing.pending_frame import PendingFrame
+from decoder.framing.trial import END, MANY, MORE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from decoder.framing.account import Account
-    from decoder.framing.buffer import Buffer
-    from decoder.framing.handler import FrameHandler
+    from decoder.framing.header_chains import Chain
+    from decoder.framing.pause import Pause
     from decoder.framing.trial import Trial
 
 __all__ = ["FIRST_BYTES", "Resynchronizer", "SyncPoint"]
@@ -30,63 +28,31 @@ class SyncPoint(NamedTuple):
 
 
 class Resynchronizer:
-    """Looks for a header in `buffer` while it is `active`."""
+    """Looks for a header in the buffer of `trial` while it is `active`."""
 
-    __slots__ = (
-        "_account",
-        "_buffer",
-        "_handler",
-        "_max_body",
-        "_max_scan",
-        "_trial",
-        "_wait_for_ack",
-        "_wait_for_data",
-        "active",
-        "chains",
-        "first_bytes",
-        "not_opend",
-    )
+    __slots__ = ("_account", "_max_scan", "_pause", "_trial", "active", "chains", "first_bytes", "not_opend")
 
-    def __init__(
-        self,
-        handler: FrameHandler,
-        buffer: Buffer,
-        trial: Trial,
-        account: Account,
-        max_body: int,
-        max_scan: int,
-        wait_for_ack: Callable[[int], bool],
-        wait_for_data: Callable[[int], bool],
-    ) -> None:
-        """`wait_for_ack` and `wait_for_data` are asked whether to wait for another version, or for more bytes."""
-        self._handler = handler
-        self._buffer = buffer
+    def __init__(self, trial: Trial, account: Account, pause: Pause, max_scan: int) -> None:
         self._trial = trial
         self._account = account
-        self._max_body = max_body
+        self._pause = pause
         self._max_scan = max_scan
-        self._wait_for_ack = wait_for_ack
-        self._wait_for_data = wait_for_data
         self.active = True
-        self.chains = self.chains_from(account.told)
+        self.chains = trial.chains_from(account.told)
         self.first_bytes = b""
         """First bytes of the stream, as far as they were skipped."""
         self.not_opend = False
         """True once it was given up: no header in the first `max_scan` bytes."""
 
-    def chains_from(self, position: int) -> HeaderChains:
-        """Returns what follows the chains of headers from `position` on."""
-        return HeaderChains(position, self._max_body, self._trial.budget)
-
     @property
     def at_start(self) -> bool:
         """True while the buffer begins with the first byte that came."""
-        return self._account.nothing_told and self._buffer.base <= self._account.told
+        return self._account.nothing_told and self._trial.buffer.base <= self._account.told
 
     def begin(self, position: int) -> None:
         """Searches from `position` on."""
         self.active = True
-        self.chains = self.chains_from(position)
+        self.chains = self._trial.chains_from(position)
 
     def end(self, at: int) -> None:
         """Ends the search, because a message begins at `at`: reports what was skipped on the way to it."""
@@ -95,7 +61,7 @@ class Resynchronizer:
 
     def pass_over(self, end: int, *, found: bool = False) -> None:
         """Drops bytes that belong to no message; `found` if one was found behind them."""
-        buffer, account = self._buffer, self._account
+        buffer, account = self._trial.buffer, self._account
         begins = account.first_frame is None
         if begins and len(self.first_bytes) < FIRST_BYTES:
             self.first_bytes += buffer.read(buffer.base, min(end, buffer.base + FIRST_BYTES - len(self.first_bytes)))
@@ -107,15 +73,15 @@ class Resynchronizer:
 
     def look(self, then: int) -> SyncPoint | None:
         """Looks at the bytes at hand; returns None if no header is found yet."""
-        chains, buffer = self.chains, self._buffer
-        moved = chains.scan(buffer)
+        chains, buffer = self.chains, self._trial.buffer
+        pause, moved = self._pause, chains.scan(buffer)
         first = chains.chains[0].start if chains.chains else chains.position
-        if self.at_start and first > buffer.base and self._wait_for_ack(buffer.base + 1):
+        if self.at_start and first > buffer.base and pause.for_version(buffer.base + 1):
             return None  # no header where one must be, if this is the start of all
         while chains.chains:
             chain = chains.chains[0]
             confirmed = self._confirmed(chain, then)
-            if confirmed is False and self.at_start and chain.start == buffer.base and self._wait_for_ack(chain.end):
+            if confirmed is False and self.at_start and chain.start == buffer.base and pause.for_version(chain.end):
                 return None  # the header that must be here may be damaged
             if confirmed is not False:
                 found: SyncPoint | None
@@ -131,7 +97,8 @@ class Resynchronizer:
 
     def _confirmed(self, chain: Chain, then: int) -> bool | None:
         """Returns True if the first chain is one of messages; None if that takes more bytes."""
-        buffer, handler, trial = self._buffer, self._handler, self._trial
+        trial = self._trial
+        buffer, handler = trial.buffer, trial.handler
         at_start = self.at_start and chain.start == buffer.base
         if at_start and handler.starts(chain.header):
             return True
@@ -144,7 +111,7 @@ class Resynchronizer:
             # While no message begins a packet, these may be embedded in a body; what follows tells.
             starts_segment = at_start or chain.starts_segment or chain.headers >= MANY
             unclear = then == MORE and proven and not starts_segment and trial.may_be_embedded(chain)
-            return None if unclear and self._wait_for_data(chain.end) else True
+            return None if unclear and self._pause.for_data(chain.end) else True
         if then == END:
             return handler.confirmed and handler.nothing_decrypted and chain.starts_segment and chain.end == buffer.end
         return None if then == MORE else False
@@ -152,11 +119,11 @@ class Resynchronizer:
     def _inside(self, chain: Chain, others: list[Chain], then: int) -> SyncPoint | None:
         """Checks, while the first chain is unconfirmed, if one inside its first message is better supported."""
         frame = PendingFrame(chain.header, chain.start, certain=False)
-        if frame.end <= self._buffer.end:
+        buffer, handler = self._trial.buffer, self._trial.handler
+        if frame.end <= buffer.end:
             return None
         # A header where one must be is waited for, unless another is proven: two in a row may be embedded in it.
-        handler = self._handler
-        first = then == MORE and self.at_start and chain.start == self._buffer.base and handler.begins_at_first_byte
+        first = then == MORE and self.at_start and chain.start == buffer.base and handler.begins_at_first_byte
         for other in others:
             if not self._trial.budget.spend_scan(HEADER_LEN):
                 break

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from decoder.framing.budget import Budget
 from decoder.framing.header import BODY_LEN, HEADER, HEADER_LEN, MAGIC, Header, plausible
-from decoder.framing.header_chains import resembles
-from decoder.vocabulary import Arrival
+from decoder.framing.header_chains import HeaderChains, resembles
 
 if TYPE_CHECKING:
     from decoder.framing.buffer import Buffer
     from decoder.framing.handler import FrameHandler
-    from decoder.framing.header_chains import Chain, HeaderChains
+    from decoder.framing.header_chains import Chain
+    from decoder.framing.pending_frame import PendingFrame
 
-__all__ = ["ANY_LENGTH", "END", "HOLE", "MANY", "MAX_HASHED", "MORE", "PendingFrame", "Trial"]
+__all__ = ["ANY_LENGTH", "END", "HOLE", "MANY", "MAX_HASHED", "MORE", "Trial"]
 
 MORE, HOLE, END = 0, 1, 2
 """Followed by more bytes, by a hole, or by the end of the stream: the bytes at hand."""
@@ -33,77 +33,37 @@ _SOME = 4  # the message they stand in, if the first of them begins a packet; th
 _FEW = 2  # that the row breaks off, if the first of them begins a packet
 
 
-class PendingFrame:
-    """Describes a message that did not come out yet, or whose length is not proven yet."""
-
-    __slots__ = (
-        "_latest",
-        "_packets",
-        "_time_ns",
-        "certain",
-        "emitted",
-        "end",
-        "header",
-        "reason",
-        "start",
-    )
-
-    def __init__(self, header: Header, start: int, certain: bool) -> None:
-        self.header = header
-        self.start = start
-        self.end = start + HEADER_LEN + header[BODY_LEN]
-        self.certain = certain
-        """True if its header is where one must be; else it counts only if another stands where it ends."""
-        self.emitted = False
-        """True once it came out."""
-        self.reason: str | None = None
-        """Reason why bytes of it are missing; None if none are."""
-        # Of the bytes before the last hole in it:
-        self._packets: set[int] = set()
-        self._latest = -1
-        self._time_ns = 0
-
-    @property
-    def arrival(self) -> Arrival:
-        """The packets that brought the bytes noted by `keep_origin`."""
-        return Arrival(tuple(sorted(self._packets)), self._time_ns)
-
-    def keep_origin(self, buffer: Buffer, end: int | None = None) -> None:
-        """Notes which packets brought those bytes of it that are in the buffer (before `end`)."""
-        start, end = max(self.start, buffer.base), min(self.end if end is None else end, buffer.end)
-        if start < end:
-            arrival = buffer.origin(start, end)
-            if max(arrival.packets) > self._latest:
-                self._latest = max(arrival.packets)
-                self._time_ns = arrival.time_ns
-            self._packets.update(arrival.packets)
-
-
 class Trial:
     """Weighs the chains that `HeaderChains` finds in `buffer`."""
 
-    __slots__ = ("_buffer", "_handler", "budget")
+    __slots__ = ("budget", "buffer", "handler", "max_body")
 
-    def __init__(self, handler: FrameHandler, buffer: Buffer) -> None:
-        self._handler = handler
-        self._buffer = buffer
+    def __init__(self, handler: FrameHandler, buffer: Buffer, max_body: int) -> None:
+        self.handler = handler
+        self.buffer = buffer
+        self.max_body = max_body
         self.budget = Budget(MAX_HASHED)
+        """What may still be hashed and scanned for this stream."""
+
+    def chains_from(self, position: int) -> HeaderChains:
+        """Returns what follows the chains of headers from `position` on."""
+        return HeaderChains(position, self.max_body, self.budget)
 
     def proven(self, chain: Chain) -> bool:
         """Returns True if a message of the chain is whole and verified; tried again once another key is known."""
         if chain.proven:
             return True
-        keys = self._handler.keys_known
+        keys = self.handler.keys_known
         for start, header in chain.members:
             end = start + HEADER_LEN + header[BODY_LEN]
             if (
-                end > self._buffer.end
+                end > self.buffer.end
                 or chain.tried.get(start) == keys
                 or not self.budget.spend(HEADER_LEN + header[BODY_LEN])
             ):
                 continue
             chain.tried[start] = keys
-            if self._handler.verifies(header, self._buffer.read(start + HEADER_LEN, end)):
+            if self.handler.verifies(header, self.buffer.read(start + HEADER_LEN, end)):
                 chain.proven = True
                 chain.embeddable = self._in_clear(start, header)
                 return True
@@ -114,18 +74,18 @@ class Trial:
         return chain.embeddable is not False
 
     def _in_clear(self, start: int, header: Header) -> bool:
-        body = self._buffer.read(start + HEADER_LEN, start + HEADER_LEN + header[BODY_LEN])
-        return self._handler.in_clear(header, body)
+        body = self.buffer.read(start + HEADER_LEN, start + HEADER_LEN + header[BODY_LEN])
+        return self.handler.in_clear(header, body)
 
     def confirms(self, chain: Chain, chains: HeaderChains, at_start: bool) -> bool:
         """Returns True if a chain can be more than embedded headers; `at_start` if a header must begin it."""
-        if chains.is_unbroken(chain, self._buffer) or chain.headers >= MANY:
+        if chains.is_unbroken(chain, self.buffer) or chain.headers >= MANY:
             return True
-        if self._handler.conflicts.overlapping(chain.next, chain.next + HEADER_LEN):
+        if self.handler.conflicts.overlapping(chain.next, chain.next + HEADER_LEN):
             return True  # another version may go on with a header
         # It breaks off.
         if chain.headers >= _FEW and (
-            at_start or self._handler.nothing_decrypted or self._buffer.begins_packet(chain.start, HEADER_LEN)
+            at_start or self.handler.nothing_decrypted or self.buffer.begins_packet(chain.start, HEADER_LEN)
         ):
             return True
         several = chain.headers >= _SOME and chain.starts_segment  # the next message may be damaged as well
@@ -139,13 +99,13 @@ class Trial:
         if not self.budget.spend(chain.start - frame.start):
             return False
         chain.asked_by = frame.start
-        return self._handler.verifies(frame.header, self._buffer.read(begin, chain.start))
+        return self.handler.verifies(frame.header, self.buffer.read(begin, chain.start))
 
     def overrides_length(self, frame: PendingFrame, chain: Chain, chains: HeaderChains, then: int) -> bool:
         """Returns True if a chain inside a message is stronger evidence than the length in that message's header."""
         if not self.confirms(chain, chains, at_start=False):
             return False
-        if chain.headers > 1 and self._handler.nothing_decrypted:
+        if chain.headers > 1 and self.handler.nothing_decrypted:
             return True
         return self.proven(chain) and (
             chain.headers >= self._enough(frame, chain, then) or not self.may_be_embedded(chain)
@@ -153,7 +113,7 @@ class Trial:
 
     def _enough(self, frame: PendingFrame, chain: Chain, then: int) -> int:
         """Returns the number of headers in a row that contradict the length of the message they stand in."""
-        begins_packet = self._buffer.begins_packet(chain.start, HEADER_LEN)
+        begins_packet = self.buffer.begins_packet(chain.start, HEADER_LEN)
         if not plausible(frame.header, ANY_LENGTH):  # no client writes such a header
             return 1
         if frame.certain:
@@ -162,13 +122,13 @@ class Trial:
             return 1
         return _SOME if begins_packet or frame.reason is not None else MANY
 
-    def end_of_whole(self, frame: PendingFrame, chains: HeaderChains, max_body: int) -> int | None:
+    def end_of_whole(self, frame: PendingFrame, chains: HeaderChains) -> int | None:
         """Returns where a frame really ends that is whole but not proven, if another begins in it."""
-        buffer, nothing_decrypted = self._buffer, self._handler.nothing_decrypted
+        buffer, nothing_decrypted = self.buffer, self.handler.nothing_decrypted
         chains.scan(buffer)
         after = buffer.read(frame.end, frame.end + HEADER_LEN)
         if len(after) == HEADER_LEN:
-            wrong = not resembles(HEADER.unpack(after), max_body)
+            wrong = not resembles(HEADER.unpack(after), self.max_body)
         else:
             wrong = not MAGIC.startswith(after[: len(MAGIC)])
         for chain in chains.chains:
@@ -187,7 +147,7 @@ class Trial:
 
     def end_of_part(self, frame: PendingFrame, chains: HeaderChains, then: int) -> int | None:
         """Returns where a frame really ends whose bytes are not all there, if another begins in it."""
-        moved = chains.scan(self._buffer)
+        moved = chains.scan(self.buffer)
         for chain in moved if then == MORE else list(chains.chains):
             if not self.budget.spend_scan(HEADER_LEN):
                 break

@@ -78,9 +78,8 @@ class WebSocketFramer:
         self.first_bytes = b""
         """First bytes of a stream in which no message was found; empty where one was."""
 
-    def peek(self, offset: int, size: int) -> bytes:
-        """Returns nothing: versions of bytes are not compared."""
-        return b""
+    def compare(self, start: int, data: bytes, arrival: Arrival) -> None:
+        """Does nothing: nothing tells which version of the bytes is right."""
 
     def feed(self, data: bytes, arrival: Arrival, offset: int) -> None:
         """Takes the next bytes of the stream, which stand at `offset` in it."""
@@ -88,10 +87,6 @@ class WebSocketFramer:
         if self.first_frame is None and len(self.first_bytes) < FIRST_BYTES:
             self.first_bytes = (self.first_bytes + data)[:FIRST_BYTES]
         self._handle(self._reader.feed(data, arrival))
-
-    def collect(self, data: bytes, arrival: Arrival, offset: int) -> bool:
-        """Returns False: the first version of bytes counts here, so none are collected before they are fed."""
-        return False
 
     def handle_hole(self, offset: int, size: int, reason: GapReason, arrival: Arrival | None = None) -> None:
         """Takes note that the `size` bytes of the stream at `offset` are missing."""
@@ -115,13 +110,6 @@ class WebSocketFramer:
     def resume(self, *, give_up: bool) -> None:
         """Goes on: the other direction may have shown how the upgrade was answered."""
         self._handle(self._reader.resume(self._handler.now))
-
-    def repair(self) -> None:
-        """Does nothing: nothing tells which version of the bytes is right."""
-
-    def release(self) -> None:
-        """Frees the reader."""
-        del self._handler
 
     # What the reader found
 

@@ -68,6 +68,8 @@ class OverlapConflicts(list[Conflict]):
 
     def forget(self, offset: int) -> None:
         """Forgets those that end at `offset` or before."""
+        if not self:
+            return
         self[:] = [conflict for conflict in self if conflict.end > offset]
         self.size = sum(len(conflict.data) for conflict in self)
         self.failed.clear()

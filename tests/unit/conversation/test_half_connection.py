@@ -133,3 +133,13 @@ def test_of_several_syns_the_one_that_the_data_follows_counts() -> None:
     bench.client.handle_data(bench.segment(7_000, FRAME))
     (message,) = bench.came
     assert message.verdict == "verified"
+
+
+def test_packets_that_overtook_the_first_one_are_no_hole() -> None:
+    bench = Bench()
+    bench.client.handle_data(bench.segment(1_000 + len(FRAME), FRAME))
+    bench.client.handle_data(bench.segment(1_000, FRAME))
+    bench.client.give_up_waiting(1_000)
+    assert not bench.came
+    bench.client.give_up_overtaken(1_000)
+    assert [message.frames for message in bench.came] == [[2], [1]]

@@ -12,19 +12,21 @@ from decoder.conversation.summary import Results
 from decoder.framing.header import HEADER
 from decoder.limits import Limits
 from decoder.message import Flow, Message
+from decoder.tcp.reassembly import PendingBlock
+from decoder.vocabulary import Arrival
 from tests.support.exchange import frame
 
 CLIENT, GATEWAY = Flow(0, "c2s", "a:1", "b:2"), Flow(0, "s2c", "b:2", "a:1")
 
 
 class Client:
-    """Stands for the client's direction: says which requests it still waits for."""
+    """Stands for the client's direction, of which the beginning of a request is there, or waits behind a hole."""
 
-    def __init__(self, *awaited: tuple[int, int]) -> None:
-        self.awaited = awaited
-
-    def awaits(self, proto_id: int, serial_no: int) -> bool:
-        return (proto_id, serial_no) in self.awaited
+    def __init__(self, proto_id: int = 0, serial_no: int = 0, *behind_a_hole: bytes) -> None:
+        self.framer = self
+        self.unfinished_header = HEADER.unpack_from(frame(proto_id, b"", serial_no=serial_no)) if proto_id else None
+        self.stream = self
+        self.pending = [PendingBlock(at * 100, data, Arrival((1,), 10)) for at, data in enumerate(behind_a_hole)]
 
 
 def message(kind: Any, serial_no: int, time_ns: int = 0, proto_id: int = 1004, reason: str | None = None) -> Message:
@@ -77,7 +79,7 @@ def test_a_clock_that_stepped_back_gives_no_latency() -> None:
 
 def test_a_response_that_came_before_its_request_is_noted_on_both() -> None:
     answered, asked = message("response", 7), message("request", 7)
-    emitted(answered, asked, client=Client((1004, 7)))
+    emitted(answered, asked, client=Client(1004, 7))
     assert answered.own_notes == asked.own_notes == ["request-later"]
     assert answered.request is None
 
@@ -109,3 +111,11 @@ def test_a_held_response_is_noted_while_its_request_is_still_to_come() -> None:
     for each in (early, asked, late):
         pairing.note_later_request(each, to_come)
     assert (early.own_notes, asked.own_notes, late.own_notes) == (["request-later"], None, None)
+
+
+def test_a_response_whose_request_waits_behind_a_hole() -> None:
+    behind = frame(1004, bytes(50), serial_no=8)[:20]
+    for data, notes in ((behind, ["request-later"]), (b"\0" + behind, None)):
+        (answered,) = emitted(message("response", 8), client=Client(0, 0, data)).items
+        assert isinstance(answered, Message)
+        assert answered.own_notes == notes

@@ -11,6 +11,7 @@ from decoder.framing.budget import Budget
 from decoder.framing.buffer import Buffer
 from decoder.framing.header import HEADER_LEN, Header
 from decoder.framing.repair import repair
+from decoder.framing.trial import Trial
 from decoder.tcp.overlaps import Conflict, OverlapConflicts
 from decoder.vocabulary import Arrival
 from tests.support.exchange import frame
@@ -43,7 +44,9 @@ def repaired(damaged: bytes, *versions: Conflict, **options: Any) -> tuple[Heade
     buffer, handler = Buffer(), Handler(*versions)
     buffer.append(damaged, Arrival((1,), 10), 0)
     options = {"budget": Budget(1 << 20), "complete": True, **options}
-    return repair(handler, buffer, options["budget"], 0, MAX_BODY, complete=options["complete"]), buffer, handler  # type: ignore[arg-type]
+    trial = Trial(handler, buffer, MAX_BODY)  # type: ignore[arg-type]
+    trial.budget = options["budget"]
+    return repair(trial, 0, complete=options["complete"]), buffer, handler
 
 
 def damaged(*places: int) -> bytes:
@@ -98,7 +101,7 @@ def test_no_combination_is_tried_twice() -> None:
     buffer, handler = Buffer(), Handler(version(48, b"nonsense"))
     buffer.append(damaged(50), Arrival((1,), 10), 0)
     for _ in range(3):
-        assert repair(handler, buffer, Budget(1 << 20), 0, MAX_BODY, complete=True) is None  # type: ignore[arg-type]
+        assert repair(Trial(handler, buffer, MAX_BODY), 0, complete=True) is None  # type: ignore[arg-type]
     assert handler.asked == 1
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from decoder.framing.buffer import Buffer
 from decoder.framing.header import HEADER, Header
-from decoder.framing.header_chains import Chain, HeaderChains
-from decoder.framing.trial import END, MANY, MORE, PendingFrame, Trial
+from decoder.framing.header_chains import Chain
+from decoder.framing.pending_frame import PendingFrame
+from decoder.framing.trial import END, MANY, MORE, Trial
 from decoder.tcp.overlaps import Conflict, OverlapConflicts
 from decoder.vocabulary import Arrival
 from tests.support.exchange import frame
@@ -43,8 +44,8 @@ class Bench:
         self.buffer = Buffer()
         for number, data in enumerate(packets, 1):
             self.buffer.append(data, Arrival((number,), number * 10), self.buffer.end)
-        self.trial = Trial(self.handler, self.buffer)  # type: ignore[arg-type]
-        self.chains = HeaderChains(0, MAX_BODY, self.trial.budget)
+        self.trial = Trial(self.handler, self.buffer, MAX_BODY)  # type: ignore[arg-type]
+        self.chains = self.trial.chains_from(0)
         self.chains.scan(self.buffer)
 
     def chain(self, serial_no: int) -> Chain:
@@ -120,8 +121,8 @@ def test_the_sha1_shows_where_a_message_with_a_wrong_length_ends() -> None:
     frame_ = pending(bytes(wrong))
     assert bench.trial.ends_at(frame_, bench.chain(2))
     assert not bench.trial.ends_at(frame_, bench.chain(2))  # asked once for each of both
-    chains = HeaderChains(0, MAX_BODY, bench.trial.budget)
-    assert bench.trial.end_of_whole(pending(bytes(wrong)), chains, MAX_BODY) == len(message(1))
+    chains = bench.trial.chains_from(0)
+    assert bench.trial.end_of_whole(pending(bytes(wrong)), chains) == len(message(1))
 
 
 @pytest.mark.parametrize(("then", "enough"), [(END, 1), (MORE, 4)])

@@ -244,6 +244,16 @@ def test_bytes_behind_a_fin_show_that_it_was_none() -> None:
     assert play.stream.fin is None
 
 
+def test_what_waits_behind_an_acknowledged_fin_was_never_sent() -> None:
+    play = Play()
+    play.push(0, b"ab")
+    play.stream.note_fin(2)
+    assert play.push(7, b"forged") == []
+    play.stream.note_fin(2)
+    assert play.finish(acked=3) == []
+    assert play.stream.pending_bytes == 0
+
+
 def test_an_acknowledgement_from_nowhere_is_no_hole() -> None:
     play = Play()
     play.push(0, b"ab")
