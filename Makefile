@@ -21,7 +21,7 @@ VENV ?= .venv
 PYTEST_ARGS ?= -n auto --maxprocesses 4
 # What runs with pure Python as well: the lines that the compiled core writes, in the package and from the command.
 PURE_TESTS := $(addprefix tests/unit/output/test_,jsonl.py json_cache.py text.py info.py parallel.py) \
-  tests/unit/engine/test_core.py tests/unit/cli/test_main.py tests/scenarios/test_recordings.py \
+  tests/unit/test_core.py tests/unit/cli/test_main.py tests/scenarios/test_recordings.py \
   tests/scenarios/test_pure_python.py
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
@@ -139,5 +139,5 @@ fuzz-core: $(VENV)/tools
 	@$(RUN) tests.fuzz.sanitized $(FUZZ_ARGS)
 
 clean:
-	rm -rf decoder/engine/_core.*.so decoder/engine/_core.*.pyd
+	rm -rf decoder/_core.*.so decoder/_core.*.pyd
 	rm -rf $(VENV) build build.log dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -6,7 +6,8 @@
   frame boundary, and proven by the method that proved the last one: 2.0 µs a message against 3.3 through the stages.
 
 Each stops at the first packet or frame that is anything else and leaves that to the stages, so what comes out is the
-same (tests/unit/engine/test_hot_path.py compares).
+same (tests/unit/engine/test_hot_path.py compares).  Both are in C as well (core_walk.c, core_emit.c); what stands here
+defines them, and takes each packet that they leave.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import TYPE_CHECKING
 
+from decoder import core
 from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header
 from decoder.message import Message
 from decoder.packet import dissector
@@ -22,20 +24,39 @@ from decoder.tcp.segment import ACK, Segment
 from decoder.vocabulary import INIT_CONNECT, Arrival
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from decoder.capture.reader import RawPacket
     from decoder.conversation.connection import Connection
     from decoder.conversation.half_connection import HalfConnection
     from decoder.engine.connection_table import ConnectionTable
 
-__all__ = ["COMMON_LINKTYPE", "emit_whole_messages", "read_packets"]
+__all__ = ["COMMON_LINKTYPE", "emit_whole_messages", "feed_rest", "packet_loop", "read_packets"]
 
 COMMON_LINKTYPE = dissector.ETHERNET
 """Link type of the packets that are read here where it can be."""
 _KIND = 0x37
 """The flags that tell one kind of segment from another: all but PSH and those of ECN."""
 _unpack = HEADER.unpack_from
+
+
+def packet_loop(
+    table: ConnectionTable, packets: dissector.PacketReader
+) -> Callable[[Sequence[RawPacket], int], int]:
+    """Returns what reads the packets of a batch, of which a number came before, and returns that of the last one."""
+    if core.Walker is None:
+        return lambda batch, number: read_packets(table, packets, batch, number)
+    walk = core.Walker(table, Message, sha1, feed_rest, PUSH_IDS, INIT_CONNECT).walk
+
+    def read_batch(batch: Sequence[RawPacket], number: int) -> int:
+        raw = batch if isinstance(batch, list) else list(batch)
+        at, count = 0, len(raw)
+        while (at := walk(raw, at, number + at)) < count:
+            read_packets(table, packets, raw[at : at + 1], number + at)
+            at += 1
+        return number + count
+
+    return read_batch
 
 
 def read_packets(
@@ -124,8 +145,22 @@ def _advance(
             return
         offset += used - start
         start = used
+    feed_rest(table, connection, half, data[start:end], number, time_ns, offset)
+
+
+def feed_rest(
+    table: ConnectionTable,
+    connection: Connection,
+    half: HalfConnection,
+    data: bytes,
+    number: int,
+    time_ns: int,
+    offset: int,
+) -> None:
+    """Hands bytes that are no whole messages to the framer; they stand at `offset` of a stream where nothing waits."""
+    framer = half.framer
     arrival = connection.shared.now = Arrival((number,), time_ns)
-    framer.feed(data[start:end], arrival, offset)
+    framer.feed(data, arrival, offset)
     if connection.shared.items or framer.waiting_for_ack is not None:
         connection.emit_items()
     if connection.needs_slow_path:

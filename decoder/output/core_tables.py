@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from decoder.body.body import Kind
-    from decoder.engine import _core
+    from decoder import _core
     from decoder.message import Flow
     from decoder.schema.fields import Descriptor
     from decoder.vocabulary import Direction

@@ -24,7 +24,7 @@ _FLAGS = "-std=c11 -O1 -g -shared -fPIC -fsanitize=address,undefined -fno-saniti
 _START = """
 import importlib.util, runpy, sys
 sys.modules["cffi"] = None
-spec = importlib.util.spec_from_file_location("decoder.engine._core", sys.argv.pop(1))
+spec = importlib.util.spec_from_file_location("decoder._core", sys.argv.pop(1))
 sys.modules[spec.name] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules[spec.name])
 runpy.run_module("tests.fuzz.worker", run_name="__main__", alter_sys=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-__all__ = ["CORE", "JsonLines", "TextLines"]
+__all__ = ["CORE", "JsonLines", "MessageFields", "TextLines", "Walker"]
 
 _PURE = os.environ.get("OPENDUMP_PURE", "0") not in ("", "0")
 """True if the user wants Python only, to compare or to rule out a fault of the compiled core."""
@@ -13,12 +13,17 @@ _PURE = os.environ.get("OPENDUMP_PURE", "0") not in ("", "0")
 JsonLines: type[_core.JsonLines] | None = None
 TextLines: type[_core.TextLines] | None = None
 """Renderers; None without the compiled core."""
+MessageFields: type[_core.MessageFields] | None = None
+"""What `decoder.message_fields.PlainFields` is in C; None likewise."""
+Walker: type[_core.Walker] | None = None
+"""What `decoder.engine.hot_path` does in C; None likewise."""
 
 if not _PURE:
     with suppress(ImportError):
-        from decoder.engine import _core
+        from decoder import _core
 
         JsonLines, TextLines = _core.JsonLines, _core.TextLines
+        MessageFields, Walker = _core.MessageFields, _core.Walker
 
 CORE = "pure Python" if JsonLines is None else "compiled"
 """Names the core that runs."""

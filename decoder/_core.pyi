@@ -1,4 +1,6 @@
-"""The compiled core: what Python takes longest for, again in C.  Use `decoder.engine.core`, which knows if it is there.
+"""The compiled core: what Python takes longest for, again in C.  Use `decoder.core`, which knows if it is there.
+
+A walker reads the usual packets and emits their messages, as `decoder.engine.hot_path` does.
 
 A renderer takes the records that it can prove to be ordinary (core_types.h says what that is) and hands every other to
 `line`.  It knows no protocol: `decoder.output.core_tables` makes its tables out of the schema.
@@ -6,6 +8,8 @@ A renderer takes the records that it can prove to be ordinary (core_types.h says
 
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from decoder.message_fields import PlainFields
 
 FieldRow = tuple[
     int,  # number
@@ -97,6 +101,32 @@ class TextLines:
 
     def render(self, records: Iterable[Any], /) -> bytes:
         """Returns the lines of records, in UTF-8."""
+
+class MessageFields(PlainFields):
+    """Keeps the attributes of a message in C; beside these an instance of a subclass has what that adds."""
+
+class Walker:
+    """Reads packets and emits their messages; leaves what is not usual to Python.
+
+    :param table: the `ConnectionTable`
+    :param message_class: the subclass of `MessageFields` that messages are made of
+    :param sha1: `hashlib.sha1`
+    :param feed_rest: `hot_path.feed_rest`, which takes what is no whole message
+    :param pushes: the protocol ids of pushes
+    :param handshake: the protocol id that is left to the stages
+    """
+
+    def __init__(
+        self,
+        table: Any,
+        message_class: type[PlainFields],
+        sha1: Callable[[bytes], Any],
+        feed_rest: Callable[[Any, Any, Any, bytes, int, int, int], None],
+        pushes: Iterable[int],
+        handshake: int,
+    ) -> None: ...
+    def walk(self, batch: list[tuple[int, int, bytes, int]], at: int, number: int, /) -> int:
+        """Takes packets of `batch` from place `at` on, before which `number` packets came; returns where it stopped."""
 
 def json_double(value: float, write: Callable[[float], bytes], /) -> bytes:
     """Returns a finite double as orjson writes it, which is `write`; for the tests."""

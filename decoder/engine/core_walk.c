@@ -1,0 +1,388 @@
+/* The loop over packets. */
+#include "core_walk.h"
+
+static const char *const NAMES[NAME_COUNT] = {
+    "entries", "latest_ns", "segments",
+    "needs_slow_path", "last_ns", "twins", "pairing", "info", "halves", "emit", "results",
+    "stream", "framer", "flow", "shared", "conflicts", "ack", "acknowledge",
+    "next_seq", "position",
+    "at_boundary",
+    "verifier", "decrypt", "encryption", "conn_id", "clear_seen", "may_be_ciphertext",
+    "emitted", "messages", "items", "direction",
+    "digest",
+};
+
+static const char *const WORDS[WORD_COUNT] = {"request", "response", "push", "verified", "s2c"};
+
+/* Places and values in a packet of Ethernet, IPv4 without options, and TCP; as ETHERNET_IPV4_TCP in packet/dissector.py. */
+enum {
+    LINKTYPE_ETHERNET = 1,
+    IP_AT = 14, TOTAL_AT = 16, FRAGMENT_AT = 20, PROTOCOL_AT = 23, KEY_AT = 26, TCP_AT = 34, SEQ_AT = 38, ACK_AT = 42,
+    OFFSET_AT = 46, FLAGS_AT = 47, SHORTEST = 54,
+    KEY_LEN = 12,
+    TCP_PROTOCOL = 6,
+    FRAGMENTED = 0x3FFF, /* more fragments, or an offset */
+    FLAG_ACK = 0x10,
+    KIND_FLAGS = 0x37,   /* all but PSH and those of ECN */
+};
+
+static uint32_t
+read_big(const uint8_t *at, int bytes)
+{
+    uint32_t value = 0;
+    for (int i = 0; i < bytes; i++) {
+        value = value << 8 | at[i];
+    }
+    return value;
+}
+
+int
+get_truth(const struct walker *walker, PyObject *object, enum name name)
+{
+    PyObject *value = get(walker, object, name);
+    int truth = value == NULL ? -1 : PyObject_IsTrue(value);
+    Py_XDECREF(value);
+    return truth;
+}
+
+bool
+get_integer(const struct walker *walker, PyObject *object, enum name name, int64_t *value)
+{
+    PyObject *number = get(walker, object, name);
+    *value = number == NULL ? -1 : PyLong_AsLongLong(number);
+    Py_XDECREF(number);
+    return *value != -1 || !PyErr_Occurred();
+}
+
+bool
+set_object(const struct walker *walker, PyObject *object, enum name name, PyObject *value)
+{
+    return PyObject_SetAttr(object, walker->names[name], value) == 0;
+}
+
+bool
+set_integer(const struct walker *walker, PyObject *object, enum name name, int64_t value)
+{
+    PyObject *number = PyLong_FromLongLong(value);
+    bool done = number != NULL && set_object(walker, object, name, number);
+    Py_XDECREF(number);
+    return done;
+}
+
+/* Reads a packet as `CaptureReader` gives it; returns false if it is not the usual one. */
+static bool
+read_packet(PyObject *item, struct packet *packet)
+{
+    if (!PyTuple_Check(item) || PyTuple_Size(item) != 4) {
+        return false;
+    }
+    packet->time = PyTuple_GetItem(item, 0);
+    PyObject *linktype = PyTuple_GetItem(item, 1);
+    packet->data = PyTuple_GetItem(item, 2);
+    if (!PyLong_Check(packet->time) || !PyLong_Check(linktype) || !PyBytes_Check(packet->data)) {
+        return false;
+    }
+    int overflow;
+    if (PyLong_AsLongAndOverflow(linktype, &overflow) != LINKTYPE_ETHERNET || PyBytes_Size(packet->data) < SHORTEST) {
+        return false;
+    }
+    packet->time_ns = PyLong_AsLongLongAndOverflow(packet->time, &overflow);
+    const uint8_t *at = (const uint8_t *)PyBytes_AsString(packet->data);
+    size_t captured = (size_t)PyBytes_Size(packet->data);
+    bool usual = read_big(at + IP_AT - 2, 3) == 0x080045 && !(read_big(at + FRAGMENT_AT, 2) & FRAGMENTED)
+                 && at[PROTOCOL_AT] == TCP_PROTOCOL && at[OFFSET_AT] >= 0x50;
+    size_t start = TCP_AT + (size_t)(at[OFFSET_AT] >> 4) * 4, end = IP_AT + (size_t)read_big(at + TOTAL_AT, 2);
+    if (overflow || !usual || start > end || end > captured) {
+        return false;
+    }
+    packet->key = at + KEY_AT;
+    packet->seq = read_big(at + SEQ_AT, 4);
+    packet->ack = read_big(at + ACK_AT, 4);
+    packet->flags = at[FLAGS_AT];
+    packet->payload = (struct span){at + start, at + end};
+    return true;
+}
+
+/* Takes note of the acknowledgement in a segment without payload. */
+static enum taken
+take_ack(const struct walker *walker, PyObject *half, const struct packet *packet)
+{
+    PyObject *seq = PyLong_FromUnsignedLong(packet->seq);
+    PyObject *ack = seq == NULL ? NULL : PyLong_FromUnsignedLong(packet->ack);
+    PyObject *stream = ack == NULL ? NULL : get(walker, half, N_STREAM);
+    int64_t next_seq, last;
+    bool read = stream != NULL && get_integer(walker, stream, N_NEXT_SEQ, &next_seq)
+                && get_integer(walker, half, N_ACK, &last);
+    bool done = false;
+    if (read && next_seq == packet->seq && (last < 0 || packet->ack - (uint32_t)last < 0x80000000u)) {
+        done = set_object(walker, half, N_ACK, ack);
+    } else if (read) {
+        PyObject *result = PyObject_CallMethodObjArgs(half, walker->names[N_ACKNOWLEDGE], seq, ack, NULL);
+        Py_XDECREF(result);
+        done = result != NULL;
+    }
+    Py_XDECREF(seq);
+    Py_XDECREF(ack);
+    Py_XDECREF(stream);
+    return done ? TAKEN : FAILED;
+}
+
+/* Hands what is no whole message to the framer; `offset` is where it stands in the stream. */
+static bool
+feed_rest(const struct walker *walker, PyObject *connection, PyObject *half, const struct packet *packet,
+          struct span rest, int64_t offset)
+{
+    PyObject *data = PyBytes_FromStringAndSize((const char *)rest.at, (Py_ssize_t)span_size(rest));
+    PyObject *done = data == NULL ? NULL
+                                  : PyObject_CallFunction(walker->feed_rest, "OOOOLOL", walker->table, connection, half,
+                                                          data, (long long)packet->number, packet->time,
+                                                          (long long)offset);
+    Py_XDECREF(data);
+    Py_XDECREF(done);
+    return done != NULL;
+}
+
+/* Takes the payload of a segment that is the next of its stream, which stood at `position`. */
+static bool
+advance(struct walker *walker, PyObject *connection, PyObject *half, const struct packet *packet, PyObject *stream,
+        int64_t position)
+{
+    struct span payload = packet->payload;
+    size_t size = span_size(payload);
+    bool done = set_integer(walker, half, N_ACK, packet->ack)
+                && set_integer(walker, stream, N_POSITION, position + (int64_t)size)
+                && set_integer(walker, stream, N_NEXT_SEQ, (uint32_t)(packet->seq + (uint32_t)size))
+                && set_object(walker, connection, N_LAST_NS, packet->time);
+    PyObject *framer = done ? get(walker, half, N_FRAMER) : NULL;
+    int at_boundary = framer == NULL ? -1 : get_truth(walker, framer, N_AT_BOUNDARY);
+    Py_XDECREF(framer);
+    if (at_boundary < 0 || (at_boundary && !emit_messages(walker, connection, half, packet, &payload))) {
+        return false;
+    }
+    int64_t offset = position + (payload.at - packet->payload.at);
+    return payload.at == payload.end || feed_rest(walker, connection, half, packet, payload, offset);
+}
+
+/* Takes a segment with payload, if it is the next of its stream. */
+static enum taken
+take_data(struct walker *walker, PyObject *connection, PyObject *half, const struct packet *packet)
+{
+    int64_t next_seq, position;
+    PyObject *stream = get(walker, half, N_STREAM);
+    bool read = stream != NULL && get_integer(walker, stream, N_NEXT_SEQ, &next_seq)
+                && get_integer(walker, stream, N_POSITION, &position);
+    enum taken taken = !read ? FAILED : next_seq == packet->seq ? TAKEN : LEFT;
+    if (taken == TAKEN && !advance(walker, connection, half, packet, stream, position)) {
+        taken = FAILED;
+    }
+    Py_XDECREF(stream);
+    return taken;
+}
+
+static enum taken
+take(struct walker *walker, const struct packet *packet)
+{
+    if ((packet->flags & KIND_FLAGS) != FLAG_ACK) {
+        return LEFT;
+    }
+    PyObject *key = PyBytes_FromStringAndSize((const char *)packet->key, KEY_LEN);
+    PyObject *entry = key == NULL ? NULL : PyDict_GetItemWithError(walker->entries, key);
+    Py_XDECREF(key);
+    if (entry == NULL) {
+        return PyErr_Occurred() ? FAILED : LEFT;
+    }
+    PyObject *connection, *half;
+    if (!PyArg_ParseTuple(entry, "OO:entry", &connection, &half)) {
+        return FAILED;
+    }
+    Py_INCREF(entry); /* the stages may forget it meanwhile */
+    int slow = get_truth(walker, connection, N_NEEDS_SLOW_PATH);
+    enum taken taken = slow < 0 ? FAILED : LEFT;
+    if (slow == 0) {
+        bool empty = packet->payload.at == packet->payload.end;
+        taken = empty ? take_ack(walker, half, packet) : take_data(walker, connection, half, packet);
+    }
+    Py_DECREF(entry);
+    return taken;
+}
+
+/* Adds to the table's count of segments, and sets the time of its last packet. */
+static bool
+note_in_table(const struct walker *walker, long segments, PyObject *time)
+{
+    int64_t before;
+    return (segments == 0 || (get_integer(walker, walker->table, N_SEGMENTS, &before)
+                              && set_integer(walker, walker->table, N_SEGMENTS, before + segments)))
+           && (time == NULL || set_object(walker, walker->table, N_LATEST_NS, time));
+}
+
+static PyObject *
+walker_walk(PyObject *self, PyObject *arguments)
+{
+    struct walker *walker = (struct walker *)self;
+    PyObject *batch, *time = NULL;
+    Py_ssize_t start;
+    long long number;
+    int64_t latest;
+    if (!PyArg_ParseTuple(arguments, "O!nL:walk", &PyList_Type, &batch, &start, &number)) {
+        return NULL;
+    }
+    if (start < 0 || walker->entries == NULL) {
+        PyErr_SetString(PyExc_ValueError, "no packet to begin with");
+        return NULL;
+    }
+    if (!get_integer(walker, walker->table, N_LATEST_NS, &latest)) {
+        return NULL;
+    }
+    Py_ssize_t at = start;
+    long segments = 0;
+    enum taken taken = TAKEN;
+    while (at < PyList_Size(batch)) {
+        PyObject *item = Py_NewRef(PyList_GetItem(batch, at));
+        struct packet packet;
+        packet.number = number + (at - start) + 1;
+        taken = read_packet(item, &packet) && packet.time_ns >= latest ? take(walker, &packet) : LEFT;
+        if (taken == TAKEN) {
+            latest = packet.time_ns;
+            Py_XDECREF(time);
+            time = Py_NewRef(packet.time);
+            segments += packet.payload.at != packet.payload.end;
+            at++;
+        }
+        Py_DECREF(item);
+        if (taken != TAKEN) {
+            break;
+        }
+    }
+    bool done = taken != FAILED && note_in_table(walker, segments, time);
+    Py_XDECREF(time);
+    return done ? PyLong_FromSsize_t(at) : NULL;
+}
+
+/* Keeps which protocol ids are those of pushes; returns false with an exception. */
+static bool
+keep_pushes(struct walker *walker, PyObject *ids)
+{
+    PyObject *iterator = PyObject_GetIter(ids), *id;
+    while (iterator != NULL && (id = PyIter_Next(iterator)) != NULL) {
+        long number = PyLong_AsLong(id);
+        Py_DECREF(id);
+        if (number < 0 || number >= IDS) {
+            if (!PyErr_Occurred()) {
+                PyErr_SetString(PyExc_ValueError, "no protocol id");
+            }
+            break;
+        }
+        walker->pushes[number / 8] |= (uint8_t)(1 << number % 8);
+    }
+    Py_XDECREF(iterator);
+    return !PyErr_Occurred();
+}
+
+static bool
+intern(PyObject **objects, const char *const *texts, int count)
+{
+    for (int i = 0; i < count; i++) {
+        objects[i] = PyUnicode_InternFromString(texts[i]);
+        if (objects[i] == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static PyObject *
+walker_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"table", "message_class", "sha1", "feed_rest", "pushes", "handshake", NULL};
+    PyObject *table, *message_class, *sha1, *feed_rest, *pushes;
+    unsigned handshake;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOI:Walker", names, &table, &message_class, &sha1,
+                                     &feed_rest, &pushes, &handshake)) {
+        return NULL;
+    }
+    if (!is_message_class(message_class)) {
+        PyErr_SetString(PyExc_TypeError, "the class of messages must be a subclass of MessageFields");
+        return NULL;
+    }
+    struct walker *walker = (struct walker *)PyType_GenericAlloc(type, 0);
+    if (walker == NULL) {
+        return NULL;
+    }
+    walker->table = Py_NewRef(table);
+    walker->message_class = Py_NewRef(message_class);
+    walker->sha1 = Py_NewRef(sha1);
+    walker->feed_rest = Py_NewRef(feed_rest);
+    walker->handshake = handshake;
+    bool made = intern(walker->names, NAMES, NAME_COUNT) && intern(walker->words, WORDS, WORD_COUNT)
+                && keep_pushes(walker, pushes) && (walker->entries = get(walker, table, N_ENTRIES)) != NULL;
+    if (made && !PyDict_Check(walker->entries)) {
+        PyErr_SetString(PyExc_TypeError, "the table has no dict of entries");
+        made = false;
+    }
+    if (!made) {
+        Py_DECREF(walker);
+        return NULL;
+    }
+    return (PyObject *)walker;
+}
+
+static int
+walker_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    struct walker *walker = (struct walker *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(walker->table);
+    Py_VISIT(walker->entries);
+    Py_VISIT(walker->message_class);
+    Py_VISIT(walker->sha1);
+    Py_VISIT(walker->feed_rest);
+    return 0;
+}
+
+static int
+walker_clear(PyObject *self)
+{
+    struct walker *walker = (struct walker *)self;
+    Py_CLEAR(walker->table);
+    Py_CLEAR(walker->entries);
+    Py_CLEAR(walker->message_class);
+    Py_CLEAR(walker->sha1);
+    Py_CLEAR(walker->feed_rest);
+    for (int i = 0; i < NAME_COUNT; i++) {
+        Py_CLEAR(walker->names[i]);
+    }
+    for (int i = 0; i < WORD_COUNT; i++) {
+        Py_CLEAR(walker->words[i]);
+    }
+    return 0;
+}
+
+static void
+walker_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    walker_clear(self);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef walker_methods[] = {
+    {"walk", walker_walk, METH_VARARGS, "Takes packets of a batch; returns the place of the first one that it leaves."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot walker_slots[] = {
+    {Py_tp_doc, "Reads packets and emits their messages; see _core.pyi."},
+    {Py_tp_new, walker_new},
+    {Py_tp_methods, walker_methods},
+    {Py_tp_traverse, walker_traverse},
+    {Py_tp_clear, walker_clear},
+    {Py_tp_dealloc, walker_dealloc},
+    {0, NULL},
+};
+
+PyType_Spec walker_spec = {
+    "decoder._core.Walker", sizeof(struct walker), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, walker_slots,
+};
