@@ -110,8 +110,10 @@ class Walker:
 
     :param table: the `ConnectionTable`
     :param message_class: the subclass of `MessageFields` that messages are made of
+    :param arrival: the class `Arrival`
     :param sha1: `hashlib.sha1`
     :param feed_rest: `hot_path.feed_rest`, which takes what is no whole message
+    :param pass_over: `hot_path.pass_over`, which takes note of a message of several packets
     :param pushes: the protocol ids of pushes
     :param handshake: the protocol id that is left to the stages
     """
@@ -120,13 +122,21 @@ class Walker:
         self,
         table: Any,
         message_class: type[PlainFields],
+        arrival: type[Any],
         sha1: Callable[[bytes], Any],
         feed_rest: Callable[[Any, Any, Any, bytes, int, int, int], None],
+        pass_over: Callable[[Any, Any, int, int], None],
         pushes: Iterable[int],
         handshake: int,
     ) -> None: ...
-    def walk(self, batch: list[tuple[int, int, bytes, int]], at: int, number: int, /) -> int:
-        """Takes packets of `batch` from place `at` on, before which `number` packets came; returns where it stopped."""
+    def walk(self, batch: list[tuple[int, int, bytes, int]], at: int, number: int, may_hold: int, /) -> int:
+        """Takes packets of `batch` from place `at` on, before which `number` packets came; returns where it stopped.
+
+        It holds beginnings of messages, in at most `may_hold` bytes.
+        """
+
+    def release(self) -> None:
+        """Gives the beginnings of messages that are held to the stages."""
 
 def json_double(value: float, write: Callable[[float], bytes], /) -> bytes:
     """Returns a finite double as orjson writes it, which is `write`; for the tests."""

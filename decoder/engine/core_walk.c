@@ -4,10 +4,11 @@
 static const char *const NAMES[NAME_COUNT] = {
     "entries", "latest_ns", "segments",
     "needs_slow_path", "last_ns", "twins", "pairing", "info", "halves", "emit", "results",
-    "stream", "framer", "flow", "shared", "conflicts", "ack", "acknowledge",
+    "stream", "framer", "flow", "shared", "conflicts", "ack", "counted", "acknowledge",
     "next_seq", "position",
     "at_boundary",
     "verifier", "decrypt", "encryption", "conn_id", "clear_seen", "may_be_ciphertext",
+    "direction_known", "now", "limits", "max_body",
     "emitted", "messages", "items", "direction",
     "digest",
 };
@@ -127,40 +128,49 @@ take_ack(const struct walker *walker, PyObject *half, const struct packet *packe
     return done ? TAKEN : FAILED;
 }
 
-/* Hands what is no whole message to the framer; `offset` is where it stands in the stream. */
-static bool
-feed_rest(const struct walker *walker, PyObject *connection, PyObject *half, const struct packet *packet,
-          struct span rest, int64_t offset)
+bool
+feed_rest(const struct walker *walker, PyObject *connection, PyObject *half, struct span bytes, int64_t number,
+          PyObject *time, int64_t offset)
 {
-    PyObject *data = PyBytes_FromStringAndSize((const char *)rest.at, (Py_ssize_t)span_size(rest));
+    PyObject *data = PyBytes_FromStringAndSize((const char *)bytes.at, (Py_ssize_t)span_size(bytes));
     PyObject *done = data == NULL ? NULL
                                   : PyObject_CallFunction(walker->feed_rest, "OOOOLOL", walker->table, connection, half,
-                                                          data, (long long)packet->number, packet->time,
-                                                          (long long)offset);
+                                                          data, (long long)number, time, (long long)offset);
     Py_XDECREF(data);
     Py_XDECREF(done);
     return done != NULL;
 }
 
-/* Takes the payload of a segment that is the next of its stream, which stood at `position`. */
+/* Emits what a payload completes, holds or hands to the framer what is left; `position` is where it stands. */
 static bool
-advance(struct walker *walker, PyObject *connection, PyObject *half, const struct packet *packet, PyObject *stream,
-        int64_t position)
+take_payload(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet,
+             int64_t position)
 {
     struct span payload = packet->payload;
-    size_t size = span_size(payload);
-    bool done = set_integer(walker, half, N_ACK, packet->ack)
-                && set_integer(walker, stream, N_POSITION, position + (int64_t)size)
-                && set_integer(walker, stream, N_NEXT_SEQ, (uint32_t)(packet->seq + (uint32_t)size))
-                && set_object(walker, connection, N_LAST_NS, packet->time);
-    PyObject *framer = done ? get(walker, half, N_FRAMER) : NULL;
+    PyObject *framer = get(walker, lane->half, N_FRAMER);
     int at_boundary = framer == NULL ? -1 : get_truth(walker, framer, N_AT_BOUNDARY);
     Py_XDECREF(framer);
-    if (at_boundary < 0 || (at_boundary && !emit_messages(walker, connection, half, packet, &payload))) {
-        return false;
+    enum taken taken = at_boundary < 0 ? FAILED : at_boundary ? TAKEN : LEFT;
+    if (taken == TAKEN) {
+        struct origin origin;
+        taken = origin_read(walker, lane, connection, packet, &origin) ? TAKEN : FAILED;
+        if (taken == TAKEN && lane->count) {
+            taken = add_to_held(walker, lane, &origin, packet, &payload);
+        }
+        if (taken == TAKEN && payload.at != payload.end && !emit_whole(walker, lane, &origin, &payload)) {
+            taken = FAILED;
+        }
+        origin_clear(&origin);
     }
     int64_t offset = position + (payload.at - packet->payload.at);
-    return payload.at == payload.end || feed_rest(walker, connection, half, packet, payload, offset);
+    if (taken == TAKEN && payload.at != payload.end) {
+        taken = hold(walker, lane, connection, packet, payload, offset);
+    }
+    if (taken == LEFT) {
+        return release_held(walker)
+               && feed_rest(walker, connection, lane->half, payload, packet->number, packet->time, offset);
+    }
+    return taken == TAKEN;
 }
 
 /* Takes a segment with payload, if it is the next of its stream. */
@@ -168,15 +178,24 @@ static enum taken
 take_data(struct walker *walker, PyObject *connection, PyObject *half, const struct packet *packet)
 {
     int64_t next_seq, position;
-    PyObject *stream = get(walker, half, N_STREAM);
-    bool read = stream != NULL && get_integer(walker, stream, N_NEXT_SEQ, &next_seq)
-                && get_integer(walker, stream, N_POSITION, &position);
-    enum taken taken = !read ? FAILED : next_seq == packet->seq ? TAKEN : LEFT;
-    if (taken == TAKEN && !advance(walker, connection, half, packet, stream, position)) {
-        taken = FAILED;
+    struct lane *lane = lane_of(walker, connection, half);
+    if (lane == NULL) {
+        return PyErr_Occurred() ? FAILED : LEFT;
     }
-    Py_XDECREF(stream);
-    return taken;
+    if (!get_integer(walker, lane->stream, N_NEXT_SEQ, &next_seq)
+        || !get_integer(walker, lane->stream, N_POSITION, &position)) {
+        return FAILED;
+    }
+    if (next_seq != packet->seq) {
+        return LEFT;
+    }
+    size_t size = span_size(packet->payload);
+    bool done = set_integer(walker, half, N_ACK, packet->ack)
+                && set_integer(walker, lane->stream, N_POSITION, position + (int64_t)size)
+                && set_integer(walker, lane->stream, N_NEXT_SEQ, (uint32_t)(packet->seq + (uint32_t)size))
+                && set_object(walker, connection, N_LAST_NS, packet->time)
+                && take_payload(walker, lane, connection, packet, position);
+    return done ? TAKEN : FAILED;
 }
 
 static enum taken
@@ -216,47 +235,89 @@ note_in_table(const struct walker *walker, long segments, PyObject *time)
            && (time == NULL || set_object(walker, walker->table, N_LATEST_NS, time));
 }
 
-static PyObject *
-walker_walk(PyObject *self, PyObject *arguments)
+/* Takes the packets of a batch from place `at` on, before which `number` packets came, up to one that is left; moves `at`
+   there.  Returns false with an exception. */
+static bool
+take_batch(struct walker *walker, PyObject *batch, Py_ssize_t *at, int64_t number)
 {
-    struct walker *walker = (struct walker *)self;
-    PyObject *batch, *time = NULL;
-    Py_ssize_t start;
-    long long number;
     int64_t latest;
-    if (!PyArg_ParseTuple(arguments, "O!nL:walk", &PyList_Type, &batch, &start, &number)) {
-        return NULL;
-    }
-    if (start < 0 || walker->entries == NULL) {
-        PyErr_SetString(PyExc_ValueError, "no packet to begin with");
-        return NULL;
-    }
     if (!get_integer(walker, walker->table, N_LATEST_NS, &latest)) {
-        return NULL;
+        return false;
     }
-    Py_ssize_t at = start;
+    PyObject *time = NULL;
     long segments = 0;
     enum taken taken = TAKEN;
-    while (at < PyList_Size(batch)) {
-        PyObject *item = Py_NewRef(PyList_GetItem(batch, at));
+    while (taken == TAKEN && *at < PyList_Size(batch)) {
+        PyObject *item = Py_NewRef(PyList_GetItem(batch, *at));
         struct packet packet;
-        packet.number = number + (at - start) + 1;
+        packet.number = ++number;
         taken = read_packet(item, &packet) && packet.time_ns >= latest ? take(walker, &packet) : LEFT;
         if (taken == TAKEN) {
             latest = packet.time_ns;
             Py_XDECREF(time);
             time = Py_NewRef(packet.time);
             segments += packet.payload.at != packet.payload.end;
-            at++;
+            ++*at;
         }
         Py_DECREF(item);
-        if (taken != TAKEN) {
-            break;
-        }
     }
-    bool done = taken != FAILED && note_in_table(walker, segments, time);
+    /* The packet that is left is for the stages, which look at everything. */
+    bool done = taken != FAILED && (taken != LEFT || release_held(walker)) && note_in_table(walker, segments, time);
     Py_XDECREF(time);
+    return done;
+}
+
+/* Takes the walker for one use; returns false with an exception. */
+static bool
+begin(struct walker *walker)
+{
+    if (walker->busy || walker->entries == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the walker is in use");
+        return false;
+    }
+    walker->busy = true;
+    return true;
+}
+
+static PyObject *
+walker_walk(PyObject *self, PyObject *arguments)
+{
+    struct walker *walker = (struct walker *)self;
+    PyObject *batch;
+    Py_ssize_t at, may_hold;
+    long long number;
+    if (!PyArg_ParseTuple(arguments, "O!nLn:walk", &PyList_Type, &batch, &at, &number, &may_hold)) {
+        return NULL;
+    }
+    if (at < 0) {
+        PyErr_SetString(PyExc_ValueError, "no packet to begin with");
+        return NULL;
+    }
+    if (!begin(walker)) {
+        return NULL;
+    }
+    walker->may_hold = may_hold < 0 ? 0 : (size_t)may_hold;
+    bool full = walker->lane_count == MAX_LANES;
+    bool done = (!full && walker->held <= walker->may_hold) || release_held(walker);
+    if (done && full) {
+        forget_lanes(walker);
+    }
+    done = done && take_batch(walker, batch, &at, number);
+    walker->busy = false;
     return done ? PyLong_FromSsize_t(at) : NULL;
+}
+
+static PyObject *
+walker_release(PyObject *self, PyObject *nothing)
+{
+    (void)nothing;
+    struct walker *walker = (struct walker *)self;
+    if (!begin(walker)) {
+        return NULL;
+    }
+    bool done = release_held(walker);
+    walker->busy = false;
+    return done ? Py_NewRef(Py_None) : NULL;
 }
 
 /* Keeps which protocol ids are those of pushes; returns false with an exception. */
@@ -294,11 +355,12 @@ intern(PyObject **objects, const char *const *texts, int count)
 static PyObject *
 walker_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"table", "message_class", "sha1", "feed_rest", "pushes", "handshake", NULL};
-    PyObject *table, *message_class, *sha1, *feed_rest, *pushes;
+    static char *names[] = {"table", "message_class", "arrival", "sha1", "feed_rest", "pass_over", "pushes", "handshake",
+                            NULL};
+    PyObject *table, *message_class, *arrival, *sha1, *feed_rest, *pass_over, *pushes;
     unsigned handshake;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOI:Walker", names, &table, &message_class, &sha1,
-                                     &feed_rest, &pushes, &handshake)) {
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOOOI:Walker", names, &table, &message_class, &arrival,
+                                     &sha1, &feed_rest, &pass_over, &pushes, &handshake)) {
         return NULL;
     }
     if (!is_message_class(message_class)) {
@@ -313,6 +375,8 @@ walker_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
     walker->message_class = Py_NewRef(message_class);
     walker->sha1 = Py_NewRef(sha1);
     walker->feed_rest = Py_NewRef(feed_rest);
+    walker->pass_over = Py_NewRef(pass_over);
+    walker->arrival = Py_NewRef(arrival);
     walker->handshake = handshake;
     bool made = intern(walker->names, NAMES, NAME_COUNT) && intern(walker->words, WORDS, WORD_COUNT)
                 && keep_pushes(walker, pushes) && (walker->entries = get(walker, table, N_ENTRIES)) != NULL;
@@ -337,7 +401,9 @@ walker_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(walker->message_class);
     Py_VISIT(walker->sha1);
     Py_VISIT(walker->feed_rest);
-    return 0;
+    Py_VISIT(walker->pass_over);
+    Py_VISIT(walker->arrival);
+    return lanes_traverse(walker, visit, arg);
 }
 
 static int
@@ -349,6 +415,9 @@ walker_clear(PyObject *self)
     Py_CLEAR(walker->message_class);
     Py_CLEAR(walker->sha1);
     Py_CLEAR(walker->feed_rest);
+    Py_CLEAR(walker->pass_over);
+    Py_CLEAR(walker->arrival);
+    forget_lanes(walker);
     for (int i = 0; i < NAME_COUNT; i++) {
         Py_CLEAR(walker->names[i]);
     }
@@ -370,6 +439,7 @@ walker_dealloc(PyObject *self)
 
 static PyMethodDef walker_methods[] = {
     {"walk", walker_walk, METH_VARARGS, "Takes packets of a batch; returns the place of the first one that it leaves."},
+    {"release", walker_release, METH_NOARGS, "Gives the beginnings of messages that are held to the stages."},
     {NULL, NULL, 0, NULL},
 };
 

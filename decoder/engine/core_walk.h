@@ -1,7 +1,8 @@
-/* The walk over packets: reads headers of link, IP and TCP, advances quiet streams, emits whole messages.
+/* The walk over packets: reads headers of link, IP and TCP, advances quiet streams, emits messages.
 
-It does what the loops of decoder/engine/hot_path.py do, and stops at the first packet that is anything else.  The state
-is in the objects of the stages, which it reads and writes with each packet: there is no second state to keep in step. */
+It does what the loops of decoder/engine/hot_path.py do, and leaves the first packet that is anything else.  The state
+is in the objects of the stages, which it reads and writes with each packet.  There is one exception: the beginning of a
+message whose end is still to come is held here (core_parts.c), and given to the framer before any stage looks at it. */
 #ifndef OPENDUMP_CORE_WALK_H
 #define OPENDUMP_CORE_WALK_H
 
@@ -11,10 +12,12 @@ is in the objects of the stages, which it reads and writes with each packet: the
 enum name {
     /* ConnectionTable */ N_ENTRIES, N_LATEST_NS, N_SEGMENTS,
     /* Connection */ N_NEEDS_SLOW_PATH, N_LAST_NS, N_TWINS, N_PAIRING, N_INFO, N_HALVES, N_EMIT, N_RESULTS,
-    /* HalfConnection */ N_STREAM, N_FRAMER, N_FLOW, N_SHARED, N_CONFLICTS, N_ACK, N_ACKNOWLEDGE,
+    /* HalfConnection */ N_STREAM, N_FRAMER, N_FLOW, N_SHARED, N_CONFLICTS, N_ACK, N_COUNTED,
+    N_ACKNOWLEDGE,
     /* StreamReassembler */ N_NEXT_SEQ, N_POSITION,
     /* Framer */ N_AT_BOUNDARY,
     /* BodyVerifier */ N_VERIFIER, N_DECRYPT, N_ENCRYPTION, N_CONN_ID, N_CLEAR_SEEN, N_MAY_BE_CIPHERTEXT,
+    /* SharedState, Limits */ N_DIRECTION_KNOWN, N_NOW, N_LIMITS, N_MAX_BODY,
     /* Pairing, Results, ConnectionInfo, Flow */ N_EMITTED, N_MESSAGES, N_ITEMS, N_DIRECTION,
     /* hashlib */ N_DIGEST,
     NAME_COUNT
@@ -24,6 +27,28 @@ enum name {
 enum word { W_REQUEST, W_RESPONSE, W_PUSH, W_VERIFIED, W_S2C, WORD_COUNT };
 
 #define IDS 65536 /* protocol ids that may be those of pushes; a header can have more, none of which is one */
+#define MAX_LANES 1024 /* directions that are known at once: a few MB of objects that would be free otherwise */
+#define LANE_SLOTS (4 * MAX_LANES)
+#define MAX_PIECES 1024 /* packets of one message that is held; the framer takes what has more */
+#define PIECE_COST 512 /* bytes that a packet counts beside those that it brought */
+
+/* A packet that brought bytes of a message. */
+struct piece {
+    int64_t number;
+    PyObject *time;
+    size_t end; /* of its bytes among those that are held */
+};
+
+/* One direction of a connection: objects that stay the same as long as it lives, and the message that is held. */
+struct lane {
+    PyObject *half, *stream, *flow, *shared, *conflicts, *pairing, *results, *counts;
+    int64_t max_body;
+    PyObject *connection; /* while a message is held, else NULL: so that nothing lives longer because of the lane */
+    int64_t offset;       /* of the message that is held, in the stream */
+    struct buffer bytes;
+    struct piece *pieces;
+    size_t count;         /* of pieces */
+};
 
 struct walker {
     PyObject_HEAD
@@ -32,10 +57,17 @@ struct walker {
     PyObject *message_class;
     PyObject *sha1;          /* hashlib's: faster than C without instructions for it */
     PyObject *feed_rest;     /* hot_path.feed_rest: takes what is no whole message */
+    PyObject *pass_over;     /* hot_path.pass_over: takes note of a message that was held */
+    PyObject *arrival;       /* the class Arrival */
     PyObject *names[NAME_COUNT];
     PyObject *words[WORD_COUNT];
     uint32_t handshake;      /* protocol id of InitConnect, which the stages handle */
     uint8_t pushes[IDS / 8];
+    struct lane **lanes;     /* LANE_SLOTS of them, found by `half`; NULL until the first one */
+    size_t lane_count;
+    size_t held;             /* memory of all messages that are held */
+    size_t may_hold;         /* as much of it as is allowed */
+    bool busy;               /* it is being used */
 };
 
 /* One packet with a TCP segment. */
@@ -52,10 +84,56 @@ struct packet {
 
 enum taken { FAILED = -1, LEFT, TAKEN };
 
-/* Emits the whole messages at the start of a span, which packet brought; moves `at` behind them.  The framer of `half`
-   must be at a boundary, and nothing held back.  Returns false with an exception. */
-bool emit_messages(struct walker *walker, PyObject *connection, PyObject *half, const struct packet *packet,
-                   struct span *payload);
+/* What the messages of one segment have in common; new references, except for the connection. */
+struct origin {
+    PyObject *connection;
+    PyObject *verifier, *decrypt, *encryption, *conn_id, *twins, *items, *side;
+    PyObject *frames, *time;
+    bool from_gateway;
+};
+
+/* Reads what the messages of a segment have in common.  Either way the origin is to be cleared; false: an exception. */
+bool origin_read(const struct walker *walker, const struct lane *lane, PyObject *connection, const struct packet *packet,
+                 struct origin *origin);
+void origin_clear(struct origin *origin);
+
+/* Returns the plaintext of the body behind a header if it is proven; NULL if it is not, or with an exception. */
+PyObject *proven(const struct walker *walker, const struct origin *origin, const uint8_t *header);
+
+/* Emits a message whose plaintext is proven, and counts it; returns false with an exception. */
+bool emit(struct walker *walker, const struct lane *lane, const struct origin *origin, const uint8_t *header,
+          PyObject *plain);
+
+/* Emits the whole messages at the start of a payload, moves its `at` behind them; returns false with an exception.
+   The framer must be at a boundary, and nothing held back. */
+bool emit_whole(struct walker *walker, const struct lane *lane, const struct origin *origin, struct span *payload);
+
+/* Returns the lane of a direction; NULL if there are too many, or with an exception. */
+struct lane *lane_of(struct walker *walker, PyObject *connection, PyObject *half);
+
+/* Holds the beginning of a message that a packet brought, which stands at `offset` in the stream.  LEFT: it is for the
+   framer. */
+enum taken hold(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet,
+                struct span payload, int64_t offset);
+
+/* Adds the next bytes of the stream to the message that is held, emits it if that is all of it, and moves `at` of the
+   payload behind it.  LEFT: the message was given to the framer, the payload is for it too. */
+enum taken add_to_held(struct walker *walker, struct lane *lane, const struct origin *origin,
+                       const struct packet *packet, struct span *payload);
+
+/* Gives what is held of a direction, or of all, to the framers; returns false with an exception. */
+bool release_half(struct walker *walker, PyObject *half);
+bool release_held(struct walker *walker);
+
+/* Forgets all lanes; nothing may be held any more, or it is lost. */
+void forget_lanes(struct walker *walker);
+
+/* Visits what the lanes refer to, for the garbage collector. */
+int lanes_traverse(const struct walker *walker, visitproc visit, void *arg);
+
+/* Hands bytes to the framer of a direction; they stand at `offset` of the stream.  Returns false with an exception. */
+bool feed_rest(const struct walker *walker, PyObject *connection, PyObject *half, struct span bytes, int64_t number,
+               PyObject *time, int64_t offset);
 
 /* Return a new reference to an attribute; NULL with an exception. */
 static inline PyObject *

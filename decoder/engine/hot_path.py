@@ -24,39 +24,52 @@ from decoder.tcp.segment import ACK, Segment
 from decoder.vocabulary import INIT_CONNECT, Arrival
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from decoder.capture.reader import RawPacket
     from decoder.conversation.connection import Connection
     from decoder.conversation.half_connection import HalfConnection
     from decoder.engine.connection_table import ConnectionTable
 
-__all__ = ["COMMON_LINKTYPE", "emit_whole_messages", "feed_rest", "packet_loop", "read_packets"]
+__all__ = ["COMMON_LINKTYPE", "PacketLoop", "emit_whole_messages", "feed_rest", "pass_over", "read_packets"]
 
 COMMON_LINKTYPE = dissector.ETHERNET
 """Link type of the packets that are read here where it can be."""
 _KIND = 0x37
 """The flags that tell one kind of segment from another: all but PSH and those of ECN."""
+_MAX_HELD = 8 * 1024 * 1024
+"""Bytes of messages not yet complete that are held in C, and not counted as buffered; less where memory is short."""
+_PACKET_COST = 128 * 1024
+"""Bytes that one packet can add to what is buffered, with all that it may begin: more than a packet and a connection."""
 _unpack = HEADER.unpack_from
 
 
-def packet_loop(
-    table: ConnectionTable, packets: dissector.PacketReader
-) -> Callable[[Sequence[RawPacket], int], int]:
-    """Returns what reads the packets of a batch, of which a number came before, and returns that of the last one."""
-    if core.Walker is None:
-        return lambda batch, number: read_packets(table, packets, batch, number)
-    walk = core.Walker(table, Message, sha1, feed_rest, PUSH_IDS, INIT_CONNECT).walk
+class PacketLoop:
+    """Reads batches of packets: in C where the compiled core runs, which leaves some packets to Python."""
 
-    def read_batch(batch: Sequence[RawPacket], number: int) -> int:
+    def __init__(self, table: ConnectionTable, packets: dissector.PacketReader) -> None:
+        self._table = table
+        self._packets = packets
+        self._walker = None
+        if core.Walker is not None:
+            self._walker = core.Walker(table, Message, Arrival, sha1, feed_rest, pass_over, PUSH_IDS, INIT_CONNECT)
+
+    def read(self, batch: Sequence[RawPacket], number: int) -> int:
+        """Reads the packets of a capture, of which `number` came before; returns the number of the last one."""
+        if self._walker is None:
+            return read_packets(self._table, self._packets, batch, number)
         raw = batch if isinstance(batch, list) else list(batch)
-        at, count = 0, len(raw)
-        while (at := walk(raw, at, number + at)) < count:
-            read_packets(table, packets, raw[at : at + 1], number + at)
+        at, count, walk = 0, len(raw), self._walker.walk
+        may_hold = min(_MAX_HELD, self._table.room - _MAX_HELD - count * _PACKET_COST)
+        while (at := walk(raw, at, number + at, may_hold)) < count:
+            read_packets(self._table, self._packets, raw[at : at + 1], number + at)
             at += 1
         return number + count
 
-    return read_batch
+    def release(self) -> None:
+        """Gives what is held in C to the stages, before anybody but `read` uses them."""
+        if self._walker is not None:
+            self._walker.release()
 
 
 def read_packets(
@@ -167,6 +180,15 @@ def feed_rest(
         table.count(connection)
     elif framer.buffered or half.counted:
         table.count_half(half)
+
+
+def pass_over(connection: Connection, half: HalfConnection, start: int, size: int) -> None:
+    """Takes note of a message of several packets that did not go through the framer; it comes out next."""
+    half.framer.pass_over(start, size)
+    shared = connection.shared
+    shared.answered = shared.answered or half.direction == "s2c"
+    if shared.items:
+        connection.emit_items()
 
 
 def emit_whole_messages(

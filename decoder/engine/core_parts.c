@@ -1,0 +1,329 @@
+/* Messages of several packets: the beginning is held until the rest is there, then emitted as a whole one is.
+
+The framer would do the same with it, unless something in it looks like a header; so that is what is looked for.  Whatever
+is not as expected is given to the framer packet by packet, as if it had come there. */
+#include "core_walk.h"
+
+#define MAX_MESSAGE (256 * 1024) /* bytes; in a longer one the framer looks for headers (_FIRST_LOOK there) */
+
+static void
+drop_held(struct walker *walker, struct lane *lane)
+{
+    for (size_t i = 0; i < lane->count; i++) {
+        Py_DECREF(lane->pieces[i].time);
+    }
+    walker->held -= lane->bytes.length + lane->count * PIECE_COST;
+    lane->count = 0;
+    lane->bytes.length = 0;
+    Py_CLEAR(lane->connection);
+}
+
+static void
+lane_free(struct walker *walker, struct lane *lane)
+{
+    drop_held(walker, lane);
+    Py_XDECREF(lane->half);
+    Py_XDECREF(lane->stream);
+    Py_XDECREF(lane->flow);
+    Py_XDECREF(lane->shared);
+    Py_XDECREF(lane->conflicts);
+    Py_XDECREF(lane->pairing);
+    Py_XDECREF(lane->results);
+    Py_XDECREF(lane->counts);
+    buffer_free(&lane->bytes);
+    PyMem_Free(lane->pieces);
+    PyMem_Free(lane);
+}
+
+void
+forget_lanes(struct walker *walker)
+{
+    for (size_t i = 0; walker->lanes != NULL && i < LANE_SLOTS; i++) {
+        if (walker->lanes[i] != NULL) {
+            lane_free(walker, walker->lanes[i]);
+        }
+    }
+    PyMem_Free(walker->lanes);
+    walker->lanes = NULL;
+    walker->lane_count = 0;
+}
+
+int
+lanes_traverse(const struct walker *walker, visitproc visit, void *arg)
+{
+    for (size_t i = 0; walker->lanes != NULL && i < LANE_SLOTS; i++) {
+        struct lane *lane = walker->lanes[i];
+        if (lane != NULL) {
+            Py_VISIT(lane->half);
+            Py_VISIT(lane->stream);
+            Py_VISIT(lane->flow);
+            Py_VISIT(lane->shared);
+            Py_VISIT(lane->conflicts);
+            Py_VISIT(lane->pairing);
+            Py_VISIT(lane->results);
+            Py_VISIT(lane->counts);
+            Py_VISIT(lane->connection);
+        }
+    }
+    return 0;
+}
+
+/* Reads the objects of a lane; returns false with an exception. */
+static bool
+lane_read(const struct walker *walker, struct lane *lane, PyObject *connection, PyObject *half)
+{
+    lane->half = Py_NewRef(half);
+    PyObject *info = get(walker, connection, N_INFO);
+    lane->counts = info == NULL ? NULL : get(walker, info, N_MESSAGES);
+    Py_XDECREF(info);
+    bool read = lane->counts != NULL && (lane->stream = get(walker, half, N_STREAM)) != NULL
+                && (lane->flow = get(walker, half, N_FLOW)) != NULL
+                && (lane->shared = get(walker, half, N_SHARED)) != NULL
+                && (lane->conflicts = get(walker, half, N_CONFLICTS)) != NULL
+                && (lane->pairing = get(walker, connection, N_PAIRING)) != NULL
+                && (lane->results = get(walker, connection, N_RESULTS)) != NULL;
+    PyObject *limits = read ? get(walker, lane->shared, N_LIMITS) : NULL;
+    read = limits != NULL && get_integer(walker, limits, N_MAX_BODY, &lane->max_body);
+    Py_XDECREF(limits);
+    return read;
+}
+
+/* Returns where the lane of a direction is, or is to be. */
+static struct lane **
+lane_slot(const struct walker *walker, PyObject *half)
+{
+    size_t slot = (uintptr_t)half / 16 % LANE_SLOTS;
+    while (walker->lanes[slot] != NULL && walker->lanes[slot]->half != half) {
+        slot = (slot + 1) % LANE_SLOTS; /* not all are taken: MAX_LANES */
+    }
+    return &walker->lanes[slot];
+}
+
+struct lane *
+lane_of(struct walker *walker, PyObject *connection, PyObject *half)
+{
+    if (walker->lanes == NULL) {
+        walker->lanes = PyMem_Calloc(LANE_SLOTS, sizeof *walker->lanes);
+        if (walker->lanes == NULL) {
+            PyErr_NoMemory();
+            return NULL;
+        }
+    }
+    struct lane **slot = lane_slot(walker, half);
+    if (*slot != NULL || walker->lane_count == MAX_LANES) {
+        return *slot;
+    }
+    struct lane *lane = PyMem_Calloc(1, sizeof *lane);
+    if (lane == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    if (!lane_read(walker, lane, connection, half)) {
+        lane_free(walker, lane);
+        return NULL;
+    }
+    *slot = lane;
+    walker->lane_count++;
+    return lane;
+}
+
+/* Gives what a lane holds to its framer; returns false with an exception. */
+static bool
+release_lane(struct walker *walker, struct lane *lane)
+{
+    if (lane->count == 0) {
+        return true;
+    }
+    PyObject *now = get(walker, lane->shared, N_NOW); /* that of a packet behind these */
+    bool well = now != NULL;
+    size_t start = 0;
+    for (size_t i = 0; well && i < lane->count; i++) {
+        const uint8_t *bytes = (const uint8_t *)lane->bytes.bytes;
+        struct piece piece = lane->pieces[i];
+        struct span span = {bytes + start, bytes + piece.end};
+        well = feed_rest(walker, lane->connection, lane->half, span, piece.number, piece.time,
+                         lane->offset + (int64_t)start);
+        start = piece.end;
+    }
+    well = well && set_object(walker, lane->shared, N_NOW, now);
+    Py_XDECREF(now);
+    drop_held(walker, lane);
+    return well;
+}
+
+bool
+release_half(struct walker *walker, PyObject *half)
+{
+    struct lane *lane = walker->held ? *lane_slot(walker, half) : NULL;
+    return lane == NULL || release_lane(walker, lane);
+}
+
+bool
+release_held(struct walker *walker)
+{
+    bool well = true;
+    for (size_t i = 0; well && walker->held && i < LANE_SLOTS; i++) {
+        well = walker->lanes[i] == NULL || release_lane(walker, walker->lanes[i]);
+    }
+    return well;
+}
+
+/* Returns true if a header may begin in these bytes, or at the last of them. */
+static bool
+may_hold_header(struct span bytes)
+{
+    while (bytes.at < bytes.end) {
+        const uint8_t *found = memchr(bytes.at, 'F', span_size(bytes));
+        if (found == NULL) {
+            return false;
+        }
+        if (found + 1 == bytes.end || found[1] == 'T') {
+            return true;
+        }
+        bytes.at = found + 1;
+    }
+    return false;
+}
+
+/* Adds bytes to what is held, and the packet that brought them; returns false with an exception. */
+static bool
+append(struct walker *walker, struct lane *lane, const struct packet *packet, struct span bytes)
+{
+    if (lane->pieces == NULL) {
+        lane->pieces = PyMem_Malloc(MAX_PIECES * sizeof *lane->pieces);
+    }
+    size_t before = lane->bytes.length;
+    put_bytes(&lane->bytes, bytes.at, span_size(bytes));
+    if (lane->pieces == NULL || lane->bytes.failed) {
+        lane->bytes.failed = false;
+        PyErr_NoMemory();
+        return false;
+    }
+    walker->held += lane->bytes.length - before + PIECE_COST;
+    lane->pieces[lane->count++] = (struct piece){packet->number, Py_NewRef(packet->time), lane->bytes.length};
+    return true;
+}
+
+/* Sets the packet that the stages saw last: one that brought a part of a message. */
+static bool
+set_now(const struct walker *walker, const struct lane *lane, const struct packet *packet)
+{
+    PyObject *now = PyObject_CallFunction(walker->arrival, "(L)O", (long long)packet->number, packet->time);
+    bool done = now != NULL && set_object(walker, lane->shared, N_NOW, now);
+    Py_XDECREF(now);
+    return done;
+}
+
+/* Returns the bytes of the message that begins like this: 0 if its header is not complete, -1 if it is for the framer. */
+static int64_t
+message_size(const struct walker *walker, const struct lane *lane, struct span head)
+{
+    static const char magic[] = "FT";
+    if (memcmp(head.at, magic, span_size(head) < 2 ? span_size(head) : 2) != 0) {
+        return -1;
+    }
+    if (span_size(head) < HEADER_LEN) {
+        return 0;
+    }
+    int64_t size = read_u32(head.at + BODY_LEN_AT);
+    bool usual = size <= lane->max_body && size <= MAX_MESSAGE - HEADER_LEN
+                 && read_u32(head.at + PROTO_ID_AT) != walker->handshake;
+    return usual ? size + HEADER_LEN : -1;
+}
+
+enum taken
+hold(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet, struct span payload,
+     int64_t offset)
+{
+    int64_t size = message_size(walker, lane, payload), counted;
+    bool simple = size >= 0 && (size == 0 || size > (int64_t)span_size(payload))
+                  && !may_hold_header((struct span){payload.at + 1, payload.end})
+                  && walker->held + span_size(payload) + PIECE_COST <= walker->may_hold && PyObject_Size(lane->conflicts) == 0;
+    if (!simple) {
+        return PyErr_Occurred() ? FAILED : LEFT;
+    }
+    int known = get_truth(walker, lane->shared, N_DIRECTION_KNOWN);
+    if (known <= 0 || !get_integer(walker, lane->half, N_COUNTED, &counted) || counted != 0) {
+        return PyErr_Occurred() ? FAILED : LEFT;
+    }
+    lane->connection = Py_NewRef(connection);
+    lane->offset = offset;
+    if (!append(walker, lane, packet, payload) || !set_now(walker, lane, packet)) {
+        return FAILED;
+    }
+    return TAKEN;
+}
+
+/* Returns the numbers of the packets that are held and of one more. */
+static PyObject *
+numbers(const struct lane *lane, const struct packet *packet)
+{
+    PyObject *frames = PyTuple_New((Py_ssize_t)lane->count + 1);
+    for (size_t i = 0; frames != NULL && i <= lane->count; i++) {
+        PyObject *number = PyLong_FromLongLong(i < lane->count ? lane->pieces[i].number : packet->number);
+        if (number == NULL || PyTuple_SetItem(frames, (Py_ssize_t)i, number) < 0) {
+            Py_CLEAR(frames);
+        }
+    }
+    return frames;
+}
+
+/* Emits the message that is held and complete with this packet.  LEFT: it is not proven. */
+static enum taken
+emit_held(struct walker *walker, struct lane *lane, const struct origin *origin, const struct packet *packet)
+{
+    const uint8_t *header = (const uint8_t *)lane->bytes.bytes;
+    PyObject *plain = PyObject_Size(lane->conflicts) == 0 ? proven(walker, origin, header) : NULL;
+    if (plain == NULL) {
+        return PyErr_Occurred() ? FAILED : LEFT;
+    }
+    struct origin all = *origin; /* its references but one */
+    all.frames = numbers(lane, packet);
+    PyObject *noted = all.frames == NULL ? NULL
+                                         : PyObject_CallFunction(walker->pass_over, "OOLn", origin->connection,
+                                                                 lane->half, (long long)lane->offset,
+                                                                 (Py_ssize_t)lane->bytes.length);
+    bool done = noted != NULL && set_now(walker, lane, packet) && emit(walker, lane, &all, header, plain);
+    Py_XDECREF(noted);
+    Py_XDECREF(all.frames);
+    Py_DECREF(plain);
+    return done ? TAKEN : FAILED;
+}
+
+enum taken
+add_to_held(struct walker *walker, struct lane *lane, const struct origin *origin, const struct packet *packet,
+            struct span *payload)
+{
+    uint8_t start[HEADER_LEN];
+    size_t held = lane->bytes.length, had = held < HEADER_LEN ? held : HEADER_LEN;
+    size_t more = span_size(*payload) < HEADER_LEN - had ? span_size(*payload) : HEADER_LEN - had;
+    memcpy(start, lane->bytes.bytes, had);
+    memcpy(start + had, payload->at, more);
+    int64_t size = message_size(walker, lane, (struct span){start, start + had + more});
+    bool completes = size > 0 && (size_t)size - held <= span_size(*payload);
+    struct span taken = {payload->at, completes ? payload->at + ((size_t)size - held) : payload->end};
+    struct span searched = {held == 1 ? taken.at + 1 : taken.at, taken.end};
+    bool fits = size >= 0 && lane->count < MAX_PIECES
+                && walker->held + span_size(taken) + PIECE_COST <= walker->may_hold && !may_hold_header(searched);
+    enum taken done = LEFT;
+    if (fits && !completes) {
+        done = append(walker, lane, packet, taken) && set_now(walker, lane, packet) ? TAKEN : FAILED;
+    } else if (fits) {
+        put_bytes(&lane->bytes, taken.at, span_size(taken));
+        if (lane->bytes.failed) {
+            lane->bytes.failed = false;
+            PyErr_NoMemory();
+            return FAILED;
+        }
+        done = emit_held(walker, lane, origin, packet);
+        lane->bytes.length = held;
+    }
+    if (done == LEFT) {
+        return release_lane(walker, lane) ? LEFT : FAILED;
+    }
+    if (done == TAKEN && completes) {
+        drop_held(walker, lane);
+    }
+    payload->at = taken.end;
+    return done;
+}
