@@ -1,7 +1,7 @@
 /* Messages of several packets: the beginning is held until the rest is there, then emitted as a whole one is.
 
-The framer would do the same with it, unless something in it looks like a header; so that is what is looked for.  Whatever
-is not as expected is given to the framer packet by packet, as if it had come there. */
+The framer would do the same with it, unless it looks for headers in it, so that is what is asked first.  Whatever is not
+as expected is given to the framer packet by packet, as if it had come there. */
 #include "core_walk.h"
 
 #define MAX_MESSAGE (256 * 1024) /* bytes; in a longer one the framer looks for headers (_FIRST_LOOK there) */
@@ -168,23 +168,6 @@ release_held(struct walker *walker)
     return well;
 }
 
-/* Returns true if a header may begin in these bytes, or at the last of them. */
-static bool
-may_hold_header(struct span bytes)
-{
-    while (bytes.at < bytes.end) {
-        const uint8_t *found = memchr(bytes.at, 'F', span_size(bytes));
-        if (found == NULL) {
-            return false;
-        }
-        if (found + 1 == bytes.end || found[1] == 'T') {
-            return true;
-        }
-        bytes.at = found + 1;
-    }
-    return false;
-}
-
 /* Adds bytes to what is held, and the packet that brought them; returns false with an exception. */
 static bool
 append(struct walker *walker, struct lane *lane, const struct packet *packet, struct span bytes)
@@ -237,13 +220,16 @@ hold(struct walker *walker, struct lane *lane, PyObject *connection, const struc
 {
     int64_t size = message_size(walker, lane, payload), counted;
     bool simple = size >= 0 && (size == 0 || size > (int64_t)span_size(payload))
-                  && !may_hold_header((struct span){payload.at + 1, payload.end})
                   && walker->held + span_size(payload) + PIECE_COST <= walker->may_hold && PyObject_Size(lane->conflicts) == 0;
     if (!simple) {
         return PyErr_Occurred() ? FAILED : LEFT;
     }
-    int known = get_truth(walker, lane->shared, N_DIRECTION_KNOWN);
-    if (known <= 0 || !get_integer(walker, lane->half, N_COUNTED, &counted) || counted != 0) {
+    PyObject *framer = get(walker, lane->half, N_FRAMER);
+    bool quiet = framer != NULL && get_truth(walker, lane->shared, N_DIRECTION_KNOWN) > 0
+                 && get_truth(walker, framer, N_LOOKS_LATER) > 0 && get_integer(walker, lane->half, N_COUNTED, &counted)
+                 && counted == 0;
+    Py_XDECREF(framer);
+    if (!quiet) {
         return PyErr_Occurred() ? FAILED : LEFT;
     }
     lane->connection = Py_NewRef(connection);
@@ -302,9 +288,10 @@ add_to_held(struct walker *walker, struct lane *lane, const struct origin *origi
     int64_t size = message_size(walker, lane, (struct span){start, start + had + more});
     bool completes = size > 0 && (size_t)size - held <= span_size(*payload);
     struct span taken = {payload->at, completes ? payload->at + ((size_t)size - held) : payload->end};
-    struct span searched = {held == 1 ? taken.at + 1 : taken.at, taken.end};
+    /* In a message the framer looks for headers if a packet begins with one. */
+    bool begins = span_size(*payload) > 1 && payload->at[0] == 'F' && payload->at[1] == 'T';
     bool fits = size >= 0 && lane->count < MAX_PIECES
-                && walker->held + span_size(taken) + PIECE_COST <= walker->may_hold && !may_hold_header(searched);
+                && walker->held + span_size(taken) + PIECE_COST <= walker->may_hold && !begins;
     enum taken done = LEFT;
     if (fits && !completes) {
         done = append(walker, lane, packet, taken) && set_now(walker, lane, packet) ? TAKEN : FAILED;

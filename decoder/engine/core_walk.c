@@ -6,7 +6,7 @@ static const char *const NAMES[NAME_COUNT] = {
     "needs_slow_path", "last_ns", "twins", "pairing", "info", "halves", "emit", "results",
     "stream", "framer", "flow", "shared", "conflicts", "ack", "counted", "acknowledge",
     "next_seq", "position",
-    "at_boundary",
+    "at_boundary", "looks_later",
     "verifier", "decrypt", "encryption", "conn_id", "clear_seen", "may_be_ciphertext",
     "direction_known", "now", "limits", "max_body",
     "emitted", "messages", "items", "direction",
@@ -141,6 +141,19 @@ feed_rest(const struct walker *walker, PyObject *connection, PyObject *half, str
     return done != NULL;
 }
 
+/* Gives what is held of both directions to the framers; returns false with an exception. */
+static bool
+release_connection(struct walker *walker, PyObject *connection)
+{
+    PyObject *halves = walker->held ? get(walker, connection, N_HALVES) : Py_NewRef(Py_None);
+    PyObject *client, *server;
+    bool done = halves == Py_None
+                || (halves != NULL && PyArg_ParseTuple(halves, "OO:halves", &client, &server)
+                    && release_half(walker, client) && release_half(walker, server));
+    Py_XDECREF(halves);
+    return done;
+}
+
 /* Emits what a payload completes, holds or hands to the framer what is left; `position` is where it stands. */
 static bool
 take_payload(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet,
@@ -167,7 +180,7 @@ take_payload(struct walker *walker, struct lane *lane, PyObject *connection, con
         taken = hold(walker, lane, connection, packet, payload, offset);
     }
     if (taken == LEFT) {
-        return release_held(walker)
+        return release_connection(walker, connection)
                && feed_rest(walker, connection, lane->half, payload, packet->number, packet->time, offset);
     }
     return taken == TAKEN;
@@ -198,28 +211,30 @@ take_data(struct walker *walker, PyObject *connection, PyObject *half, const str
     return done ? TAKEN : FAILED;
 }
 
+/* Takes a packet, or leaves it to the stages: then nothing is held of what they will look at. */
 static enum taken
 take(struct walker *walker, const struct packet *packet)
 {
-    if ((packet->flags & KIND_FLAGS) != FLAG_ACK) {
-        return LEFT;
-    }
+    bool usual = (packet->flags & KIND_FLAGS) == FLAG_ACK;
     PyObject *key = PyBytes_FromStringAndSize((const char *)packet->key, KEY_LEN);
     PyObject *entry = key == NULL ? NULL : PyDict_GetItemWithError(walker->entries, key);
     Py_XDECREF(key);
     if (entry == NULL) {
-        return PyErr_Occurred() ? FAILED : LEFT;
+        return !PyErr_Occurred() && release_held(walker) ? LEFT : FAILED; /* a new connection may end others */
     }
     PyObject *connection, *half;
     if (!PyArg_ParseTuple(entry, "OO:entry", &connection, &half)) {
         return FAILED;
     }
     Py_INCREF(entry); /* the stages may forget it meanwhile */
-    int slow = get_truth(walker, connection, N_NEEDS_SLOW_PATH);
+    int slow = usual ? get_truth(walker, connection, N_NEEDS_SLOW_PATH) : 1;
     enum taken taken = slow < 0 ? FAILED : LEFT;
     if (slow == 0) {
         bool empty = packet->payload.at == packet->payload.end;
         taken = empty ? take_ack(walker, half, packet) : take_data(walker, connection, half, packet);
+    }
+    if (taken == LEFT && !release_connection(walker, connection)) {
+        taken = FAILED;
     }
     Py_DECREF(entry);
     return taken;
@@ -251,7 +266,8 @@ take_batch(struct walker *walker, PyObject *batch, Py_ssize_t *at, int64_t numbe
         PyObject *item = Py_NewRef(PyList_GetItem(batch, *at));
         struct packet packet;
         packet.number = ++number;
-        taken = read_packet(item, &packet) && packet.time_ns >= latest ? take(walker, &packet) : LEFT;
+        bool usual = read_packet(item, &packet) && packet.time_ns >= latest;
+        taken = usual ? take(walker, &packet) : release_held(walker) ? LEFT : FAILED;
         if (taken == TAKEN) {
             latest = packet.time_ns;
             Py_XDECREF(time);
@@ -261,8 +277,7 @@ take_batch(struct walker *walker, PyObject *batch, Py_ssize_t *at, int64_t numbe
         }
         Py_DECREF(item);
     }
-    /* The packet that is left is for the stages, which look at everything. */
-    bool done = taken != FAILED && (taken != LEFT || release_held(walker)) && note_in_table(walker, segments, time);
+    bool done = taken != FAILED && note_in_table(walker, segments, time);
     Py_XDECREF(time);
     return done;
 }

@@ -15,7 +15,7 @@ enum name {
     /* HalfConnection */ N_STREAM, N_FRAMER, N_FLOW, N_SHARED, N_CONFLICTS, N_ACK, N_COUNTED,
     N_ACKNOWLEDGE,
     /* StreamReassembler */ N_NEXT_SEQ, N_POSITION,
-    /* Framer */ N_AT_BOUNDARY,
+    /* Framer */ N_AT_BOUNDARY, N_LOOKS_LATER,
     /* BodyVerifier */ N_VERIFIER, N_DECRYPT, N_ENCRYPTION, N_CONN_ID, N_CLEAR_SEEN, N_MAY_BE_CIPHERTEXT,
     /* SharedState, Limits */ N_DIRECTION_KNOWN, N_NOW, N_LIMITS, N_MAX_BODY,
     /* Pairing, Results, ConnectionInfo, Flow */ N_EMITTED, N_MESSAGES, N_ITEMS, N_DIRECTION,

@@ -109,6 +109,11 @@ class Framer:
         """Memory that the buffer takes beside its bytes: many small packets must count for what they cost."""
         return self._buffer.blocks * BLOCK_COST
 
+    @property
+    def looks_later(self) -> bool:
+        """True if it looks for headers in a message only once a packet begins with one, or much of it has come."""
+        return self._look_at >= _FIRST_LOOK
+
     def peek(self, offset: int, size: int) -> bytes:
         """Returns those of the `size` bytes at stream offset `offset` that are buffered; none unless the first is."""
         return self._buffer.read(offset, offset + size) if offset >= self._buffer.base else b""
