@@ -22,6 +22,7 @@ static void
 lane_free(struct walker *walker, struct lane *lane)
 {
     drop_held(walker, lane);
+    forget_ahead(walker, lane);
     Py_XDECREF(lane->half);
     Py_XDECREF(lane->stream);
     Py_XDECREF(lane->flow);
@@ -187,8 +188,7 @@ append(struct walker *walker, struct lane *lane, const struct packet *packet, st
     return true;
 }
 
-/* Sets the packet that the stages saw last: one that brought a part of a message. */
-static bool
+bool
 set_now(const struct walker *walker, const struct lane *lane, const struct packet *packet)
 {
     PyObject *now = PyObject_CallFunction(walker->arrival, "(L)O", (long long)packet->number, packet->time);
@@ -197,8 +197,7 @@ set_now(const struct walker *walker, const struct lane *lane, const struct packe
     return done;
 }
 
-/* Returns the bytes of the message that begins like this: 0 if its header is not complete, -1 if it is for the framer. */
-static int64_t
+int64_t
 message_size(const struct walker *walker, const struct lane *lane, struct span head)
 {
     static const char magic[] = "FT";
@@ -214,22 +213,28 @@ message_size(const struct walker *walker, const struct lane *lane, struct span h
     return usual ? size + HEADER_LEN : -1;
 }
 
+bool
+may_hold(const struct walker *walker, const struct lane *lane, size_t more)
+{
+    if (walker->held + more > walker->may_hold || PyObject_Size(lane->conflicts) != 0) {
+        return false;
+    }
+    int64_t counted;
+    PyObject *framer = get(walker, lane->half, N_FRAMER);
+    bool may = framer != NULL && get_truth(walker, lane->shared, N_DIRECTION_KNOWN) > 0
+               && get_truth(walker, framer, N_AT_BOUNDARY) > 0 && get_truth(walker, framer, N_LOOKS_LATER) > 0
+               && get_integer(walker, lane->half, N_COUNTED, &counted) && counted == 0;
+    Py_XDECREF(framer);
+    return may;
+}
+
 enum taken
 hold(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet, struct span payload,
      int64_t offset)
 {
-    int64_t size = message_size(walker, lane, payload), counted;
-    bool simple = size >= 0 && (size == 0 || size > (int64_t)span_size(payload))
-                  && walker->held + span_size(payload) + PIECE_COST <= walker->may_hold && PyObject_Size(lane->conflicts) == 0;
-    if (!simple) {
-        return PyErr_Occurred() ? FAILED : LEFT;
-    }
-    PyObject *framer = get(walker, lane->half, N_FRAMER);
-    bool quiet = framer != NULL && get_truth(walker, lane->shared, N_DIRECTION_KNOWN) > 0
-                 && get_truth(walker, framer, N_LOOKS_LATER) > 0 && get_integer(walker, lane->half, N_COUNTED, &counted)
-                 && counted == 0;
-    Py_XDECREF(framer);
-    if (!quiet) {
+    int64_t size = message_size(walker, lane, payload);
+    bool incomplete = size == 0 || size > (int64_t)span_size(payload);
+    if (size < 0 || !incomplete || !may_hold(walker, lane, span_size(payload) + PIECE_COST)) {
         return PyErr_Occurred() ? FAILED : LEFT;
     }
     lane->connection = Py_NewRef(connection);
@@ -240,18 +245,33 @@ hold(struct walker *walker, struct lane *lane, PyObject *connection, const struc
     return TAKEN;
 }
 
-/* Returns the numbers of the packets that are held and of one more. */
-static PyObject *
-numbers(const struct lane *lane, const struct packet *packet)
+/* Sets what brought the message that is held and complete with this packet; returns false with an exception. */
+static bool
+origin_of_all(const struct lane *lane, const struct packet *packet, struct origin *origin)
 {
-    PyObject *frames = PyTuple_New((Py_ssize_t)lane->count + 1);
+    int64_t numbers[MAX_PIECES + 1];
+    int64_t last = packet->number;
+    for (size_t i = 0; i <= lane->count; i++) {
+        int64_t number = i < lane->count ? lane->pieces[i].number : packet->number;
+        size_t place = i;
+        for (; place > 0 && numbers[place - 1] > number; place--) { /* few packets overtook others */
+            numbers[place] = numbers[place - 1];
+        }
+        numbers[place] = number;
+        if (number > last) {
+            last = number;
+            origin->time = lane->pieces[i].time;
+        }
+    }
+    PyObject *frames = origin->frames = PyTuple_New((Py_ssize_t)lane->count + 1);
     for (size_t i = 0; frames != NULL && i <= lane->count; i++) {
-        PyObject *number = PyLong_FromLongLong(i < lane->count ? lane->pieces[i].number : packet->number);
+        PyObject *number = PyLong_FromLongLong(numbers[i]);
         if (number == NULL || PyTuple_SetItem(frames, (Py_ssize_t)i, number) < 0) {
             Py_CLEAR(frames);
         }
     }
-    return frames;
+    origin->frames = frames;
+    return frames != NULL;
 }
 
 /* Emits the message that is held and complete with this packet.  LEFT: it is not proven. */
@@ -264,8 +284,7 @@ emit_held(struct walker *walker, struct lane *lane, const struct origin *origin,
         return PyErr_Occurred() ? FAILED : LEFT;
     }
     struct origin all = *origin; /* its references but one */
-    all.frames = numbers(lane, packet);
-    PyObject *noted = all.frames == NULL ? NULL
+    PyObject *noted = !origin_of_all(lane, packet, &all) ? NULL
                                          : PyObject_CallFunction(walker->pass_over, "OOLn", origin->connection,
                                                                  lane->half, (long long)lane->offset,
                                                                  (Py_ssize_t)lane->bytes.length);
@@ -288,10 +307,8 @@ add_to_held(struct walker *walker, struct lane *lane, const struct origin *origi
     int64_t size = message_size(walker, lane, (struct span){start, start + had + more});
     bool completes = size > 0 && (size_t)size - held <= span_size(*payload);
     struct span taken = {payload->at, completes ? payload->at + ((size_t)size - held) : payload->end};
-    /* In a message the framer looks for headers if a packet begins with one. */
-    bool begins = span_size(*payload) > 1 && payload->at[0] == 'F' && payload->at[1] == 'T';
     bool fits = size >= 0 && lane->count < MAX_PIECES
-                && walker->held + span_size(taken) + PIECE_COST <= walker->may_hold && !begins;
+                && walker->held + span_size(taken) + PIECE_COST <= walker->may_hold && !begins_with_magic(*payload);
     enum taken done = LEFT;
     if (fits && !completes) {
         done = append(walker, lane, packet, taken) && set_now(walker, lane, packet) ? TAKEN : FAILED;

@@ -20,7 +20,6 @@ enum {
     LINKTYPE_ETHERNET = 1,
     IP_AT = 14, TOTAL_AT = 16, FRAGMENT_AT = 20, PROTOCOL_AT = 23, KEY_AT = 26, TCP_AT = 34, SEQ_AT = 38, ACK_AT = 42,
     OFFSET_AT = 46, FLAGS_AT = 47, SHORTEST = 54,
-    KEY_LEN = 12,
     TCP_PROTOCOL = 6,
     FRAGMENTED = 0x3FFF, /* more fragments, or an offset */
     FLAG_ACK = 0x10,
@@ -70,26 +69,25 @@ set_integer(const struct walker *walker, PyObject *object, enum name name, int64
     return done;
 }
 
-/* Reads a packet as `CaptureReader` gives it; returns false if it is not the usual one. */
-static bool
+bool
 read_packet(PyObject *item, struct packet *packet)
 {
     if (!PyTuple_Check(item) || PyTuple_Size(item) != 4) {
         return false;
     }
+    packet->item = item;
     packet->time = PyTuple_GetItem(item, 0);
-    PyObject *linktype = PyTuple_GetItem(item, 1);
-    packet->data = PyTuple_GetItem(item, 2);
-    if (!PyLong_Check(packet->time) || !PyLong_Check(linktype) || !PyBytes_Check(packet->data)) {
+    PyObject *linktype = PyTuple_GetItem(item, 1), *data = PyTuple_GetItem(item, 2);
+    if (!PyLong_Check(packet->time) || !PyLong_Check(linktype) || !PyBytes_Check(data)) {
         return false;
     }
     int overflow;
-    if (PyLong_AsLongAndOverflow(linktype, &overflow) != LINKTYPE_ETHERNET || PyBytes_Size(packet->data) < SHORTEST) {
+    if (PyLong_AsLongAndOverflow(linktype, &overflow) != LINKTYPE_ETHERNET || PyBytes_Size(data) < SHORTEST) {
         return false;
     }
     packet->time_ns = PyLong_AsLongLongAndOverflow(packet->time, &overflow);
-    const uint8_t *at = (const uint8_t *)PyBytes_AsString(packet->data);
-    size_t captured = (size_t)PyBytes_Size(packet->data);
+    const uint8_t *at = (const uint8_t *)PyBytes_AsString(data);
+    size_t captured = (size_t)PyBytes_Size(data);
     bool usual = read_big(at + IP_AT - 2, 3) == 0x080045 && !(read_big(at + FRAGMENT_AT, 2) & FRAGMENTED)
                  && at[PROTOCOL_AT] == TCP_PROTOCOL && at[OFFSET_AT] >= 0x50;
     size_t start = TCP_AT + (size_t)(at[OFFSET_AT] >> 4) * 4, end = IP_AT + (size_t)read_big(at + TOTAL_AT, 2);
@@ -104,8 +102,13 @@ read_packet(PyObject *item, struct packet *packet)
     return true;
 }
 
-/* Takes note of the acknowledgement in a segment without payload. */
-static enum taken
+bool
+is_plain(const struct packet *packet)
+{
+    return (packet->flags & KIND_FLAGS) == FLAG_ACK;
+}
+
+enum taken
 take_ack(const struct walker *walker, PyObject *half, const struct packet *packet)
 {
     PyObject *seq = PyLong_FromUnsignedLong(packet->seq);
@@ -186,7 +189,24 @@ take_payload(struct walker *walker, struct lane *lane, PyObject *connection, con
     return taken == TAKEN;
 }
 
-/* Takes a segment with payload, if it is the next of its stream. */
+bool
+note_time(const struct walker *walker, PyObject *connection, const struct packet *packet)
+{
+    int64_t last;
+    return get_integer(walker, connection, N_LAST_NS, &last)
+           && (packet->time_ns <= last || set_object(walker, connection, N_LAST_NS, packet->time));
+}
+
+bool
+advance(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet, int64_t position)
+{
+    size_t size = span_size(packet->payload);
+    return set_integer(walker, lane->stream, N_POSITION, position + (int64_t)size)
+           && set_integer(walker, lane->stream, N_NEXT_SEQ, (uint32_t)(packet->seq + (uint32_t)size))
+           && take_payload(walker, lane, connection, packet, position);
+}
+
+/* Takes a segment with payload, if it is the next of its stream, or soon will be. */
 static enum taken
 take_data(struct walker *walker, PyObject *connection, PyObject *half, const struct packet *packet)
 {
@@ -199,15 +219,14 @@ take_data(struct walker *walker, PyObject *connection, PyObject *half, const str
         || !get_integer(walker, lane->stream, N_POSITION, &position)) {
         return FAILED;
     }
-    if (next_seq != packet->seq) {
-        return LEFT;
+    if (lane->planned) {
+        return follow_plan(walker, lane, connection, packet, position);
     }
-    size_t size = span_size(packet->payload);
-    bool done = set_integer(walker, half, N_ACK, packet->ack)
-                && set_integer(walker, lane->stream, N_POSITION, position + (int64_t)size)
-                && set_integer(walker, lane->stream, N_NEXT_SEQ, (uint32_t)(packet->seq + (uint32_t)size))
-                && set_object(walker, connection, N_LAST_NS, packet->time)
-                && take_payload(walker, lane, connection, packet, position);
+    if (next_seq != packet->seq) {
+        return plan_ahead(walker, lane, connection, packet, (uint32_t)next_seq);
+    }
+    bool done = set_integer(walker, half, N_ACK, packet->ack) && set_object(walker, connection, N_LAST_NS, packet->time)
+                && advance(walker, lane, connection, packet, position);
     return done ? TAKEN : FAILED;
 }
 
@@ -215,7 +234,7 @@ take_data(struct walker *walker, PyObject *connection, PyObject *half, const str
 static enum taken
 take(struct walker *walker, const struct packet *packet)
 {
-    bool usual = (packet->flags & KIND_FLAGS) == FLAG_ACK;
+    bool usual = is_plain(packet);
     PyObject *key = PyBytes_FromStringAndSize((const char *)packet->key, KEY_LEN);
     PyObject *entry = key == NULL ? NULL : PyDict_GetItemWithError(walker->entries, key);
     Py_XDECREF(key);
@@ -262,10 +281,12 @@ take_batch(struct walker *walker, PyObject *batch, Py_ssize_t *at, int64_t numbe
     PyObject *time = NULL;
     long segments = 0;
     enum taken taken = TAKEN;
+    walker->batch = batch;
     while (taken == TAKEN && *at < PyList_Size(batch)) {
         PyObject *item = Py_NewRef(PyList_GetItem(batch, *at));
         struct packet packet;
         packet.number = ++number;
+        walker->at = *at;
         bool usual = read_packet(item, &packet) && packet.time_ns >= latest;
         taken = usual ? take(walker, &packet) : release_held(walker) ? LEFT : FAILED;
         if (taken == TAKEN) {
@@ -312,12 +333,15 @@ walker_walk(PyObject *self, PyObject *arguments)
         return NULL;
     }
     walker->may_hold = may_hold < 0 ? 0 : (size_t)may_hold;
-    bool full = walker->lane_count == MAX_LANES;
+    bool full = walker->lane_count == MAX_LANES && !walker->planned;
     bool done = (!full && walker->held <= walker->may_hold) || release_held(walker);
     if (done && full) {
         forget_lanes(walker);
     }
     done = done && take_batch(walker, batch, &at, number);
+    if (!done) {
+        forget_lanes(walker); /* what was under way is lost */
+    }
     walker->busy = false;
     return done ? PyLong_FromSsize_t(at) : NULL;
 }
@@ -370,12 +394,12 @@ intern(PyObject **objects, const char *const *texts, int count)
 static PyObject *
 walker_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"table", "message_class", "arrival", "sha1", "feed_rest", "pass_over", "pushes", "handshake",
-                            NULL};
-    PyObject *table, *message_class, *arrival, *sha1, *feed_rest, *pass_over, *pushes;
+    static char *names[] = {"table", "message_class", "arrival", "sha1", "feed_rest", "pass_over", "may_overtake",
+                            "pushes", "handshake", NULL};
+    PyObject *table, *message_class, *arrival, *sha1, *feed_rest, *pass_over, *may_overtake, *pushes;
     unsigned handshake;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOOOI:Walker", names, &table, &message_class, &arrival,
-                                     &sha1, &feed_rest, &pass_over, &pushes, &handshake)) {
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOOOOI:Walker", names, &table, &message_class, &arrival,
+                                     &sha1, &feed_rest, &pass_over, &may_overtake, &pushes, &handshake)) {
         return NULL;
     }
     if (!is_message_class(message_class)) {
@@ -391,6 +415,7 @@ walker_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
     walker->sha1 = Py_NewRef(sha1);
     walker->feed_rest = Py_NewRef(feed_rest);
     walker->pass_over = Py_NewRef(pass_over);
+    walker->may_overtake = Py_NewRef(may_overtake);
     walker->arrival = Py_NewRef(arrival);
     walker->handshake = handshake;
     bool made = intern(walker->names, NAMES, NAME_COUNT) && intern(walker->words, WORDS, WORD_COUNT)
@@ -417,6 +442,7 @@ walker_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(walker->sha1);
     Py_VISIT(walker->feed_rest);
     Py_VISIT(walker->pass_over);
+    Py_VISIT(walker->may_overtake);
     Py_VISIT(walker->arrival);
     return lanes_traverse(walker, visit, arg);
 }
@@ -431,6 +457,7 @@ walker_clear(PyObject *self)
     Py_CLEAR(walker->sha1);
     Py_CLEAR(walker->feed_rest);
     Py_CLEAR(walker->pass_over);
+    Py_CLEAR(walker->may_overtake);
     Py_CLEAR(walker->arrival);
     forget_lanes(walker);
     for (int i = 0; i < NAME_COUNT; i++) {

@@ -30,6 +30,8 @@ enum word { W_REQUEST, W_RESPONSE, W_PUSH, W_VERIFIED, W_S2C, WORD_COUNT };
 #define MAX_LANES 1024 /* directions that are known at once: a few MB of objects that would be free otherwise */
 #define LANE_SLOTS (4 * MAX_LANES)
 #define MAX_PIECES 1024 /* packets of one message that is held; the framer takes what has more */
+#define MAX_AHEAD 8 /* segments that overtook another one */
+#define KEY_LEN 12 /* bytes */
 #define PIECE_COST 512 /* bytes that a packet counts beside those that it brought */
 
 /* A packet that brought bytes of a message. */
@@ -37,6 +39,12 @@ struct piece {
     int64_t number;
     PyObject *time;
     size_t end; /* of its bytes among those that are held */
+};
+
+/* A packet of the batch whose segment overtook another one. */
+struct ahead {
+    PyObject *item;
+    int64_t number;
 };
 
 /* One direction of a connection: objects that stay the same as long as it lives, and the message that is held. */
@@ -48,6 +56,10 @@ struct lane {
     struct buffer bytes;
     struct piece *pieces;
     size_t count;         /* of pieces */
+    bool planned;         /* some segments are ahead, and the batch has the one that they overtook */
+    struct ahead ahead[MAX_AHEAD];
+    size_t ahead_count, ahead_seen;
+    int64_t fill_number;  /* of the packet that they overtook */
 };
 
 struct walker {
@@ -58,6 +70,7 @@ struct walker {
     PyObject *sha1;          /* hashlib's: faster than C without instructions for it */
     PyObject *feed_rest;     /* hot_path.feed_rest: takes what is no whole message */
     PyObject *pass_over;     /* hot_path.pass_over: takes note of a message that was held */
+    PyObject *may_overtake;  /* hot_path.may_overtake: tells if the stages would make nothing else of it */
     PyObject *arrival;       /* the class Arrival */
     PyObject *names[NAME_COUNT];
     PyObject *words[WORD_COUNT];
@@ -65,6 +78,9 @@ struct walker {
     uint8_t pushes[IDS / 8];
     struct lane **lanes;     /* LANE_SLOTS of them, found by `half`; NULL until the first one */
     size_t lane_count;
+    size_t planned;          /* lanes with a plan */
+    PyObject *batch;         /* the batch that is walked over, and the place of the packet in it; borrowed */
+    Py_ssize_t at;
     size_t held;             /* memory of all messages that are held */
     size_t may_hold;         /* as much of it as is allowed */
     bool busy;               /* it is being used */
@@ -72,7 +88,7 @@ struct walker {
 
 /* One packet with a TCP segment. */
 struct packet {
-    PyObject *data;    /* bytes */
+    PyObject *item;    /* the tuple of the batch that it was read from */
     PyObject *time;    /* nanoseconds since 1970 */
     int64_t time_ns;
     int64_t number;
@@ -134,6 +150,48 @@ int lanes_traverse(const struct walker *walker, visitproc visit, void *arg);
 /* Hands bytes to the framer of a direction; they stand at `offset` of the stream.  Returns false with an exception. */
 bool feed_rest(const struct walker *walker, PyObject *connection, PyObject *half, struct span bytes, int64_t number,
                PyObject *time, int64_t offset);
+
+/* Reads a packet as `CaptureReader` gives it; returns false if it is not the usual one. */
+bool read_packet(PyObject *item, struct packet *packet);
+
+/* Returns true if its flags tell nothing but an acknowledgement. */
+bool is_plain(const struct packet *packet);
+
+/* Takes note of the acknowledgement in a segment. */
+enum taken take_ack(const struct walker *walker, PyObject *half, const struct packet *packet);
+
+/* Takes note of the time of a packet, if it is the latest one; returns false with an exception. */
+bool note_time(const struct walker *walker, PyObject *connection, const struct packet *packet);
+
+/* Sets the packet that the stages saw last; returns false with an exception. */
+bool set_now(const struct walker *walker, const struct lane *lane, const struct packet *packet);
+
+/* Takes the payload of a segment that is the next of its stream, which stood at `position`. */
+bool advance(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet,
+             int64_t position);
+
+/* Returns the bytes of the message that begins like this: 0 if its header is not complete, -1 if it is for the framer. */
+int64_t message_size(const struct walker *walker, const struct lane *lane, struct span head);
+
+/* Returns true if so much more may be held of a direction; false also with an exception. */
+bool may_hold(const struct walker *walker, const struct lane *lane, size_t more);
+
+/* Returns true if a packet begins as a header does: then the framer looks for headers in the message before it. */
+static inline bool
+begins_with_magic(struct span payload)
+{
+    return span_size(payload) > 1 && payload.at[0] == 'F' && payload.at[1] == 'T';
+}
+
+/* Takes a segment that is ahead of its stream if the batch shows that nothing depends on it, else leaves it. */
+enum taken plan_ahead(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet,
+                      uint32_t next_seq);
+
+/* Takes the next segment of a plan, or the one that was overtaken and then all of them. */
+enum taken follow_plan(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet,
+                       int64_t position);
+
+void forget_ahead(struct walker *walker, struct lane *lane);
 
 /* Return a new reference to an attribute; NULL with an exception. */
 static inline PyObject *

@@ -20,7 +20,7 @@ from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header
 from decoder.message import Message
 from decoder.packet import dissector
 from decoder.schema import PUSH_IDS
-from decoder.tcp.segment import ACK, Segment
+from decoder.tcp.segment import ACK, Segment, signed_distance
 from decoder.vocabulary import INIT_CONNECT, Arrival
 
 if TYPE_CHECKING:
@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from decoder.conversation.half_connection import HalfConnection
     from decoder.engine.connection_table import ConnectionTable
 
-__all__ = ["COMMON_LINKTYPE", "PacketLoop", "emit_whole_messages", "feed_rest", "pass_over", "read_packets"]
+__all__ = [
+    "COMMON_LINKTYPE",
+    "PacketLoop",
+    "emit_whole_messages",
+    "feed_rest",
+    "may_overtake",
+    "pass_over",
+    "read_packets",
+]
 
 COMMON_LINKTYPE = dissector.ETHERNET
 """Link type of the packets that are read here where it can be."""
@@ -41,6 +49,10 @@ _MAX_HELD = 8 * 1024 * 1024
 """Bytes of messages not yet complete that are held in C, and not counted as buffered; less where memory is short."""
 _PACKET_COST = 128 * 1024
 """Bytes that one packet can add to what is buffered, with all that it may begin: more than a packet and a connection."""
+_NEAR = 16 * 1024 * 1024
+"""Bytes that an acknowledgement may lie off and is certainly of the same connection."""
+_MAX_OVERTAKING, _MAX_LOOK = 64 * 1024, 64
+"""Bytes and packets that C takes at most while a hole is open."""
 _unpack = HEADER.unpack_from
 
 
@@ -52,7 +64,7 @@ class PacketLoop:
         self._packets = packets
         self._walker = None
         if core.Walker is not None:
-            self._walker = core.Walker(table, Message, Arrival, sha1, feed_rest, pass_over, PUSH_IDS, INIT_CONNECT)
+            self._walker = core.Walker(table, Message, Arrival, sha1, feed_rest, pass_over, may_overtake, PUSH_IDS, INIT_CONNECT)
 
     def read(self, batch: Sequence[RawPacket], number: int) -> int:
         """Reads the packets of a capture, of which `number` came before; returns the number of the last one."""
@@ -180,6 +192,25 @@ def feed_rest(
         table.count(connection)
     elif framer.buffered or half.counted:
         table.count_half(half)
+
+
+def may_overtake(connection: Connection, half: HalfConnection, time_ns: int, ack: int) -> bool:
+    """Returns True if a hole of this direction, which is filled after a few packets, changes nothing else.
+
+    A packet at `time_ns` with the acknowledgement number `ack` comes before it is filled.
+    """
+    peer = half.peer
+    return (
+        half.ending is None
+        and peer.ending is None
+        and not half.stream.fins
+        and not connection.out_of_window
+        and time_ns >= connection.info.first_ns
+        and peer.stream.started
+        and abs(signed_distance(ack, peer.stream.next_seq)) < _NEAR
+        and half.shared.limits.max_pending >= _MAX_OVERTAKING
+        and half.shared.limits.reorder_packets >= _MAX_LOOK
+    )
 
 
 def pass_over(connection: Connection, half: HalfConnection, start: int, size: int) -> None:
