@@ -8,12 +8,6 @@ nothing else meanwhile, and that all messages in these segments are proven.  Eve
 #define MAX_AHEAD_BYTES (32 * 1024) /* of payload that waits for it; less than any limit of what may wait */
 #define NEAR (1024 * 1024) /* bytes: an acknowledgement further off may be of another connection */
 
-/* A payload among those that are looked at together. */
-struct part {
-    size_t start;
-    struct span payload;
-};
-
 /* Returns true if the packet at a place of the batch does not concern this connection, or is part of the plan, which
    `filled` tells to be complete. */
 static bool
@@ -76,8 +70,7 @@ find_fill(struct walker *walker, struct lane *lane, const struct packet *first, 
     return false;
 }
 
-/* Returns true if all messages that end in these bytes are proven, and what is left can be held. */
-static bool
+bool
 is_proven(const struct walker *walker, const struct lane *lane, const struct origin *origin, struct span bytes,
           const struct part *parts, size_t count)
 {

@@ -309,7 +309,9 @@ add_to_held(struct walker *walker, struct lane *lane, const struct origin *origi
     struct span taken = {payload->at, completes ? payload->at + ((size_t)size - held) : payload->end};
     bool fits = size >= 0 && lane->count < MAX_PIECES
                 && walker->held + span_size(taken) + PIECE_COST <= walker->may_hold && !begins_with_magic(*payload);
-    enum taken done = LEFT;
+    /* If the framer waits for something behind a message, it is not to come out yet. */
+    fits = fits && (!completes || is_proven(walker, lane, origin, (struct span){taken.end, payload->end}, NULL, 0));
+    enum taken done = PyErr_Occurred() ? FAILED : LEFT;
     if (fits && !completes) {
         done = append(walker, lane, packet, taken) && set_now(walker, lane, packet) ? TAKEN : FAILED;
     } else if (fits) {

@@ -183,6 +183,17 @@ begins_with_magic(struct span payload)
     return span_size(payload) > 1 && payload.at[0] == 'F' && payload.at[1] == 'T';
 }
 
+/* A payload among bytes that are looked at together. */
+struct part {
+    size_t start;
+    struct span payload;
+};
+
+/* Returns true if all messages that end in these bytes are proven, and the framer would find nothing in what is left;
+   false also with an exception. */
+bool is_proven(const struct walker *walker, const struct lane *lane, const struct origin *origin, struct span bytes,
+               const struct part *parts, size_t count);
+
 /* Takes a segment that is ahead of its stream if the batch shows that nothing depends on it, else leaves it. */
 enum taken plan_ahead(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet,
                       uint32_t next_seq);
