@@ -115,6 +115,7 @@ class Walker:
     :param feed_rest: `hot_path.feed_rest`, which takes what is no whole message
     :param pass_over: `hot_path.pass_over`, which takes note of a message of several packets
     :param may_overtake: `hot_path.may_overtake`, which tells if segments may be taken that overtook another one
+    :param recipe: `ciphers.recipe`, which tells how a decryption function works
     :param pushes: the protocol ids of pushes
     :param handshake: the protocol id that is left to the stages
     """
@@ -128,6 +129,7 @@ class Walker:
         feed_rest: Callable[[Any, Any, Any, bytes, int, int, int], None],
         pass_over: Callable[[Any, Any, int, int], None],
         may_overtake: Callable[[Any, Any, int, int], bool],
+        recipe: Callable[[Callable[[bytes], bytes | None]], tuple[str, Callable[[bytes], bytes], bytes] | None],
         pushes: Iterable[int],
         handshake: int,
     ) -> None: ...

@@ -71,7 +71,7 @@ find_fill(struct walker *walker, struct lane *lane, const struct packet *first, 
 }
 
 bool
-is_proven(const struct walker *walker, const struct lane *lane, const struct origin *origin, struct span bytes,
+is_proven(const struct walker *walker, struct lane *lane, const struct origin *origin, struct span bytes,
           const struct part *parts, size_t count)
 {
     const uint8_t *begin = bytes.at;
@@ -85,7 +85,7 @@ is_proven(const struct walker *walker, const struct lane *lane, const struct ori
                 return false;
             }
         }
-        PyObject *plain = whole ? proven(walker, origin, bytes.at) : NULL;
+        PyObject *plain = whole ? proven(walker, lane, origin, bytes.at) : NULL;
         Py_XDECREF(plain);
         if (size < 0 || (whole && plain == NULL)) {
             return false;

@@ -80,16 +80,13 @@ may_be_ciphertext(const struct walker *walker, const struct origin *origin, cons
 }
 
 PyObject *
-proven(const struct walker *walker, const struct origin *origin, const uint8_t *header)
+proven(const struct walker *walker, struct lane *lane, const struct origin *origin, const uint8_t *header)
 {
+    const uint8_t *body = header + HEADER_LEN;
     uint32_t size = read_u32(header + BODY_LEN_AT);
-    PyObject *plain = PyBytes_FromStringAndSize((const char *)header + HEADER_LEN, (Py_ssize_t)size);
     bool in_clear = origin->decrypt == Py_None;
-    if (plain != NULL && !in_clear) {
-        PyObject *sent = plain;
-        plain = PyObject_CallFunctionObjArgs(origin->decrypt, sent, NULL);
-        Py_DECREF(sent);
-    }
+    PyObject *plain = in_clear ? PyBytes_FromStringAndSize((const char *)body, (Py_ssize_t)size)
+                               : open_body(walker, lane, origin->decrypt, body, size);
     if (plain == NULL || plain == Py_None) {
         Py_XDECREF(plain);
         return NULL;
@@ -203,11 +200,11 @@ whole_frame(const struct walker *walker, struct span payload)
 }
 
 bool
-emit_whole(struct walker *walker, const struct lane *lane, const struct origin *origin, struct span *payload)
+emit_whole(struct walker *walker, struct lane *lane, const struct origin *origin, struct span *payload)
 {
     const uint8_t *header;
     while ((header = whole_frame(walker, *payload)) != NULL && PyObject_Size(lane->conflicts) == 0) {
-        PyObject *plain = proven(walker, origin, header);
+        PyObject *plain = proven(walker, lane, origin, header);
         if (plain == NULL || !emit(walker, lane, origin, header, plain)) {
             Py_XDECREF(plain);
             break;

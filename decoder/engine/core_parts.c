@@ -23,6 +23,7 @@ lane_free(struct walker *walker, struct lane *lane)
 {
     drop_held(walker, lane);
     forget_ahead(walker, lane);
+    forget_opened(&lane->opened);
     Py_XDECREF(lane->half);
     Py_XDECREF(lane->stream);
     Py_XDECREF(lane->flow);
@@ -64,6 +65,8 @@ lanes_traverse(const struct walker *walker, visitproc visit, void *arg)
             Py_VISIT(lane->results);
             Py_VISIT(lane->counts);
             Py_VISIT(lane->connection);
+            Py_VISIT(lane->opened.decrypt);
+            Py_VISIT(lane->opened.cipher);
         }
     }
     return 0;
@@ -279,7 +282,7 @@ static enum taken
 emit_held(struct walker *walker, struct lane *lane, const struct origin *origin, const struct packet *packet)
 {
     const uint8_t *header = (const uint8_t *)lane->bytes.bytes;
-    PyObject *plain = PyObject_Size(lane->conflicts) == 0 ? proven(walker, origin, header) : NULL;
+    PyObject *plain = PyObject_Size(lane->conflicts) == 0 ? proven(walker, lane, origin, header) : NULL;
     if (plain == NULL) {
         return PyErr_Occurred() ? FAILED : LEFT;
     }

@@ -287,6 +287,7 @@ take_batch(struct walker *walker, PyObject *batch, Py_ssize_t *at, int64_t numbe
         struct packet packet;
         packet.number = ++number;
         walker->at = *at;
+        walker->packet = &packet;
         bool usual = read_packet(item, &packet) && packet.time_ns >= latest;
         taken = usual ? take(walker, &packet) : release_held(walker) ? LEFT : FAILED;
         if (taken == TAKEN) {
@@ -298,6 +299,8 @@ take_batch(struct walker *walker, PyObject *batch, Py_ssize_t *at, int64_t numbe
         }
         Py_DECREF(item);
     }
+    walker->batch = NULL;
+    walker->packet = NULL;
     bool done = taken != FAILED && note_in_table(walker, segments, time);
     Py_XDECREF(time);
     return done;
@@ -395,11 +398,11 @@ static PyObject *
 walker_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = {"table", "message_class", "arrival", "sha1", "feed_rest", "pass_over", "may_overtake",
-                            "pushes", "handshake", NULL};
-    PyObject *table, *message_class, *arrival, *sha1, *feed_rest, *pass_over, *may_overtake, *pushes;
+                            "recipe", "pushes", "handshake", NULL};
+    PyObject *table, *message_class, *arrival, *sha1, *feed_rest, *pass_over, *may_overtake, *recipe, *pushes;
     unsigned handshake;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOOOOI:Walker", names, &table, &message_class, &arrival,
-                                     &sha1, &feed_rest, &pass_over, &may_overtake, &pushes, &handshake)) {
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOOOOOI:Walker", names, &table, &message_class, &arrival,
+                                     &sha1, &feed_rest, &pass_over, &may_overtake, &recipe, &pushes, &handshake)) {
         return NULL;
     }
     if (!is_message_class(message_class)) {
@@ -416,6 +419,7 @@ walker_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
     walker->feed_rest = Py_NewRef(feed_rest);
     walker->pass_over = Py_NewRef(pass_over);
     walker->may_overtake = Py_NewRef(may_overtake);
+    walker->recipe = Py_NewRef(recipe);
     walker->arrival = Py_NewRef(arrival);
     walker->handshake = handshake;
     bool made = intern(walker->names, NAMES, NAME_COUNT) && intern(walker->words, WORDS, WORD_COUNT)
@@ -443,6 +447,7 @@ walker_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(walker->feed_rest);
     Py_VISIT(walker->pass_over);
     Py_VISIT(walker->may_overtake);
+    Py_VISIT(walker->recipe);
     Py_VISIT(walker->arrival);
     return lanes_traverse(walker, visit, arg);
 }
@@ -458,6 +463,7 @@ walker_clear(PyObject *self)
     Py_CLEAR(walker->feed_rest);
     Py_CLEAR(walker->pass_over);
     Py_CLEAR(walker->may_overtake);
+    Py_CLEAR(walker->recipe);
     Py_CLEAR(walker->arrival);
     forget_lanes(walker);
     for (int i = 0; i < NAME_COUNT; i++) {

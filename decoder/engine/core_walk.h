@@ -47,6 +47,29 @@ struct ahead {
     int64_t number;
 };
 
+#define MAX_OPENED 64 /* bodies that are decrypted together */
+#define AES_BLOCK 16 /* bytes */
+
+enum mode { UNKNOWN, FTAES_ECB, AES_CBC, AES_ECB };
+
+/* A body whose blocks are decrypted. */
+struct opened_body {
+    const uint8_t *at;  /* where it stands; compared only */
+    size_t start;       /* of its blocks among those that are decrypted */
+};
+
+/* Bodies of the packets to come whose blocks were decrypted in one call.  Whether they are messages, the walk decides
+   when it is there. */
+struct opened {
+    PyObject *decrypt;  /* the function that this stands for, and what it does: mode, cipher, IV */
+    enum mode mode;
+    PyObject *cipher;
+    uint8_t iv[AES_BLOCK];
+    PyObject *blocks;   /* decrypted, as bytes; or NULL */
+    struct opened_body bodies[MAX_OPENED];
+    size_t count, next;
+};
+
 /* One direction of a connection: objects that stay the same as long as it lives, and the message that is held. */
 struct lane {
     PyObject *half, *stream, *flow, *shared, *conflicts, *pairing, *results, *counts;
@@ -60,6 +83,7 @@ struct lane {
     struct ahead ahead[MAX_AHEAD];
     size_t ahead_count, ahead_seen;
     int64_t fill_number;  /* of the packet that they overtook */
+    struct opened opened;
 };
 
 struct walker {
@@ -71,6 +95,7 @@ struct walker {
     PyObject *feed_rest;     /* hot_path.feed_rest: takes what is no whole message */
     PyObject *pass_over;     /* hot_path.pass_over: takes note of a message that was held */
     PyObject *may_overtake;  /* hot_path.may_overtake: tells if the stages would make nothing else of it */
+    PyObject *recipe;        /* ciphers.recipe: tells how a decryption function works */
     PyObject *arrival;       /* the class Arrival */
     PyObject *names[NAME_COUNT];
     PyObject *words[WORD_COUNT];
@@ -81,6 +106,7 @@ struct walker {
     size_t planned;          /* lanes with a plan */
     PyObject *batch;         /* the batch that is walked over, and the place of the packet in it; borrowed */
     Py_ssize_t at;
+    const struct packet *packet; /* that packet */
     size_t held;             /* memory of all messages that are held */
     size_t may_hold;         /* as much of it as is allowed */
     bool busy;               /* it is being used */
@@ -114,7 +140,15 @@ bool origin_read(const struct walker *walker, const struct lane *lane, PyObject 
 void origin_clear(struct origin *origin);
 
 /* Returns the plaintext of the body behind a header if it is proven; NULL if it is not, or with an exception. */
-PyObject *proven(const struct walker *walker, const struct origin *origin, const uint8_t *header);
+PyObject *proven(const struct walker *walker, struct lane *lane, const struct origin *origin, const uint8_t *header);
+
+/* Returns what `decrypt` makes of a body: its plaintext or None; NULL with an exception.  Decrypts bodies of the packets
+   to come in the same call, if the body is in the packet that is looked at. */
+PyObject *open_body(const struct walker *walker, struct lane *lane, PyObject *decrypt, const uint8_t *body,
+                      uint32_t size);
+
+/* Forgets bodies that were decrypted, and how. */
+void forget_opened(struct opened *opened);
 
 /* Emits a message whose plaintext is proven, and counts it; returns false with an exception. */
 bool emit(struct walker *walker, const struct lane *lane, const struct origin *origin, const uint8_t *header,
@@ -122,7 +156,7 @@ bool emit(struct walker *walker, const struct lane *lane, const struct origin *o
 
 /* Emits the whole messages at the start of a payload, moves its `at` behind them; returns false with an exception.
    The framer must be at a boundary, and nothing held back. */
-bool emit_whole(struct walker *walker, const struct lane *lane, const struct origin *origin, struct span *payload);
+bool emit_whole(struct walker *walker, struct lane *lane, const struct origin *origin, struct span *payload);
 
 /* Returns the lane of a direction; NULL if there are too many, or with an exception. */
 struct lane *lane_of(struct walker *walker, PyObject *connection, PyObject *half);
@@ -191,7 +225,7 @@ struct part {
 
 /* Returns true if all messages that end in these bytes are proven, and the framer would find nothing in what is left;
    false also with an exception. */
-bool is_proven(const struct walker *walker, const struct lane *lane, const struct origin *origin, struct span bytes,
+bool is_proven(const struct walker *walker, struct lane *lane, const struct origin *origin, struct span bytes,
                const struct part *parts, size_t count);
 
 /* Takes a segment that is ahead of its stream if the batch shows that nothing depends on it, else leaves it. */

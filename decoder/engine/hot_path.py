@@ -16,6 +16,7 @@ from hashlib import sha1
 from typing import TYPE_CHECKING
 
 from decoder import core
+from decoder.crypto.ciphers import recipe
 from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header
 from decoder.message import Message
 from decoder.packet import dissector
@@ -64,7 +65,8 @@ class PacketLoop:
         self._packets = packets
         self._walker = None
         if core.Walker is not None:
-            self._walker = core.Walker(table, Message, Arrival, sha1, feed_rest, pass_over, may_overtake, PUSH_IDS, INIT_CONNECT)
+            stages = (feed_rest, pass_over, may_overtake, recipe)
+            self._walker = core.Walker(table, Message, Arrival, sha1, *stages, PUSH_IDS, INIT_CONNECT)
 
     def read(self, batch: Sequence[RawPacket], number: int) -> int:
         """Reads the packets of a capture, of which `number` came before; returns the number of the last one."""

@@ -104,7 +104,7 @@ def packed(segments: Sequence[Segment], *, vlan: int | None = None, ipv6: bool =
     return packets
 
 
-def conversation(rng: Random, mode: str, fmt: int, max_size: int, count: int = 12) -> list[RawPacket]:
+def conversation(rng: Random, mode: str, fmt: int, max_size: int, count: int = 6) -> list[RawPacket]:
     """Two connections at once, then another one between the ends of the first; a few segments in another order."""
     deliveries = [
         traffic.deliver(

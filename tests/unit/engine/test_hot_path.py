@@ -283,6 +283,7 @@ def test_what_a_walker_refuses() -> None:
             "feed_rest": None,
             "pass_over": None,
             "may_overtake": None,
+            "recipe": None,
             "pushes": (),
             "handshake": 1001,
         }
