@@ -142,6 +142,15 @@ class Walker:
     def release(self) -> None:
         """Gives the beginnings of messages that are held to the stages."""
 
+def pcap_records(
+    buffer: bytes, start: int, header: int, big: bool, linktype: int, scale: int, /
+) -> tuple[list[tuple[int, int, bytes, int]], int]:
+    """Reads the records of a pcap file from place `start` on, as far as they are whole, and not empty.
+
+    `header` is the length of a record's header, `big` its byte order, `scale` the nanoseconds of a tick.  Returns the
+    packets, and where it stopped.
+    """
+
 def json_double(value: float, write: Callable[[float], bytes], /) -> bytes:
     """Returns a finite double as orjson writes it, which is `write`; for the tests."""
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-__all__ = ["CORE", "JsonLines", "MessageFields", "TextLines", "Walker"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["CORE", "JsonLines", "MessageFields", "TextLines", "Walker", "pcap_records"]
 
 _PURE = os.environ.get("OPENDUMP_PURE", "0") not in ("", "0")
 """True if the user wants Python only, to compare or to rule out a fault of the compiled core."""
@@ -17,6 +21,8 @@ MessageFields: type[_core.MessageFields] | None = None
 """What `decoder.message_fields.PlainFields` is in C; None likewise."""
 Walker: type[_core.Walker] | None = None
 """What `decoder.engine.hot_path` does in C; None likewise."""
+pcap_records: Callable[[bytes, int, int, bool, int, int], tuple[list[tuple[int, int, bytes, int]], int]] | None = None
+"""What the loop of `decoder.capture.pcap` does in C; None likewise."""
 
 if not _PURE:
     with suppress(ImportError):
@@ -24,6 +30,7 @@ if not _PURE:
 
         JsonLines, TextLines = _core.JsonLines, _core.TextLines
         MessageFields, Walker = _core.MessageFields, _core.Walker
+        pcap_records = _core.pcap_records
 
 CORE = "pure Python" if JsonLines is None else "compiled"
 """Names the core that runs."""

@@ -61,6 +61,7 @@ core_exec(PyObject *module)
 static PyMethodDef core_methods[] = {
     {"json_double", json_double, METH_VARARGS, "Returns a finite double as orjson writes it; for the tests."},
     {"json_float", json_float, METH_VARARGS, "Returns a finite 4-byte float likewise."},
+    {"pcap_records", pcap_records, METH_VARARGS, "Reads the records of a pcap file that are whole in a buffer."},
     {NULL, NULL, 0, NULL},
 };
 

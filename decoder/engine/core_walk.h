@@ -257,4 +257,7 @@ bool set_object(const struct walker *walker, PyObject *object, enum name name, P
 
 extern PyType_Spec walker_spec;
 
+/* Reads the records of a pcap file; core_records.c. */
+PyObject *pcap_records(PyObject *module, PyObject *arguments);
+
 #endif
