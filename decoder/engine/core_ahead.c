@@ -183,13 +183,13 @@ follow_plan(struct walker *walker, struct lane *lane, PyObject *connection, cons
         return FAILED;
     }
     bool done = take_ack(walker, lane->half, packet) == TAKEN && note_time(walker, connection, packet)
-                && advance(walker, lane, connection, packet, position);
+                && take_in_order(walker, lane, connection, packet, position);
     position += (int64_t)span_size(packet->payload);
     for (size_t i = 0; done && i < lane->ahead_count; i++) {
         struct packet ahead;
         ahead.number = lane->ahead[i].number;
         read_packet(lane->ahead[i].item, &ahead);
-        done = advance(walker, lane, connection, &ahead, position);
+        done = take_in_order(walker, lane, connection, &ahead, position);
         position += (int64_t)span_size(ahead.payload);
     }
     forget_ahead(walker, lane);

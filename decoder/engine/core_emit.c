@@ -170,7 +170,7 @@ count(const struct lane *lane, const struct origin *origin)
 }
 
 bool
-emit(struct walker *walker, const struct lane *lane, const struct origin *origin, const uint8_t *header,
+emit_message(struct walker *walker, const struct lane *lane, const struct origin *origin, const uint8_t *header,
      PyObject *plain)
 {
     uint32_t proto_id = read_u32(header + PROTO_ID_AT);
@@ -205,7 +205,7 @@ emit_whole(struct walker *walker, struct lane *lane, const struct origin *origin
     const uint8_t *header;
     while ((header = whole_frame(walker, *payload)) != NULL && PyObject_Size(lane->conflicts) == 0) {
         PyObject *plain = proven(walker, lane, origin, header);
-        if (plain == NULL || !emit(walker, lane, origin, header, plain)) {
+        if (plain == NULL || !emit_message(walker, lane, origin, header, plain)) {
             Py_XDECREF(plain);
             break;
         }

@@ -6,7 +6,8 @@ chain of CBC, padding) is done here. */
 
 #define MAX_LOOK 128 /* packets of the batch that are looked at */
 
-void
+/* Forgets bodies that were decrypted, and how. */
+static void
 forget_opened(struct opened *opened)
 {
     Py_CLEAR(opened->decrypt);
@@ -14,6 +15,15 @@ forget_opened(struct opened *opened)
     Py_CLEAR(opened->blocks);
     opened->count = opened->next = 0;
     opened->mode = UNKNOWN;
+}
+
+void
+opened_free(struct opened *opened)
+{
+    if (opened != NULL) {
+        forget_opened(opened);
+        PyMem_Free(opened);
+    }
 }
 
 /* Learns what a decryption function does; returns false with an exception. */
@@ -172,7 +182,10 @@ PyObject *
 open_body(const struct walker *walker, struct lane *lane, PyObject *decrypt, const uint8_t *body, uint32_t size)
 {
     const struct packet *packet = walker->packet;
-    struct opened *opened = &lane->opened;
+    struct opened *opened = lane->opened;
+    if (opened == NULL && (opened = lane->opened = PyMem_Calloc(1, sizeof *opened)) == NULL) {
+        return PyErr_NoMemory();
+    }
     if (opened->decrypt != decrypt && !learn(walker, opened, decrypt)) {
         return NULL;
     }

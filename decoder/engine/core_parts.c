@@ -9,13 +9,21 @@ as expected is given to the framer packet by packet, as if it had come there. */
 static void
 drop_held(struct walker *walker, struct lane *lane)
 {
+    Py_CLEAR(lane->connection);
+    if (lane->count == 0) {
+        return;
+    }
+    *(lane->before == NULL ? &walker->holding : &lane->before->after) = lane->after;
+    if (lane->after != NULL) {
+        lane->after->before = lane->before;
+    }
+    lane->before = lane->after = NULL;
     for (size_t i = 0; i < lane->count; i++) {
         Py_DECREF(lane->pieces[i].time);
     }
     walker->held -= lane->bytes.length + lane->count * PIECE_COST;
     lane->count = 0;
-    lane->bytes.length = 0;
-    Py_CLEAR(lane->connection);
+    buffer_free(&lane->bytes); /* there are thousands of lanes */
 }
 
 static void
@@ -23,7 +31,7 @@ lane_free(struct walker *walker, struct lane *lane)
 {
     drop_held(walker, lane);
     forget_ahead(walker, lane);
-    forget_opened(&lane->opened);
+    opened_free(lane->opened);
     Py_XDECREF(lane->half);
     Py_XDECREF(lane->stream);
     Py_XDECREF(lane->flow);
@@ -65,8 +73,10 @@ lanes_traverse(const struct walker *walker, visitproc visit, void *arg)
             Py_VISIT(lane->results);
             Py_VISIT(lane->counts);
             Py_VISIT(lane->connection);
-            Py_VISIT(lane->opened.decrypt);
-            Py_VISIT(lane->opened.cipher);
+            if (lane->opened != NULL) {
+                Py_VISIT(lane->opened->decrypt);
+                Py_VISIT(lane->opened->cipher);
+            }
         }
     }
     return 0;
@@ -166,8 +176,8 @@ bool
 release_held(struct walker *walker)
 {
     bool well = true;
-    for (size_t i = 0; well && walker->held && i < LANE_SLOTS; i++) {
-        well = walker->lanes[i] == NULL || release_lane(walker, walker->lanes[i]);
+    while (well && walker->holding != NULL) {
+        well = release_lane(walker, walker->holding);
     }
     return well;
 }
@@ -176,15 +186,29 @@ release_held(struct walker *walker)
 static bool
 append(struct walker *walker, struct lane *lane, const struct packet *packet, struct span bytes)
 {
-    if (lane->pieces == NULL) {
-        lane->pieces = PyMem_Malloc(MAX_PIECES * sizeof *lane->pieces);
+    if (lane->count == lane->room) {
+        size_t room = lane->room ? 4 * lane->room : 4;
+        struct piece *grown = PyMem_Realloc(lane->pieces, room * sizeof *grown);
+        if (grown == NULL) {
+            PyErr_NoMemory();
+            return false;
+        }
+        lane->pieces = grown;
+        lane->room = room;
     }
     size_t before = lane->bytes.length;
     put_bytes(&lane->bytes, bytes.at, span_size(bytes));
-    if (lane->pieces == NULL || lane->bytes.failed) {
+    if (lane->bytes.failed) {
         lane->bytes.failed = false;
         PyErr_NoMemory();
         return false;
+    }
+    if (lane->count == 0) {
+        lane->after = walker->holding;
+        walker->holding = lane;
+        if (lane->after != NULL) {
+            lane->after->before = lane;
+        }
     }
     walker->held += lane->bytes.length - before + PIECE_COST;
     lane->pieces[lane->count++] = (struct piece){packet->number, Py_NewRef(packet->time), lane->bytes.length};
@@ -232,7 +256,7 @@ may_hold(const struct walker *walker, const struct lane *lane, size_t more)
 }
 
 enum taken
-hold(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet, struct span payload,
+hold_beginning(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet, struct span payload,
      int64_t offset)
 {
     int64_t size = message_size(walker, lane, payload);
@@ -291,7 +315,7 @@ emit_held(struct walker *walker, struct lane *lane, const struct origin *origin,
                                          : PyObject_CallFunction(walker->pass_over, "OOLn", origin->connection,
                                                                  lane->half, (long long)lane->offset,
                                                                  (Py_ssize_t)lane->bytes.length);
-    bool done = noted != NULL && set_now(walker, lane, packet) && emit(walker, lane, &all, header, plain);
+    bool done = noted != NULL && set_now(walker, lane, packet) && emit_message(walker, lane, &all, header, plain);
     Py_XDECREF(noted);
     Py_XDECREF(all.frames);
     Py_DECREF(plain);

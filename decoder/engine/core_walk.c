@@ -180,7 +180,7 @@ take_payload(struct walker *walker, struct lane *lane, PyObject *connection, con
     }
     int64_t offset = position + (payload.at - packet->payload.at);
     if (taken == TAKEN && payload.at != payload.end) {
-        taken = hold(walker, lane, connection, packet, payload, offset);
+        taken = hold_beginning(walker, lane, connection, packet, payload, offset);
     }
     if (taken == LEFT) {
         return release_connection(walker, connection)
@@ -198,7 +198,7 @@ note_time(const struct walker *walker, PyObject *connection, const struct packet
 }
 
 bool
-advance(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet, int64_t position)
+take_in_order(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet, int64_t position)
 {
     size_t size = span_size(packet->payload);
     return set_integer(walker, lane->stream, N_POSITION, position + (int64_t)size)
@@ -226,7 +226,7 @@ take_data(struct walker *walker, PyObject *connection, PyObject *half, const str
         return plan_ahead(walker, lane, connection, packet, (uint32_t)next_seq);
     }
     bool done = set_integer(walker, half, N_ACK, packet->ack) && set_object(walker, connection, N_LAST_NS, packet->time)
-                && advance(walker, lane, connection, packet, position);
+                && take_in_order(walker, lane, connection, packet, position);
     return done ? TAKEN : FAILED;
 }
 

@@ -27,8 +27,8 @@ enum name {
 enum word { W_REQUEST, W_RESPONSE, W_PUSH, W_VERIFIED, W_S2C, WORD_COUNT };
 
 #define IDS 65536 /* protocol ids that may be those of pushes; a header can have more, none of which is one */
-#define MAX_LANES 1024 /* directions that are known at once: a few MB of objects that would be free otherwise */
-#define LANE_SLOTS (4 * MAX_LANES)
+#define MAX_LANES 4096 /* directions that are known at once: a few MB of objects that would be free otherwise */
+#define LANE_SLOTS (2 * MAX_LANES)
 #define MAX_PIECES 1024 /* packets of one message that is held; the framer takes what has more */
 #define MAX_AHEAD 8 /* segments that overtook another one */
 #define KEY_LEN 12 /* bytes */
@@ -78,12 +78,13 @@ struct lane {
     int64_t offset;       /* of the message that is held, in the stream */
     struct buffer bytes;
     struct piece *pieces;
-    size_t count;         /* of pieces */
+    size_t count, room;   /* of pieces: how many there are, and how many fit */
+    struct lane *before, *after; /* the lanes that hold something */
     bool planned;         /* some segments are ahead, and the batch has the one that they overtook */
     struct ahead ahead[MAX_AHEAD];
     size_t ahead_count, ahead_seen;
     int64_t fill_number;  /* of the packet that they overtook */
-    struct opened opened;
+    struct opened *opened; /* NULL until a body is encrypted */
 };
 
 struct walker {
@@ -107,6 +108,7 @@ struct walker {
     PyObject *batch;         /* the batch that is walked over, and the place of the packet in it; borrowed */
     Py_ssize_t at;
     const struct packet *packet; /* that packet */
+    struct lane *holding;    /* the first lane that holds something */
     size_t held;             /* memory of all messages that are held */
     size_t may_hold;         /* as much of it as is allowed */
     bool busy;               /* it is being used */
@@ -147,11 +149,11 @@ PyObject *proven(const struct walker *walker, struct lane *lane, const struct or
 PyObject *open_body(const struct walker *walker, struct lane *lane, PyObject *decrypt, const uint8_t *body,
                       uint32_t size);
 
-/* Forgets bodies that were decrypted, and how. */
-void forget_opened(struct opened *opened);
+/* Frees what is known of bodies that were decrypted. */
+void opened_free(struct opened *opened);
 
 /* Emits a message whose plaintext is proven, and counts it; returns false with an exception. */
-bool emit(struct walker *walker, const struct lane *lane, const struct origin *origin, const uint8_t *header,
+bool emit_message(struct walker *walker, const struct lane *lane, const struct origin *origin, const uint8_t *header,
           PyObject *plain);
 
 /* Emits the whole messages at the start of a payload, moves its `at` behind them; returns false with an exception.
@@ -163,7 +165,7 @@ struct lane *lane_of(struct walker *walker, PyObject *connection, PyObject *half
 
 /* Holds the beginning of a message that a packet brought, which stands at `offset` in the stream.  LEFT: it is for the
    framer. */
-enum taken hold(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet,
+enum taken hold_beginning(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet,
                 struct span payload, int64_t offset);
 
 /* Adds the next bytes of the stream to the message that is held, emits it if that is all of it, and moves `at` of the
@@ -201,7 +203,7 @@ bool note_time(const struct walker *walker, PyObject *connection, const struct p
 bool set_now(const struct walker *walker, const struct lane *lane, const struct packet *packet);
 
 /* Takes the payload of a segment that is the next of its stream, which stood at `position`. */
-bool advance(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet,
+bool take_in_order(struct walker *walker, struct lane *lane, PyObject *connection, const struct packet *packet,
              int64_t position);
 
 /* Returns the bytes of the message that begins like this: 0 if its header is not complete, -1 if it is for the framer. */

@@ -19,7 +19,7 @@ from pathlib import Path
 TARGETS = ("cores", "captures")
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "decoder" / "engine"
-_FLAGS = "-std=c11 -O1 -g -shared -fPIC -fsanitize=address,undefined -fno-sanitize-recover=all"
+_FLAGS = "-std=c11 -O1 -g -fvisibility=hidden -shared -fPIC -fsanitize=address,undefined -fno-sanitize-recover=all"
 # The module takes the place of the one in the package before anybody imports that.  Without cffi pycryptodome loads its
 # own libraries in a way that AddressSanitizer allows.
 _START = """
