@@ -104,7 +104,4 @@ class PlainFields:
             self.own_notes = notes
 
 
-if TYPE_CHECKING or core.MessageFields is None:
-    MessageFields = PlainFields
-else:
-    MessageFields = core.MessageFields
+MessageFields = PlainFields if TYPE_CHECKING or core.MessageFields is None else core.MessageFields

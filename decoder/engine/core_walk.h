@@ -8,7 +8,7 @@ message whose end is still to come is held here (core_parts.c), and given to the
 
 #include "core_message.h"
 
-/* Names of attributes and methods of the stages, in the order of NAMES in core_walk.c. */
+/* Names of attributes and methods of the stages, in the order of NAMES in core_walker.c. */
 enum name {
     /* ConnectionTable */ N_ENTRIES, N_LATEST_NS, N_SEGMENTS,
     /* Connection */ N_NEEDS_SLOW_PATH, N_LAST_NS, N_TWINS, N_PAIRING, N_INFO, N_HALVES, N_EMIT, N_RESULTS,
@@ -23,7 +23,7 @@ enum name {
     NAME_COUNT
 };
 
-/* Words that messages hold, in the order of WORDS in core_walk.c. */
+/* Words that messages hold, in the order of WORDS in core_walker.c. */
 enum word { W_REQUEST, W_RESPONSE, W_PUSH, W_VERIFIED, W_S2C, WORD_COUNT };
 
 #define IDS 65536 /* protocol ids that may be those of pushes; a header can have more, none of which is one */
@@ -256,6 +256,10 @@ bool get_integer(const struct walker *walker, PyObject *object, enum name name, 
 /* Set an attribute; return false with an exception. */
 bool set_integer(const struct walker *walker, PyObject *object, enum name name, int64_t value);
 bool set_object(const struct walker *walker, PyObject *object, enum name name, PyObject *value);
+
+/* Takes the packets of a batch from place `at` on, before which `number` packets came, up to one that is left; moves `at`
+   there.  Returns false with an exception. */
+bool take_batch(struct walker *walker, PyObject *batch, Py_ssize_t *at, int64_t number);
 
 extern PyType_Spec walker_spec;
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from decoder import core
 from decoder.crypto.ciphers import recipe
+from decoder.framing.framer import Framer
 from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header
 from decoder.message import Message
 from decoder.packet import dissector
@@ -49,7 +50,7 @@ _KIND = 0x37
 _MAX_HELD = 8 * 1024 * 1024
 """Bytes of messages not yet complete that are held in C, and not counted as buffered; less where memory is short."""
 _PACKET_COST = 128 * 1024
-"""Bytes that one packet can add to what is buffered, with all that it may begin: more than a packet and a connection."""
+"""Bytes that one packet can add to what is buffered: more than itself and the connection that it may begin."""
 _NEAR = 16 * 1024 * 1024
 """Bytes that an acknowledgement may lie off and is certainly of the same connection."""
 _MAX_OVERTAKING, _MAX_LOOK = 64 * 1024, 64
@@ -217,7 +218,9 @@ def may_overtake(connection: Connection, half: HalfConnection, time_ns: int, ack
 
 def pass_over(connection: Connection, half: HalfConnection, start: int, size: int) -> None:
     """Takes note of a message of several packets that did not go through the framer; it comes out next."""
-    half.framer.pass_over(start, size)
+    framer = half.framer
+    assert isinstance(framer, Framer)  # no other is ever at a boundary
+    framer.pass_over(start, size)
     shared = connection.shared
     shared.answered = shared.answered or half.direction == "s2c"
     if shared.items:

@@ -19,8 +19,8 @@ from decoder.output.core_tables import FieldTexts, TypeTables, flow_table
 from decoder.schema.fields import fields_by_name, split_bits
 
 if TYPE_CHECKING:
-    from decoder.body.body import Kind
     from decoder import _core
+    from decoder.body.body import Kind
     from decoder.message import Flow
     from decoder.schema.fields import Field
     from decoder.vocabulary import Direction, EnumStyle

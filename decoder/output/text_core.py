@@ -19,8 +19,8 @@ from decoder.schema.annotations import annotation
 from decoder.schema.fields import fields_by_name
 
 if TYPE_CHECKING:
-    from decoder.body.body import Kind
     from decoder import _core
+    from decoder.body.body import Kind
     from decoder.message import Flow
     from decoder.schema.fields import Descriptor, Field
     from decoder.vocabulary import Direction, EnumStyle

@@ -34,7 +34,13 @@ def check(data: bytes) -> None:
             _change(packets, place, kind, one, other)
     sizes = [1 + largest] * (len(packets) // (1 + largest) + 1)
     limits = Limits().with_memory(64 * 1024) if options & _LITTLE_MEMORY else None
-    same(packets, sizes, limits=limits, dedup=options & _DEDUP > 0, ports=("auto",) if options & _AUTO_PORTS else (11111,))
+    same(
+        packets,
+        sizes,
+        limits=limits,
+        dedup=options & _DEDUP > 0,
+        ports=("auto",) if options & _AUTO_PORTS else (11111,),
+    )
 
 
 def _change(packets: list[RawPacket], place: int, kind: int, one: int, other: int) -> None:

@@ -164,5 +164,3 @@ def disturb(kind: int, packet: RawPacket, rng: Random) -> list[RawPacket]:
     if kind == 5:
         return [(time_ns - rng.randrange(10**9), linktype, data, wire_len)]
     return [packet]
-
-

@@ -147,7 +147,7 @@ def test_the_compiled_loop_changes_nothing(capture: Path, damage: int | None) ->
 @needs_core
 @pytest.mark.parametrize("seed", range(20))
 def test_random_traffic_is_the_same_in_both(seed: int) -> None:
-    """Every encryption, JSON bodies, IPv6, VLAN, the same ports again; packets lost, doubled, damaged, late, too late."""
+    """Every encryption, JSON bodies, IPv6, VLAN, the same ports again; packets lost, doubled, damaged, late."""
     rng = random.Random(seed)
     for packets in rng.sample(walks.conversations(), 4):
         packets = walks.disturbed(rng, packets, rng.choice((5, 30, 200)))
@@ -202,7 +202,7 @@ def test_a_message_of_many_packets(largest: int) -> None:
 
 @pytest.mark.parametrize("sizes", [[100], [1] * 20])
 def test_segments_that_overtook_another_one(sizes: list[int]) -> None:
-    """The first of three comes last: a message has the time of the last of its packets, and all its packets in order."""
+    """The first of three comes last: a message has the time of the last of its packets."""
     talk = usual(Talk())
     stream = b"".join(ex.frame(3005, ticker(300), serial_no=serial_no) for serial_no in range(10, 14))
     before = len(talk.segments)
@@ -270,12 +270,12 @@ def test_what_a_walker_refuses() -> None:
     assert core.Walker is not None
 
     class Table:
-        entries: dict[bytes, Any] = {}
-        latest_ns = 0
-        segments = 0
+        def __init__(self, **entries: Any) -> None:
+            self.entries = {bytes(12): entry for entry in entries.values()}
+            self.latest_ns = self.segments = 0
 
     def make(**changes: Any) -> Any:
-        usual = {
+        usual: dict[str, Any] = {
             "table": Table(),
             "message_class": Message,
             "arrival": Arrival,
@@ -295,7 +295,8 @@ def test_what_a_walker_refuses() -> None:
     odd: list[Any] = [None, (), (1, 2), (1, 1, None, 0), ("", 1, bytes(60), 0), (1 << 70, 1, bytes(60), 0)]
     for item in odd:
         assert walker.walk([item], 0, 0, 0) == 0, "left to Python"
-    for arguments in (((), 0, 0, 0), ([], -1, 0, 0), ([],)):
+    wrong: list[tuple[Any, ...]] = [((), 0, 0, 0), ([], -1, 0, 0), ([],)]
+    for arguments in wrong:
         with pytest.raises((TypeError, ValueError)):
             walker.walk(*arguments)
     for changes in (
@@ -308,11 +309,10 @@ def test_what_a_walker_refuses() -> None:
     ):
         with pytest.raises((TypeError, ValueError, AttributeError, OverflowError)):
             make(**changes)
-    Table.entries = {bytes(12): "no connection"}
     packet = bytearray(54)
     packet[12:15], packet[16:18], packet[23], packet[46], packet[47] = b"\x08\x00\x45", b"\0\x28", 6, 0x50, ACK
     with pytest.raises((TypeError, SystemError)):
-        make(table=Table()).walk([(1, 1, bytes(packet), 54)], 0, 0, 0)
+        make(table=Table(entry="no connection")).walk([(1, 1, bytes(packet), 54)], 0, 0, 0)
 
 
 @needs_core
