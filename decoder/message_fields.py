@@ -104,4 +104,7 @@ class PlainFields:
             self.own_notes = notes
 
 
-MessageFields = PlainFields if TYPE_CHECKING or core.MessageFields is None else core.MessageFields
+if TYPE_CHECKING or core.MessageFields is None:  # noqa: SIM108 (a class is chosen, as mypy has to see)
+    MessageFields = PlainFields
+else:
+    MessageFields = core.MessageFields
