@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import random
 from collections import Counter
@@ -242,6 +243,44 @@ def test_the_compiled_loop_takes_most_packets(monkeypatch: pytest.MonkeyPatch) -
     found = walks.outcome(packets, [len(packets)], compiled=True)
     assert len(found.records) == 54
     assert left <= 6  # the beginning
+
+
+PADDING: dict[str, Any] = {
+    "FTAES_ECB": lambda size: bytes(-size % 16),
+    "AES_CBC": lambda size: bytes((16 - size % 16,)) * (16 - size % 16),
+    "AES_ECB": lambda size: bytes((16 - size % 16,)) * (16 - size % 16),
+}
+
+
+@needs_core
+@pytest.mark.parametrize("mode", PADDING)
+def test_bodies_that_are_decrypted_together(mode: str) -> None:
+    """Of every length, with right padding, with wrong padding, and none: the same verdicts as one by one."""
+    from Crypto.Cipher import AES
+
+    def sealed(plain: bytes, padding: bytes, last: bytes) -> bytes:
+        if mode == "AES_CBC":
+            return AES.new(ex.KEY, AES.MODE_CBC, ex.IV).encrypt(plain + padding)
+        blocks = AES.new(ex.KEY, AES.MODE_ECB).encrypt(plain + padding)
+        return blocks + last if mode == "FTAES_ECB" else blocks
+
+    talk = Talk()
+    talk.c2s(ex.frame(1001, ex.init_request(), serial_no=1))
+    talk.s2c(ex.frame(1001, ex.init_response(key=ex.KEY, iv=ex.IV), serial_no=1))
+    for size in range(70):
+        plain = ticker(size)
+        padding, last = PADDING[mode](size), bytes(15) + bytes((size % 16,))
+        odd = [bytes(len(padding)), b"\x10" * len(padding), b"\x01" * len(padding), padding]
+        for number, wrong in enumerate(odd):
+            end = last if number < 3 else bytes((1,)) * 15 + bytes((16,))
+            body = sealed(plain, wrong if size % 3 == 0 else padding, end if size % 3 == 0 else last)
+            header = ex.HEADER.pack(b"FT", 3005, 0, 0, 10 + size, len(body), hashlib.sha1(plain).digest(), bytes(8))
+            talk.s2c(header + body)
+    packets = walks.packed(talk.segments)
+    found = walks.same(packets, [len(packets)])
+    verdicts = Counter(str(record["verdict"]) for record in found.records)
+    assert verdicts["verified"] > 180
+    assert verdicts["failed"] > 20
 
 
 @needs_core
