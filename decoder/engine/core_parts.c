@@ -278,20 +278,25 @@ origin_of_all(const struct lane *lane, const struct packet *packet, struct origi
 {
     int64_t numbers[MAX_PIECES + 1];
     int64_t last = packet->number;
+    size_t count = 0;
     for (size_t i = 0; i <= lane->count; i++) {
         int64_t number = i < lane->count ? lane->pieces[i].number : packet->number;
-        size_t place = i;
-        for (; place > 0 && numbers[place - 1] > number; place--) { /* few packets overtook others */
-            numbers[place] = numbers[place - 1];
+        size_t place = count;
+        while (place > 0 && numbers[place - 1] > number) { /* few packets overtook others */
+            place--;
         }
-        numbers[place] = number;
+        if (place == 0 || numbers[place - 1] != number) {
+            memmove(numbers + place + 1, numbers + place, (count - place) * sizeof *numbers);
+            numbers[place] = number;
+            count++;
+        }
         if (number > last) {
             last = number;
             origin->time = lane->pieces[i].time;
         }
     }
-    PyObject *frames = origin->frames = PyTuple_New((Py_ssize_t)lane->count + 1);
-    for (size_t i = 0; frames != NULL && i <= lane->count; i++) {
+    PyObject *frames = PyTuple_New((Py_ssize_t)count);
+    for (size_t i = 0; frames != NULL && i < count; i++) {
         PyObject *number = PyLong_FromLongLong(numbers[i]);
         if (number == NULL || PyTuple_SetItem(frames, (Py_ssize_t)i, number) < 0) {
             Py_CLEAR(frames);

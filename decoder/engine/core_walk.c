@@ -178,9 +178,10 @@ take_payload(struct walker *walker, struct lane *lane, PyObject *connection, con
 bool
 note_time(const struct walker *walker, PyObject *connection, const struct packet *packet)
 {
-    int64_t last;
-    return get_integer(walker, connection, N_LAST_NS, &last)
-           && (packet->time_ns <= last || set_object(walker, connection, N_LAST_NS, packet->time));
+    PyObject *last = get(walker, connection, N_LAST_NS);
+    int later = last == NULL ? -1 : PyObject_RichCompareBool(packet->time, last, Py_GT);
+    Py_XDECREF(last);
+    return later == 0 || (later > 0 && set_object(walker, connection, N_LAST_NS, packet->time));
 }
 
 bool
@@ -258,11 +259,13 @@ note_in_table(const struct walker *walker, long segments, PyObject *time)
 bool
 take_batch(struct walker *walker, PyObject *batch, Py_ssize_t *at, int64_t number)
 {
-    int64_t latest;
-    if (!get_integer(walker, walker->table, N_LATEST_NS, &latest)) {
+    int beyond = 0; /* of 64 bits */
+    PyObject *time = NULL, *before = get(walker, walker->table, N_LATEST_NS);
+    int64_t latest = before == NULL ? 0 : PyLong_AsLongLongAndOverflow(before, &beyond);
+    Py_XDECREF(before);
+    if (PyErr_Occurred()) {
         return false;
     }
-    PyObject *time = NULL;
     long segments = 0;
     enum taken taken = TAKEN;
     walker->batch = batch;
@@ -272,7 +275,7 @@ take_batch(struct walker *walker, PyObject *batch, Py_ssize_t *at, int64_t numbe
         packet.number = ++number;
         walker->at = *at;
         walker->packet = &packet;
-        bool usual = read_packet(item, &packet) && packet.time_ns >= latest;
+        bool usual = read_packet(item, &packet) && !beyond && packet.time_ns >= latest;
         taken = usual ? take(walker, &packet) : release_held(walker) ? LEFT : FAILED;
         if (taken == TAKEN) {
             latest = packet.time_ns;

@@ -45,7 +45,8 @@ walker_walk(PyObject *self, PyObject *arguments)
         return NULL;
     }
     walker->may_hold = may_hold < 0 ? 0 : (size_t)may_hold;
-    bool full = walker->lane_count == MAX_LANES && !walker->planned;
+    /* (A plan is for one batch: one that is left over, an exception has cut short.) */
+    bool full = walker->planned ? at == 0 : walker->lane_count == MAX_LANES;
     bool done = (!full && walker->held <= walker->may_hold) || release_held(walker);
     if (done && full) {
         forget_lanes(walker);

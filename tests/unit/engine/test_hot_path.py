@@ -284,6 +284,21 @@ def test_bodies_that_are_decrypted_together(mode: str) -> None:
 
 
 @needs_core
+@pytest.mark.parametrize("odd", [1 << 70, -(1 << 70), -5])
+def test_a_time_that_no_clock_shows(odd: int) -> None:
+    """More than 64 bits, or before 1970; then an usual one again."""
+    talk = usual(Talk())
+    for serial_no in range(10, 20):
+        talk.s2c(ex.frame(3005, ticker(60), serial_no=serial_no))
+    segments = talk.segments
+    segments[-3], segments[-2] = segments[-2], segments[-3]  # one more way to look at the time
+    packets = walks.packed(segments)
+    for place in range(3, len(packets) - 4):
+        changed = [*packets[:place], (odd, *packets[place][1:]), *packets[place + 1 :]]
+        assert len(walks.same(changed, [len(changed)]).came) == 2
+
+
+@needs_core
 def test_an_error_in_a_stage_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The walker can be used again afterwards."""
     talk = usual(Talk())
