@@ -12,16 +12,17 @@
 #   make man      write the manual page, build/opendump.1, from the help texts
 #   make bench    measure against other decoders: half an hour; BENCH_ARGS=--quick: 4 minutes
 #   make fuzz     throw damaged input at the decoder: a minute per target; FUZZ_ARGS='--seconds 3600 streams': longer
-#   make fuzz-core  compare the compiled core with Python for a minute, built with AddressSanitizer and UBSan
+#   make fuzz-core  compare the compiled core with Python, two targets for a minute each, with AddressSanitizer and UBSan
 #   (OPENDUMP_HYPOTHESIS=long make test PYTEST_ARGS=tests/scenarios/test_properties.py: random traffic for an hour or so)
 #   make clean    remove what the others made
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?= -n auto --maxprocesses 4
-# What runs with pure Python as well: the lines that the compiled core writes, in the package and from the command.
+# What runs with pure Python as well: what the compiled core does, in the package and from the command.
 PURE_TESTS := $(addprefix tests/unit/output/test_,jsonl.py json_cache.py text.py info.py parallel.py) \
-  tests/unit/engine/test_core.py tests/unit/cli/test_main.py tests/scenarios/test_recordings.py \
+  tests/unit/engine/test_hot_path.py tests/unit/capture/test_pcap.py tests/unit/test_message_fields.py tests/unit/test_core.py \
+  tests/unit/cli/test_main.py tests/scenarios/test_recordings.py \
   tests/scenarios/test_pure_python.py
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
@@ -139,5 +140,5 @@ fuzz-core: $(VENV)/tools
 	@$(RUN) tests.fuzz.sanitized $(FUZZ_ARGS)
 
 clean:
-	rm -rf decoder/engine/_core.*.so decoder/engine/_core.*.pyd
+	rm -rf decoder/_core.*.so decoder/_core.*.pyd
 	rm -rf $(VENV) build build.log dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -13,7 +13,7 @@ from setuptools import Extension, setup
 limited_api = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 folder = Path("decoder/engine")
 core = Extension(
-    "decoder.engine._core",
+    "decoder._core",
     sources=[path.as_posix() for path in sorted(folder.glob("*.c"))],
     depends=[path.as_posix() for path in sorted(folder.glob("*.h"))],
     extra_compile_args=["/std:c11"] if sys.platform == "win32" else ["-std=c11", "-O2", "-g0", "-fvisibility=hidden"],

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from struct import Struct
 from typing import Any
 
+from decoder import core
 from decoder.capture.pcapng import Interface, RawPacket
 from decoder.capture.source import ByteSource, CutShort, Damaged
 
@@ -25,6 +26,10 @@ MAGICS = {
 HEADER_SIZE = 24
 """Bytes of the header of a file."""
 
+Unpack = Callable[[bytes, int], tuple[Any, ...]]
+_RECORD: dict[str, Unpack] = {order: Struct(order + "IIII").unpack_from for order in "<>"}
+"""Unpacks the header of a record, by byte order: seconds, ticks, bytes captured, bytes on the wire."""
+
 
 def packets(source: ByteSource, interfaces: list[Interface], max_packet: int) -> Iterator[list[RawPacket]]:
     """Yields the packets of a pcap stream in batches, each before more input is read.
@@ -34,24 +39,14 @@ def packets(source: ByteSource, interfaces: list[Interface], max_packet: int) ->
     :raises CutShort: at the end of an input that ends inside a record
     :raises Damaged: where no record can be
     """
-    unpack, size = _pcap_header(source, interfaces)
+    order, size = _pcap_header(source, interfaces)
+    unpack = _RECORD[order]
     while True:
-        # The hot loop: records that are whole in the buffer.
         linktype, _, scale, _, _ = interfaces[0]
-        batch: list[RawPacket] = []
-        append = batch.append
-        buffer, position = source.buffer, source.start
-        end = len(buffer)
-        last = end - size
-        while position <= last:
-            seconds, fraction, captured, wire = unpack(buffer, position)
-            start = position + size
-            following = start + captured
-            if not start < following <= end and (captured or buffer[position : position + 4] in MAGICS):
-                break
-            append((seconds * 1_000_000_000 + fraction * scale, linktype, buffer[start:following], wire))
-            position = following
-        source.start = position
+        if core.pcap_records is None:
+            batch, source.start = _whole_records(source, unpack, size, linktype, scale)
+        else:
+            batch, source.start = core.pcap_records(source.buffer, source.start, size, order == ">", linktype, scale)
         if batch:
             yield batch
         if not source.fill(size):
@@ -63,13 +58,34 @@ def packets(source: ByteSource, interfaces: list[Interface], max_packet: int) ->
         if not captured:
             if source.fill(HEADER_SIZE) and _is_pcap_header(source):
                 # Files joined end to end (cat a.pcap b.pcap): what reads as an empty packet is the next header.
-                unpack, size = _pcap_header(source, interfaces)
+                order, size = _pcap_header(source, interfaces)
+                unpack = _RECORD[order]
             else:
                 yield [(seconds * 1_000_000_000 + fraction * scale, linktype, b"", wire)]
                 source.start += size
         elif not source.fill(size + captured):
             there = len(source.buffer) - source.start - size
             raise CutShort(f"{there} of the {captured} bytes of the next packet are there")
+
+
+def _whole_records(
+    source: ByteSource, unpack: Unpack, size: int, linktype: int, scale: int
+) -> tuple[list[RawPacket], int]:
+    """Reads the records that are whole in the buffer and not empty; returns them, and where the next one begins."""
+    batch: list[RawPacket] = []
+    append = batch.append
+    buffer, position = source.buffer, source.start
+    end = len(buffer)
+    last = end - size
+    while position <= last:
+        seconds, fraction, captured, wire = unpack(buffer, position)
+        start = position + size
+        following = start + captured
+        if not start < following <= end:  # an empty one may be the header of another file
+            break
+        append((seconds * 1_000_000_000 + fraction * scale, linktype, buffer[start:following], wire))
+        position = following
+    return batch, position
 
 
 def _is_pcap_header(source: ByteSource) -> bool:
@@ -83,11 +99,11 @@ def _check_end(source: ByteSource, size: int) -> None:
         raise CutShort(f"{left} bytes of a record header of {size} are there")
 
 
-def _pcap_header(source: ByteSource, interfaces: list[Interface]) -> tuple[Callable[..., tuple[Any, ...]], int]:
-    """Consumes the header of a pcap file: sets the interface, returns how to unpack a record header, and its size."""
+def _pcap_header(source: ByteSource, interfaces: list[Interface]) -> tuple[str, int]:
+    """Consumes the header of a pcap file: sets the interface, returns byte order and size of the record headers."""
     endian, scale, size = MAGICS[source.buffer[source.start : source.start + 4]]
     snaplen, network = Struct(endian + "II").unpack_from(source.buffer, source.start + 16)
     source.start += HEADER_SIZE
     # The upper half of the last field has the length of the frame check sequence, if there is one.
     interfaces[:] = [Interface(network & 0xFFFF, snaplen, scale)]
-    return Struct(endian + "IIII").unpack_from, size
+    return endian, size

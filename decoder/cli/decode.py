@@ -12,7 +12,7 @@ from decoder.cli.completion import complete_column
 from decoder.cli.hints import HintingCommand
 from decoder.cli.live_options import LiveOptions, source_options
 from decoder.cli.options import DurationType, Options, common_options, output_options
-from decoder.engine.core import JsonLines
+from decoder.core import JsonLines
 from decoder.errors import SchemaError
 from decoder.formatting.frame_filter import FrameFilter, merged_first
 

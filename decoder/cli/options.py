@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 import click
 
 from decoder.cli.completion import complete_filter
-from decoder.engine.core import CORE
+from decoder.core import CORE
 
 if TYPE_CHECKING:
     from decoder.crypto.keyring import KeyRing

@@ -1,6 +1,7 @@
-/* The module decoder.engine._core: what Python takes longest for, again in C.  _core.pyi says how it is used. */
+/* The module decoder._core: what Python takes longest for, again in C.  _core.pyi says how it is used. */
 #include "core_lines.h"
 #include "core_numbers.h"
+#include "core_walk.h"
 
 /* Writes a number with one of the functions of core_numbers.h, which the tests compare with orjson. */
 static PyObject *
@@ -47,15 +48,20 @@ add_class(PyObject *module, const char *name, PyType_Spec *spec)
 static int
 core_exec(PyObject *module)
 {
-    if (add_class(module, "JsonLines", &json_lines_spec) < 0) {
+    if (message_fields == NULL) {
+        message_fields = PyType_FromSpec(&message_fields_spec);
+    }
+    if (message_fields == NULL || PyModule_AddObjectRef(module, "MessageFields", message_fields) < 0
+        || add_class(module, "JsonLines", &json_lines_spec) < 0 || add_class(module, "TextLines", &text_lines_spec) < 0) {
         return -1;
     }
-    return add_class(module, "TextLines", &text_lines_spec);
+    return add_class(module, "Walker", &walker_spec);
 }
 
 static PyMethodDef core_methods[] = {
     {"json_double", json_double, METH_VARARGS, "Returns a finite double as orjson writes it; for the tests."},
     {"json_float", json_float, METH_VARARGS, "Returns a finite 4-byte float likewise."},
+    {"pcap_records", pcap_records, METH_VARARGS, "Reads the records of a pcap file that are whole in a buffer."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -65,7 +71,7 @@ static PyModuleDef_Slot core_slots[] = {
 };
 
 static struct PyModuleDef core_module = {
-    PyModuleDef_HEAD_INIT, "_core", "Renderers in C.", 0, core_methods, core_slots, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_core", "What Python takes longest for, in C.", 0, core_methods, core_slots, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__core(void);

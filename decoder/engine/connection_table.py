@@ -152,11 +152,20 @@ class ConnectionTable:
         if more > 0:
             self._check_limit()
 
-    def _check_limit(self) -> None:
+    @property
+    def _fixed(self) -> int:
+        """Memory that connections take beside what they buffer."""
         connections = (len(self.entries) + len(self._older)) // 2
-        fixed = CONNECTION_COST * max(0, connections - _UNCOUNTED) + HALF_OPEN_COST * len(self._half_open)
-        if self.buffered + fixed > self._limits.max_memory:
-            self._make_room(fixed)
+        return CONNECTION_COST * max(0, connections - _UNCOUNTED) + HALF_OPEN_COST * len(self._half_open)
+
+    @property
+    def room(self) -> int:
+        """Bytes that may still be buffered before room is made."""
+        return self._limits.max_memory - self.buffered - self._fixed
+
+    def _check_limit(self) -> None:
+        if self.room < 0:
+            self._make_room(self._fixed)
 
     def _recount(self, connection: Connection) -> None:
         client, server = connection.halves

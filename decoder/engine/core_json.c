@@ -353,6 +353,6 @@ static PyType_Slot json_lines_slots[] = {
 };
 
 PyType_Spec json_lines_spec = {
-    "decoder.engine._core.JsonLines", sizeof(struct json_lines), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    "decoder._core.JsonLines", sizeof(struct json_lines), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     json_lines_slots,
 };

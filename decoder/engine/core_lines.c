@@ -1,11 +1,6 @@
 /* The loop over records, and the look at each: the renderer writes it, or Python does. */
 #include "core_lines.h"
 
-static const char *const ATTRIBUTE_NAMES[ATTRIBUTES] = {
-    "flow", "number", "_frames", "time_ns", "conn_id", "kind", "header", "encryption", "verdict", "reason", "own_notes",
-    "error", "plaintext", "request", "latency_ns",
-};
-
 /* Places in the header, as decoder.framing.header unpacks it. */
 enum { PROTO_ID = 1, FORMAT = 2, VERSION = 3, SERIAL_NO = 4, BODY_LEN = 5, DIGEST = 6, HEADER_ITEMS = 8 };
 
@@ -72,7 +67,7 @@ look_up(PyObject *dict, PyObject *key)
 static void
 record_clear(struct record *record)
 {
-    for (int i = 0; i < ATTRIBUTES; i++) {
+    for (int i = 0; i < READ_ATTRIBUTES; i++) {
         Py_XDECREF(record->values[i]);
     }
     Py_XDECREF(record->flow);
@@ -84,10 +79,10 @@ is_text(PyObject *object, const char *text)
     return PyUnicode_Check(object) && PyUnicode_CompareWithASCIIString(object, text) == 0;
 }
 
+/* Reads the header of a message whose header is an object: a tuple, if nobody set another. */
 static bool
-read_header(struct record *record)
+read_header_object(struct record *record, PyObject *header)
 {
-    PyObject *header = record->values[HEADER];
     int64_t format;
     if (!PyTuple_Check(header) || PyTuple_Size(header) != HEADER_ITEMS) {
         return false;
@@ -102,6 +97,17 @@ read_header(struct record *record)
            && read_integer(PyTuple_GetItem(header, VERSION), &record->version)
            && read_integer(PyTuple_GetItem(header, SERIAL_NO), &record->serial_no)
            && read_integer(PyTuple_GetItem(header, BODY_LEN), &record->body_len);
+}
+
+static bool
+read_header_bytes(struct record *record, const uint8_t *wire)
+{
+    record->digest = (struct span){wire + DIGEST_AT, wire + DIGEST_AT + DIGEST_LEN};
+    record->proto_id = read_u32(wire + PROTO_ID_AT);
+    record->version = wire[VERSION_AT];
+    record->serial_no = read_u32(wire + SERIAL_NO_AT);
+    record->body_len = read_u32(wire + BODY_LEN_AT);
+    return wire[FORMAT_AT] == PROTOBUF;
 }
 
 /* Finds the tables for the body of a record; false without an exception if there are none. */
@@ -120,7 +126,9 @@ find_body(struct renderer *renderer, struct record *record)
     if ((int64_t)span_size(record->plaintext) > longest) {
         return false;
     }
-    PyObject *found = look_up(bodies, PyTuple_GetItem(record->values[HEADER], PROTO_ID));
+    PyObject *proto_id = PyLong_FromLongLong(record->proto_id);
+    PyObject *found = proto_id == NULL ? NULL : look_up(bodies, proto_id);
+    Py_XDECREF(proto_id);
     if (found == NULL) {
         return false;
     }
@@ -130,15 +138,34 @@ find_body(struct renderer *renderer, struct record *record)
     return known;
 }
 
+/* Takes the attributes of a message; returns false with an exception if one is missing. */
+static bool
+take_attributes(struct renderer *renderer, PyObject *message, struct record *record)
+{
+    for (int i = 0; i < READ_ATTRIBUTES; i++) {
+        PyObject *value = renderer->fields_in_c ? ((struct message *)message)->values[i] : NULL;
+        if (value == NULL && (i != HEADER || !record->wire)) {
+            value = PyObject_GetAttr(message, renderer->attributes[i]);
+            if (value == NULL) {
+                return false;
+            }
+        } else {
+            Py_XINCREF(value);
+        }
+        record->values[i] = value;
+    }
+    return true;
+}
+
 /* Reads the attributes of a message; returns false if it is for Python, or with an exception. */
 static bool
 read_record(struct renderer *renderer, PyObject *message, struct record *record)
 {
-    for (int i = 0; i < ATTRIBUTES; i++) {
-        record->values[i] = PyObject_GetAttr(message, renderer->attributes[i]);
-        if (record->values[i] == NULL) {
-            return false;
-        }
+    if (renderer->fields_in_c && ((struct message *)message)->on_wire) {
+        record->wire = ((struct message *)message)->wire;
+    }
+    if (!take_attributes(renderer, message, record)) {
+        return false;
     }
     PyObject **values = record->values;
     if (values[OWN_NOTES] != Py_None || values[ERROR] != Py_None || values[REASON] != Py_None
@@ -146,8 +173,9 @@ read_record(struct renderer *renderer, PyObject *message, struct record *record)
         return false;
     }
     record->plaintext = span_of(values[PLAINTEXT]);
-    return read_header(record) && read_integer(values[NUMBER], &record->number)
-           && read_integer(values[TIME_NS], &record->time_ns) && record->time_ns >= 0 && find_body(renderer, record);
+    bool read = record->wire ? read_header_bytes(record, record->wire) : read_header_object(record, values[HEADER]);
+    return read && read_integer(values[NUMBER], &record->number) && read_integer(values[TIME_NS], &record->time_ns)
+           && record->time_ns >= 0 && find_body(renderer, record);
 }
 
 /* Puts the line that Python writes; returns false with an exception. */
@@ -332,7 +360,7 @@ renderer_init(PyObject *self, PyObject *arguments, PyObject *keywords)
                                      &PyDict_Type, &flows, &second, &line)) {
         return -1;
     }
-    for (int i = 0; i < ATTRIBUTES; i++) {
+    for (int i = 0; i < READ_ATTRIBUTES; i++) {
         if (renderer->attributes[i] == NULL) {
             renderer->attributes[i] = PyUnicode_InternFromString(ATTRIBUTE_NAMES[i]);
         }
@@ -345,6 +373,7 @@ renderer_init(PyObject *self, PyObject *arguments, PyObject *keywords)
     Py_INCREF(second);
     Py_INCREF(line);
     renderer->message_class = message_class;
+    renderer->fields_in_c = is_message_class(message_class);
     renderer->flows = flows;
     renderer->second = second;
     renderer->line = line;
@@ -388,7 +417,7 @@ renderer_dealloc(PyObject *self)
         body_free(renderer->bodies[i]);
     }
     PyMem_Free(renderer->bodies);
-    for (int i = 0; i < ATTRIBUTES; i++) {
+    for (int i = 0; i < READ_ATTRIBUTES; i++) {
         Py_XDECREF(renderer->attributes[i]);
     }
     types_free(&renderer->types);

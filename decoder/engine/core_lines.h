@@ -2,13 +2,8 @@
 #ifndef OPENDUMP_CORE_LINES_H
 #define OPENDUMP_CORE_LINES_H
 
+#include "core_message.h"
 #include "core_types.h"
-
-/* Attributes of a message, in the order of ATTRIBUTE_NAMES in core_lines.c. */
-enum attribute {
-    FLOW, NUMBER, FRAMES, TIME_NS, CONN_ID, KIND, HEADER, ENCRYPTION, VERDICT, REASON, OWN_NOTES, ERROR, PLAINTEXT,
-    REQUEST, LATENCY_NS, ATTRIBUTES
-};
 
 #define MAX_STAMP 64 /* bytes of the text of a second */
 
@@ -31,7 +26,8 @@ struct renderer {
     PyObject *second;        /* returns the text of a second as bytes */
     PyObject *line;          /* returns the line of a record as bytes: the Python path */
     struct types types;
-    PyObject *attributes[ATTRIBUTES]; /* their names */
+    PyObject *attributes[READ_ATTRIBUTES]; /* their names */
+    bool fields_in_c;        /* objects of `message_class` begin with `struct message` */
     Py_ssize_t count;
     struct body **bodies;
 };
@@ -48,7 +44,8 @@ struct page {
 
 /* A message whose attributes are of the types that the decoder gives them, and that has nothing to remark. */
 struct record {
-    PyObject *values[ATTRIBUTES];
+    PyObject *values[READ_ATTRIBUTES]; /* HEADER: NULL if `wire` is set */
+    const uint8_t *wire;      /* the header as it was on the wire; NULL if it is an object */
     PyObject *flow;           /* tuple of `flows` */
     const struct body *body;
     struct span plaintext;

@@ -488,6 +488,6 @@ static PyType_Slot text_lines_slots[] = {
 };
 
 PyType_Spec text_lines_spec = {
-    "decoder.engine._core.TextLines", sizeof(struct text_lines), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    "decoder._core.TextLines", sizeof(struct text_lines), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     text_lines_slots,
 };

@@ -15,7 +15,7 @@ from decoder.conversation.summary import ConnectionInfo, Results, Summary
 from decoder.crypto.keyring import KeyRing
 from decoder.engine.connection_table import ConnectionTable
 from decoder.engine.gateway_ports import ports_of
-from decoder.engine.hot_path import read_packets
+from decoder.engine.hot_path import PacketLoop
 from decoder.limits import Limits
 from decoder.packet import dissector
 from decoder.vocabulary import DEFAULT_PORT
@@ -74,6 +74,7 @@ class Decoder:
             on_connection=on_connection,
             flows=flows,
         )
+        self._loop = PacketLoop(self._table, self._packets)
         self._number = 0
         self.rewritten = False
         """True for captures of `opendump rewrite`; may be set until the last `summary` is read, which says so too."""
@@ -99,7 +100,7 @@ class Decoder:
         """Decodes the packets of `batch`, as a `CaptureReader` gives them, and returns what they complete."""
         if batch:
             self._note_times(batch[0][0], batch[-1][0])
-        self._number = read_packets(self._table, self._packets, batch, self._number)
+        self._number = self._loop.read(batch, self._number)
         return self._take_results()
 
     def is_settling(self, key: bytes) -> bool:
@@ -116,11 +117,13 @@ class Decoder:
         Only for live sources: holes and held messages of an idle connection come out.  `now_ns` is the time of the
         capture clock, in nanoseconds since 1970.
         """
+        self._loop.release()
         self._table.tick(now_ns)
         return self._take_results()
 
     def flush(self) -> list[Message | Gap]:
         """Ends the capture and returns what is still held."""
+        self._loop.release()
         self._table.flush()
         return self._take_results()
 

@@ -6,7 +6,8 @@
   frame boundary, and proven by the method that proved the last one: 2.0 µs a message against 3.3 through the stages.
 
 Each stops at the first packet or frame that is anything else and leaves that to the stages, so what comes out is the
-same (tests/unit/engine/test_hot_path.py compares).
+same (tests/unit/engine/test_hot_path.py compares).  Both are in C as well (core_walk.c, core_emit.c); what stands here
+defines them, and takes each packet that they leave.
 """
 
 from __future__ import annotations
@@ -14,28 +15,76 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import TYPE_CHECKING
 
+from decoder import core
+from decoder.crypto.ciphers import recipe
+from decoder.framing.framer import Framer
 from decoder.framing.header import HEADER, HEADER_LEN, MAGIC, Header
 from decoder.message import Message
 from decoder.packet import dissector
 from decoder.schema import PUSH_IDS
-from decoder.tcp.segment import ACK, Segment
+from decoder.tcp.segment import ACK, Segment, signed_distance
 from decoder.vocabulary import INIT_CONNECT, Arrival
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from decoder.capture.reader import RawPacket
     from decoder.conversation.connection import Connection
     from decoder.conversation.half_connection import HalfConnection
     from decoder.engine.connection_table import ConnectionTable
 
-__all__ = ["COMMON_LINKTYPE", "emit_whole_messages", "read_packets"]
+__all__ = [
+    "COMMON_LINKTYPE",
+    "PacketLoop",
+    "emit_whole_messages",
+    "feed_rest",
+    "may_overtake",
+    "pass_over",
+    "read_packets",
+]
 
 COMMON_LINKTYPE = dissector.ETHERNET
 """Link type of the packets that are read here where it can be."""
 _KIND = 0x37
 """The flags that tell one kind of segment from another: all but PSH and those of ECN."""
+_MAX_HELD = 8 * 1024 * 1024
+"""Bytes of messages not yet complete that are held in C, and not counted as buffered; less where memory is short."""
+_PACKET_COST = 128 * 1024
+"""Bytes that one packet can add to what is buffered: more than itself and the connection that it may begin."""
+_NEAR = 16 * 1024 * 1024
+"""Bytes that an acknowledgement may lie off and is certainly of the same connection."""
+_MAX_OVERTAKING, _MAX_LOOK = 64 * 1024, 64
+"""Bytes and packets that C takes at most while a hole is open."""
 _unpack = HEADER.unpack_from
+
+
+class PacketLoop:
+    """Reads batches of packets: in C where the compiled core runs, which leaves some packets to Python."""
+
+    def __init__(self, table: ConnectionTable, packets: dissector.PacketReader) -> None:
+        self._table = table
+        self._packets = packets
+        self._walker = None
+        if core.Walker is not None:
+            stages = (feed_rest, pass_over, may_overtake, recipe)
+            self._walker = core.Walker(table, Message, Arrival, sha1, *stages, PUSH_IDS, INIT_CONNECT)
+
+    def read(self, batch: Sequence[RawPacket], number: int) -> int:
+        """Reads the packets of a capture, of which `number` came before; returns the number of the last one."""
+        if self._walker is None:
+            return read_packets(self._table, self._packets, batch, number)
+        raw = batch if isinstance(batch, list) else list(batch)
+        at, count, walk = 0, len(raw), self._walker.walk
+        may_hold = min(_MAX_HELD, self._table.room - _MAX_HELD - count * _PACKET_COST)
+        while (at := walk(raw, at, number + at, may_hold)) < count:
+            read_packets(self._table, self._packets, raw[at : at + 1], number + at)
+            at += 1
+        return number + count
+
+    def release(self) -> None:
+        """Gives what is held in C to the stages, before anybody but `read` uses them."""
+        if self._walker is not None:
+            self._walker.release()
 
 
 def read_packets(
@@ -124,14 +173,58 @@ def _advance(
             return
         offset += used - start
         start = used
+    feed_rest(table, connection, half, data[start:end], number, time_ns, offset)
+
+
+def feed_rest(
+    table: ConnectionTable,
+    connection: Connection,
+    half: HalfConnection,
+    data: bytes,
+    number: int,
+    time_ns: int,
+    offset: int,
+) -> None:
+    """Hands bytes that are no whole messages to the framer; they stand at `offset` of a stream where nothing waits."""
+    framer = half.framer
     arrival = connection.shared.now = Arrival((number,), time_ns)
-    framer.feed(data[start:end], arrival, offset)
+    framer.feed(data, arrival, offset)
     if connection.shared.items or framer.waiting_for_ack is not None:
         connection.emit_items()
     if connection.needs_slow_path:
         table.count(connection)
     elif framer.buffered or half.counted:
         table.count_half(half)
+
+
+def may_overtake(connection: Connection, half: HalfConnection, time_ns: int, ack: int) -> bool:
+    """Returns True if a hole of this direction, which is filled after a few packets, changes nothing else.
+
+    A packet at `time_ns` with the acknowledgement number `ack` comes before it is filled.
+    """
+    peer = half.peer
+    return (
+        half.ending is None
+        and peer.ending is None
+        and not half.stream.fins
+        and not connection.out_of_window
+        and time_ns >= connection.info.first_ns
+        and peer.stream.started
+        and abs(signed_distance(ack, peer.stream.next_seq)) < _NEAR
+        and half.shared.limits.max_pending >= _MAX_OVERTAKING
+        and half.shared.limits.reorder_packets >= _MAX_LOOK
+    )
+
+
+def pass_over(connection: Connection, half: HalfConnection, start: int, size: int) -> None:
+    """Takes note of a message of several packets that did not go through the framer; it comes out next."""
+    framer = half.framer
+    assert isinstance(framer, Framer)  # no other is ever at a boundary
+    framer.pass_over(start, size)
+    shared = connection.shared
+    shared.answered = shared.answered or half.direction == "s2c"
+    if shared.items:
+        connection.emit_items()
 
 
 def emit_whole_messages(

@@ -99,6 +99,13 @@ class Framer(FrameCutter):
         self._trial.budget.credit(len(data))
         self._buffer.append(data, arrival, offset)
 
+    def pass_over(self, start: int, size: int) -> None:
+        """Takes note that the `size` bytes from `start` on, where it was at a boundary, came out as a message."""
+        self._trial.budget.credit(size)
+        self._begin_at(start)
+        self._account.begin_message(start)
+        self._begin_at(start + size)
+
     def handle_hole(self, offset: int, size: int, reason: GapReason, arrival: Arrival | None = None) -> None:
         """Takes note that the `size` bytes of the stream at `offset` are missing.
 

@@ -14,8 +14,8 @@ from decoder.schema.fields import Field, fields_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from decoder import _core
     from decoder.body.body import Kind
-    from decoder.engine import _core
     from decoder.message import Flow
     from decoder.schema.fields import Descriptor
     from decoder.vocabulary import Direction

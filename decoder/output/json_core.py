@@ -12,15 +12,15 @@ from decoder import schema
 from decoder.body.body import ret_type_names
 from decoder.body.codegen import REDACTED
 from decoder.bounded import BoundedDict
-from decoder.engine.core import JsonLines
+from decoder.core import JsonLines
 from decoder.formatting.times import rfc3339
 from decoder.message import Message
 from decoder.output.core_tables import FieldTexts, TypeTables, flow_table
 from decoder.schema.fields import fields_by_name, split_bits
 
 if TYPE_CHECKING:
+    from decoder import _core
     from decoder.body.body import Kind
-    from decoder.engine import _core
     from decoder.message import Flow
     from decoder.schema.fields import Field
     from decoder.vocabulary import Direction, EnumStyle

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from decoder import schema
 from decoder.bounded import BoundedDict
-from decoder.engine.core import TextLines
+from decoder.core import TextLines
 from decoder.formatting.clock import local_time
 from decoder.formatting.escape import quote
 from decoder.message import Message
@@ -19,8 +19,8 @@ from decoder.schema.annotations import annotation
 from decoder.schema.fields import fields_by_name
 
 if TYPE_CHECKING:
+    from decoder import _core
     from decoder.body.body import Kind
-    from decoder.engine import _core
     from decoder.message import Flow
     from decoder.schema.fields import Descriptor, Field
     from decoder.vocabulary import Direction, EnumStyle

@@ -13,6 +13,7 @@ streams  how the segments of a conversation are captured    memory below its lim
                                                             not sent, nothing twice; a verified body has its SHA-1
 websockets  what one direction sends in WebSocket frames    however it is cut: the same messages come out
 cores    a plaintext, and what it is said to be             the compiled core writes what Python writes
+captures what happens to the packets of conversations       the compiled packet loop gives what Python gives
 ======== ================================================== ====================================================
 
 A target is a module here: `check(data)` takes bytes and raises if something is wrong, `seeds()` makes inputs to begin
@@ -24,4 +25,4 @@ to `found/` under a name that begins with its target and says what it was: tests
 short run of each target.  RUNS.md tells of the long ones.
 """
 
-TARGETS = ("readers", "packets", "bodies", "frames", "streams", "websockets", "cores")
+TARGETS = ("readers", "packets", "bodies", "frames", "streams", "websockets", "cores", "captures")

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from random import Random
 
-from decoder.engine.core import CORE
+from decoder.core import CORE
 from decoder.framing.header import FORMAT
 from decoder.output.jsonl import JsonLinesOutput
 from decoder.output.text import TextOutput

@@ -1,4 +1,4 @@
-"""The target `cores` with a core that was built with AddressSanitizer and UBSan: ``make fuzz-core``.
+"""The targets `cores` and `captures` with a core that was built with AddressSanitizer and UBSan: ``make fuzz-core``.
 
 A read or write outside of an allocation, an overflow of a signed integer and the like end the process with a report.
 """
@@ -16,15 +16,16 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+TARGETS = ("cores", "captures")
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "decoder" / "engine"
-_FLAGS = "-std=c11 -O1 -g -shared -fPIC -fsanitize=address,undefined -fno-sanitize-recover=all"
+_FLAGS = "-std=c11 -O1 -g -fvisibility=hidden -shared -fPIC -fsanitize=address,undefined -fno-sanitize-recover=all"
 # The module takes the place of the one in the package before anybody imports that.  Without cffi pycryptodome loads its
 # own libraries in a way that AddressSanitizer allows.
 _START = """
 import importlib.util, runpy, sys
 sys.modules["cffi"] = None
-spec = importlib.util.spec_from_file_location("decoder.engine._core", sys.argv.pop(1))
+spec = importlib.util.spec_from_file_location("decoder._core", sys.argv.pop(1))
 sys.modules[spec.name] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules[spec.name])
 runpy.run_module("tests.fuzz.worker", run_name="__main__", alter_sys=True)
@@ -51,8 +52,8 @@ def build(folder: Path) -> Path:
     return target
 
 
-def run(module: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the worker of the fuzzer, with `arguments`, on the target `cores` and that module."""
+def run(module: Path, target: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the worker of the fuzzer, with `arguments`, on a target and that module."""
     environ = {
         **os.environ,
         "LD_PRELOAD": str(sanitizer()),
@@ -62,7 +63,7 @@ def run(module: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     }
     environ.pop("OPENDUMP_PURE", None)
     return subprocess.run(
-        [sys.executable, "-c", _START, str(module), "cores", "--engine", "own", *arguments],
+        [sys.executable, "-c", _START, str(module), target, "--engine", "own", *arguments],
         cwd=ROOT,
         env=environ,
         capture_output=True,
@@ -74,18 +75,23 @@ def run(module: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.sanitized", description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"{', '.join(TARGETS)}; both by default")
+    parser.add_argument("--seconds", type=float, default=60, help="for each target")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     if sanitizer() is None:
-        print("cores: not run: it needs Linux, gcc with AddressSanitizer, and the headers of Python", file=sys.stderr)
+        print("not run: it needs Linux, gcc with AddressSanitizer, and the headers of Python", file=sys.stderr)
         return 1
+    worst = 0
     with tempfile.TemporaryDirectory(prefix="opendump-core-") as scratch:
-        found = Path(tempfile.mkdtemp(prefix="opendump-fuzz-"))
-        arguments = ("--seconds", str(options.seconds), "--seed", str(options.seed), "--found", str(found))
-        done = run(build(Path(scratch)), *arguments)
-    print(done.stdout[-200:], done.stderr[-5000:])
-    return done.returncode
+        module = build(Path(scratch))
+        for target in options.targets or TARGETS:
+            found = Path(tempfile.mkdtemp(prefix="opendump-fuzz-"))
+            arguments = ("--seconds", str(options.seconds), "--seed", str(options.seed), "--found", str(found))
+            done = run(module, target, *arguments)
+            print(f"{target}:", done.stdout[-200:], done.stderr[-5000:])
+            worst = max(worst, abs(done.returncode))
+    return worst
 
 
 if __name__ == "__main__":

@@ -18,7 +18,10 @@ from tests.support.cores import needs_core
 ROOT = Path(__file__).resolve().parents[2]
 FOUND = ROOT / "tests" / "fuzz" / "found"
 RUNS = 600
-TARGETS = ("readers", "packets", "bodies", "frames", "streams", "websockets", pytest.param("cores", marks=needs_core))
+TARGETS = (
+    *("readers", "packets", "bodies", "frames", "streams", "websockets"),
+    *(pytest.param(target, marks=needs_core) for target in ("cores", "captures")),
+)
 
 
 def fuzz(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -60,6 +63,7 @@ FAULTS = {
     "frames": "import decoder.framing.header_chains as m; m.HeaderChains.give_up_first = lambda _: 1 // 0",
     "streams": "import decoder.engine.connection_table as m; m.ConnectionTable._drop = lambda self, connection: None",
     "websockets": "import decoder.framing.websocket_reader as m; m.WebSocketReader._break = lambda *_: 1 // 0",
+    "captures": "import decoder.engine.hot_path as m; m.pass_over = lambda *_: 1 // 0",
     "cores": "import decoder.output.core_tables as m; t=m.type_name; m.type_name=lambda f: t(f).replace('int','uint')",
 }
 """A check that is missing, an index without one, a conversion that fails on one number, a branch that fails, a leak,

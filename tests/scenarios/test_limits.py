@@ -11,7 +11,7 @@ from scapy.layers.inet import IP, TCP, fragment
 from scapy.layers.l2 import Ether
 
 from decoder import Decoder, KeyRing, Limits, Message
-from decoder.message import DEFAULT_LIMITS
+from decoder.message_fields import DEFAULT_LIMITS
 from decoder.output.tree import TreeOutput
 from tests.support import exchange as ex
 from tests.support.segments import Decoded, Segment, Talk, decode_segments

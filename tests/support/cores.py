@@ -15,7 +15,7 @@ from unittest.mock import patch
 import pytest
 
 from decoder import schema
-from decoder.engine.core import JsonLines
+from decoder.core import JsonLines
 from decoder.framing.header import MAGIC, RESERVED
 from decoder.limits import Limits
 from decoder.message import Flow, Gap, Message

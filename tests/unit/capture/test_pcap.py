@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import struct
 
 import pytest
 
-from decoder.capture.reader import RawPacket
+from decoder import core
+from decoder.capture.reader import CaptureReader, RawPacket
+from decoder.errors import CaptureError
+from tests.support.cores import needs_core
 from tests.support.pcap import PACKETS, Packets, pcap, read_bytes, until_error
 
 
@@ -46,3 +50,38 @@ def test_an_absurd_length_ends_the_capture_with_an_error() -> None:
     got, error = until_error(data)
     assert got == PACKETS
     assert "damaged after packet 4 at byte 5,224: a packet claims 4294967280 bytes" in error
+
+
+def read(data: bytes, chunk: int) -> tuple[Packets, str, list[str]]:
+    """The packets, what is said of a fault, and the warnings."""
+    reader, got, told = CaptureReader(io.BytesIO(data), chunk=chunk), [], ""
+    try:
+        for batch in reader.batches():
+            got += batch
+    except CaptureError as error:
+        told = str(error)
+    return got, told, reader.warnings
+
+
+@needs_core
+@pytest.mark.parametrize("endian", ["<", ">"])
+@pytest.mark.parametrize("kind", ["micro", "nano", "kuznetzov"])
+@pytest.mark.parametrize("chunk", [40, 100, 65536])
+def test_the_compiled_loop_reads_the_same(endian: str, kind: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the file is damaged: each byte once."""
+    data = pcap(
+        [*PACKETS[:3], (5 * 10**9, 1, b"", 9), PACKETS[0]], endian, kind == "nano", kuznetzov=kind == "kuznetzov"
+    )
+    damaged = [data, *(data[:at] + bytes((data[at] ^ 0x81,)) + data[at + 1 :] for at in range(0, len(data), 3))]
+    compiled = [read(each, chunk) for each in damaged]
+    monkeypatch.setattr(core, "pcap_records", None)
+    assert [read(each, chunk) for each in damaged] == compiled
+
+
+@needs_core
+def test_what_the_compiled_loop_refuses() -> None:
+    assert core.pcap_records is not None
+    for start, header, scale in ((-1, 16, 1), (5, 16, 1), (0, 15, 1), (0, 16, -1), (0, 16, 1001)):
+        with pytest.raises(ValueError, match="place"):
+            core.pcap_records(b"1234", start, header, False, 1, scale)
+    assert core.pcap_records(b"1234", 4, 16, False, 1, 1) == ([], 4)

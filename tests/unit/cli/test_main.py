@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from decoder.cli.main import cli
-from decoder.engine.core import CORE
+from decoder.core import CORE
 from tests.support.command import (
     FORMATS,
     PLAIN,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decoder.crypto.ciphers import SessionKey, rsa_decrypt
+from decoder.crypto.ciphers import SessionKey, recipe, rsa_decrypt
 from tests.support.exchange import IV, KEY, MODES, cbc, ecb_zero_padded, ftaes, rsa, rsa_key
 from tests.support.recorded import DEMO_KEY
 
@@ -123,3 +123,17 @@ def test_rsa_refuses_what_is_not_its_own() -> None:
     assert rsa_decrypt(key, b"") is None
     assert rsa_decrypt(key, b"\xff" * 128) is None  # above the modulus
     assert rsa_decrypt(key, body + b"\xff" * 128) is None
+
+
+def test_a_recipe_tells_mode_cipher_and_iv() -> None:
+    """What the compiled core does with it, tests/unit/engine/test_hot_path.py compares."""
+    from Crypto.Cipher import AES
+
+    key = SessionKey(1, KEY, IV)
+    for mode, iv in (("FTAES_ECB", b""), ("AES_CBC", IV), ("AES_ECB", b"")):
+        found = recipe(key.decryptor(mode))
+        assert found is not None
+        assert (found[0], found[2]) == (mode, iv)
+        assert found[1](bytes(32)) == AES.new(KEY, AES.MODE_ECB).decrypt(bytes(32))
+    assert recipe(SessionKey(1, KEY).decryptor("AES_CBC")) is None
+    assert recipe(lambda body: body) is None

@@ -1,4 +1,6 @@
-"""The compiled core: what Python takes longest for, again in C.  Use `decoder.engine.core`, which knows if it is there.
+"""The compiled core: what Python takes longest for, again in C.  Use `decoder.core`, which knows if it is there.
+
+A walker reads the usual packets and emits their messages, as `decoder.engine.hot_path` does.
 
 A renderer takes the records that it can prove to be ordinary (core_types.h says what that is) and hands every other to
 `line`.  It knows no protocol: `decoder.output.core_tables` makes its tables out of the schema.
@@ -6,6 +8,8 @@ A renderer takes the records that it can prove to be ordinary (core_types.h says
 
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from decoder.message_fields import PlainFields
 
 FieldRow = tuple[
     int,  # number
@@ -97,6 +101,55 @@ class TextLines:
 
     def render(self, records: Iterable[Any], /) -> bytes:
         """Returns the lines of records, in UTF-8."""
+
+class MessageFields(PlainFields):
+    """Keeps the attributes of a message in C; beside these an instance of a subclass has what that adds."""
+
+class Walker:
+    """Reads packets and emits their messages; leaves what is not usual to Python.
+
+    :param table: the `ConnectionTable`
+    :param message_class: the subclass of `MessageFields` that messages are made of
+    :param arrival: the class `Arrival`
+    :param sha1: `hashlib.sha1`
+    :param feed_rest: `hot_path.feed_rest`, which takes what is no whole message
+    :param pass_over: `hot_path.pass_over`, which takes note of a message of several packets
+    :param may_overtake: `hot_path.may_overtake`, which tells if segments may be taken that overtook another one
+    :param recipe: `ciphers.recipe`, which tells how a decryption function works
+    :param pushes: the protocol ids of pushes
+    :param handshake: the protocol id that is left to the stages
+    """
+
+    def __init__(
+        self,
+        table: Any,
+        message_class: type[PlainFields],
+        arrival: type[Any],
+        sha1: Callable[[bytes], Any],
+        feed_rest: Callable[[Any, Any, Any, bytes, int, int, int], None],
+        pass_over: Callable[[Any, Any, int, int], None],
+        may_overtake: Callable[[Any, Any, int, int], bool],
+        recipe: Callable[[Callable[[bytes], bytes | None]], tuple[str, Callable[[bytes], bytes], bytes] | None],
+        pushes: Iterable[int],
+        handshake: int,
+    ) -> None: ...
+    def walk(self, batch: list[tuple[int, int, bytes, int]], at: int, number: int, may_hold: int, /) -> int:
+        """Takes packets of `batch` from place `at` on, before which `number` packets came; returns where it stopped.
+
+        It holds beginnings of messages, in at most `may_hold` bytes.
+        """
+
+    def release(self) -> None:
+        """Gives the beginnings of messages that are held to the stages."""
+
+def pcap_records(
+    buffer: bytes, start: int, header: int, big: bool, linktype: int, scale: int, /
+) -> tuple[list[tuple[int, int, bytes, int]], int]:
+    """Reads the records of a pcap file from place `start` on, as far as they are whole, and not empty.
+
+    `header` is the length of a record's header, `big` its byte order, `scale` the nanoseconds of a tick.  Returns the
+    packets, and where it stopped.
+    """
 
 def json_double(value: float, write: Callable[[float], bytes], /) -> bytes:
     """Returns a finite double as orjson writes it, which is `write`; for the tests."""

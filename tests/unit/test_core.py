@@ -18,7 +18,7 @@ from decoder.body.scalars import plain_float
 from tests.support.command import environment
 from tests.support.cores import needs_core
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 COUNT = 100_000
 
 DOUBLES: dict[str, Callable[[Random], float]] = {
@@ -52,7 +52,7 @@ EDGES = (
 @needs_core
 @pytest.mark.parametrize("kind", DOUBLES)
 def test_doubles_as_orjson_writes_them(kind: str) -> None:
-    from decoder.engine._core import json_double
+    from decoder._core import json_double
 
     random = Random(kind)
     values = [DOUBLES[kind](random) for _ in range(COUNT // len(DOUBLES))]
@@ -64,7 +64,7 @@ def test_doubles_as_orjson_writes_them(kind: str) -> None:
 
 @needs_core
 def test_floats_as_python_writes_them() -> None:
-    from decoder.engine._core import json_float
+    from decoder._core import json_float
 
     random = Random(1)
     for _ in range(20_000):
@@ -74,7 +74,7 @@ def test_floats_as_python_writes_them() -> None:
 
 
 def test_the_version_names_the_core() -> None:
-    from decoder.engine.core import CORE, JsonLines
+    from decoder.core import CORE, JsonLines
 
     def version(pure: str) -> str:
         return subprocess.run(
@@ -128,7 +128,7 @@ def row(**changes: Any) -> tuple[Any, ...]:
     ],
 )
 def test_a_table_that_makes_no_sense_is_refused(rows: Any) -> None:
-    from decoder.engine._core import JsonLines
+    from decoder._core import JsonLines
 
     renderer = JsonLines(int, {}, lambda second: b"", lambda item: b"")
     with pytest.raises((TypeError, ValueError, IndexError, OverflowError)):
@@ -138,7 +138,7 @@ def test_a_table_that_makes_no_sense_is_refused(rows: Any) -> None:
 
 @needs_core
 def test_types_can_be_nested_sixteen_levels_deep() -> None:
-    from decoder.engine._core import JsonLines
+    from decoder._core import JsonLines
 
     renderer = JsonLines(int, {}, lambda second: b"", lambda item: b"")
     renderer.add_type(())
@@ -150,7 +150,7 @@ def test_types_can_be_nested_sixteen_levels_deep() -> None:
 
 @needs_core
 def test_a_renderer_that_was_not_initialized_refuses() -> None:
-    from decoder.engine._core import JsonLines
+    from decoder._core import JsonLines
 
     with pytest.raises(TypeError, match="initialized"):
         JsonLines.__new__(JsonLines).render([])
@@ -165,7 +165,7 @@ def test_a_renderer_that_was_not_initialized_refuses() -> None:
     [None, (), (1, b"", 0, 0, 0, {}, 0, -1), (0, b"", 9, 0, 0, {}, 0, -1), (0, b"", 0, 0, 2000, {}, 0, -1), (0,) * 8],
 )
 def test_a_body_that_makes_no_sense_is_refused(body: Any) -> None:
-    from decoder.engine._core import JsonLines
+    from decoder._core import JsonLines
 
     renderer = JsonLines(int, {}, lambda second: b"", lambda item: b"")
     renderer.add_type((row(),))
@@ -246,6 +246,6 @@ def test_without_a_compiler_it_builds_as_well(tmp_path: Path) -> None:
 
 
 def test_a_core_that_was_not_built_is_no_fault() -> None:
-    code = "import sys; sys.modules['decoder.engine._core'] = None; import decoder.engine.core as c; print(c.CORE)"
+    code = "import sys; sys.modules['decoder._core'] = None; import decoder.core as c; print(c.CORE)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True, cwd=ROOT)
     assert done.stdout == "pure Python\n"
