@@ -47,7 +47,7 @@ add_class(PyObject *module, const char *name, PyType_Spec *spec)
 static int
 core_exec(PyObject *module)
 {
-    if (add_class(module, "JsonLines", &json_lines_spec) < 0) {
+    if (add_class(module, "JsonLines", &json_lines_spec) < 0 || add_class(module, "Columns", &columns_spec) < 0) {
         return -1;
     }
     return add_class(module, "TextLines", &text_lines_spec);

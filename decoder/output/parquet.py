@@ -7,6 +7,7 @@ from io import RawIOBase
 from typing import TYPE_CHECKING, Any
 
 from decoder.errors import OpenDError
+from decoder.output.table_cells import CoreCells
 
 if TYPE_CHECKING:
     from decoder.output.table_blocks import Block
@@ -46,7 +47,7 @@ class ArrowBatches:
     def batch(self, block: Block) -> Any:
         """Returns `block` as a ``pyarrow.RecordBatch``."""
         pa = self._pa
-        indices = pa.array(block.places, pa.int32()) if block.shared else None
+        indices = self._array(block.places, "int32", pa.int32()) if block.shared else None
         arrays = []
         for column, field in zip(self._table.columns, self.schema, strict=True):
             cells = block.own.get(column.name)
@@ -56,10 +57,25 @@ class ArrowBatches:
                 arrays.append(self._array(block.shared[column.name], column.type, field.type).take(indices))
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
-    def _array(self, cells: Sequence[Any], column_type: ColumnType, arrow_type: Any) -> Any:
+    def _array(self, cells: Sequence[Any] | CoreCells, column_type: ColumnType, arrow_type: Any) -> Any:
+        if isinstance(cells, CoreCells):
+            return self._core_array(cells, arrow_type)
         if column_type == "enum":
             return self._pa.array(cells, self._text).dictionary_encode()
         return self._pa.array(cells, arrow_type)
+
+    def _core_array(self, cells: CoreCells, arrow_type: Any) -> Any:
+        pa = self._pa
+        if cells.cells is None:
+            return pa.nulls(cells.rows, arrow_type)
+        given = (cells.valid, cells.cells) if cells.text is None else (cells.valid, cells.cells, cells.text)
+        buffers = [None if data is None else pa.py_buffer(data) for data in given]
+        if cells.names is not None:
+            codes = pa.Array.from_buffers(pa.int32(), cells.rows, buffers)
+            return pa.DictionaryArray.from_arrays(codes, [name.decode() for name in cells.names])
+        if cells.type == "enum":
+            return pa.Array.from_buffers(self._text, cells.rows, buffers).dictionary_encode()
+        return pa.Array.from_buffers(arrow_type, cells.rows, buffers)
 
 
 def _types(pa: Any) -> dict[ColumnType, Any]:

@@ -91,11 +91,15 @@ class Tables:
         # (What notes a message deserves does not depend on the tables that are wanted.)
         self._rows = {
             name: RowBlocks(
-                complete[name], row_reader(complete[name], row_type, readers), write if name in tables else None
+                complete[name],
+                row_reader(complete[name], row_type, readers),
+                write if name in tables else None,
+                self._bodies.sheets(name),
             )
             for row_type, name in ROW_TYPES.items()
             if name in tables or "messages" in tables
         }
+        self._kept = {name for name, rows in self._rows.items() if rows.wanted}
         self._flat = {
             name: FlatBlocks(table, write, _SHARED if name == "messages" else ())
             for name, table in tables.items()
@@ -203,8 +207,8 @@ class Tables:
             message.time_ns,
             *(message.proto if plan is None else plan.kind.proto, _SOURCES[kind], message.verdict),
         )
-        read = None if plan is None else plan.read(message)
-        if read is not None and wanted and read.part is not None:
+        read = None if plan is None else plan.read(message, keep=wanted and plan.table in self._kept)
+        if read is not None and wanted and (read.collected or read.part is not None):
             assert plan is not None
             self._add_rows(head, plan, read, request, message)
         record = None
@@ -229,6 +233,10 @@ class Tables:
         for place in plan.places:
             rows = self._rows.get(place.table.name)
             if rows is None:
+                continue
+            if read.collected:
+                if rows.wanted:
+                    rows.add_collected(head, lent)
                 continue
             for around, items in place.find(read.part):
                 if len(items) <= MAX_ROWS:
