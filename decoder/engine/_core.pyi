@@ -154,11 +154,12 @@ class Columns:
 
     def read(
         self, source: int, body: bytes, keep: bool, /
-    ) -> bool | tuple[bool, str | None, int | None, str | None] | None:
+    ) -> int | tuple[bool, str | None, int | None, str | None] | None:
         """Reads a body; its rows are added to their sheets if `keep` is set.
 
-        Returns None for a body that is not ordinary, of which nothing is added; True for one that reports success and
-        no more; for others if it has c2s or s2c, the name of retType, errCode and retMsg.
+        Returns None for a body that is not ordinary, of which nothing is added; a number for one that reports success
+        and has c2s or s2c: 1 if errCode is there, plus 2 if retMsg is, 0 and empty; for others if it has c2s or s2c,
+        the name of retType, errCode and retMsg.
         """
 
     def rows(self, sheet: int, /) -> int:

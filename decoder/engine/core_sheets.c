@@ -164,43 +164,6 @@ sheet_cut(struct sheet *sheet, uint32_t rows)
 }
 
 bool
-is_set(const struct column *column, uint32_t row)
-{
-    return column->valid.bytes[row / 8] >> row % 8 & 1;
-}
-
-static void
-mark(struct column *column, uint32_t row)
-{
-    column->valid.bytes[row / 8] = (char)(column->valid.bytes[row / 8] | 1 << row % 8);
-}
-
-void
-set_bit(struct sheet *sheet, int place, bool value)
-{
-    struct column *column = &sheet->columns[place];
-    char *byte = column->cells.bytes + sheet->rows / 8;
-    mark(column, sheet->rows);
-    *byte = (char)(*byte | value << sheet->rows % 8);
-}
-
-void
-set_four(struct sheet *sheet, int place, uint32_t value)
-{
-    struct column *column = &sheet->columns[place];
-    mark(column, sheet->rows);
-    memcpy(column->cells.bytes + (size_t)sheet->rows * 4, &value, sizeof value);
-}
-
-void
-set_eight(struct sheet *sheet, int place, uint64_t value)
-{
-    struct column *column = &sheet->columns[place];
-    mark(column, sheet->rows);
-    memcpy(column->cells.bytes + (size_t)sheet->rows * 8, &value, sizeof value);
-}
-
-bool
 set_text(struct sheet *sheet, int place, struct span text)
 {
     struct column *column = &sheet->columns[place];

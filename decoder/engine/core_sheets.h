@@ -44,12 +44,45 @@ void sheet_end_row(struct sheet *sheet);
 void sheet_cut(struct sheet *sheet, uint32_t rows);
 
 /* Returns true if a cell is not null. */
-bool is_set(const struct column *column, uint32_t row);
+static inline bool
+is_set(const struct column *column, uint32_t row)
+{
+    return column->valid.bytes[row / 8] >> row % 8 & 1;
+}
 
-/* Set the cell in the row that is being written; the store must fit.  False with an exception. */
-void set_bit(struct sheet *sheet, int column, bool value);
-void set_four(struct sheet *sheet, int column, uint32_t value);
-void set_eight(struct sheet *sheet, int column, uint64_t value);
+static inline void
+mark(struct column *column, uint32_t row)
+{
+    column->valid.bytes[row / 8] = (char)(column->valid.bytes[row / 8] | 1 << row % 8);
+}
+
+/* Set the cell in the row that is being written; the store must fit. */
+static inline void
+set_bit(struct sheet *sheet, int place, bool value)
+{
+    struct column *column = &sheet->columns[place];
+    char *byte = column->cells.bytes + sheet->rows / 8;
+    mark(column, sheet->rows);
+    *byte = (char)(*byte | value << sheet->rows % 8);
+}
+
+static inline void
+set_four(struct sheet *sheet, int place, uint32_t value)
+{
+    struct column *column = &sheet->columns[place];
+    mark(column, sheet->rows);
+    memcpy(column->cells.bytes + (size_t)sheet->rows * 4, &value, sizeof value);
+}
+
+static inline void
+set_eight(struct sheet *sheet, int place, uint64_t value)
+{
+    struct column *column = &sheet->columns[place];
+    mark(column, sheet->rows);
+    memcpy(column->cells.bytes + (size_t)sheet->rows * 8, &value, sizeof value);
+}
+
+/* Likewise; false with an exception. */
 bool set_text(struct sheet *sheet, int column, struct span text);
 
 /* Returns the code of a name, which is added if it is new; -1 with an exception. */

@@ -59,6 +59,8 @@ read_part(struct tables *tables, const struct source *source, struct span part, 
     return well;
 }
 
+enum { HAS_ERR_CODE = 1, HAS_RET_MSG = 2 };
+
 static const struct slot *
 slot_at(const struct slot *slots, int place)
 {
@@ -78,10 +80,9 @@ static PyObject *
 answer(const struct source *source, const struct slot *slots, PyObject *ret_name, bool has_part)
 {
     const struct slot *code = slot_at(slots, source->err_code), *text = slot_at(slots, source->ret_msg);
-    if (has_part && !code->items && !text->items
-        && (ret_name == Py_None || slots[source->ret_type].first.number == 0)) {
-        Py_INCREF(Py_True);
-        return Py_True;
+    bool success = ret_name == Py_None || integer_of(INT32, slots[source->ret_type].first.number) == 0;
+    if (has_part && success && integer_of(INT32, code->first.number) == 0 && span_size(text->first.bytes) == 0) {
+        return PyLong_FromLong((code->items ? HAS_ERR_CODE : 0) + (text->items ? HAS_RET_MSG : 0));
     }
     PyObject *err_code = code->items ? PyLong_FromLongLong(integer_of(INT32, code->first.number)) : none();
     struct span said = text->first.bytes;

@@ -33,6 +33,8 @@ _LONGEST = 256 * 1024
 _PUSH = b"\x08\x00\x22"
 """First bytes of a push that says success: retType 0, then s2c."""
 _OK = "RET_OK"
+_NO_NOTES: list[str] = []
+"""Notes of a body that the core collected, to which none is added."""
 
 
 class BodyRows(NamedTuple):
@@ -148,7 +150,12 @@ class Plan:
             self.places = [_place(each, tables[each.table], readers) for each in found]
         self._source = None if core is None else core.source(found)
         self._core = None if core is None else core.core
-        self._usual = BodyRows(_OK if self.kind.has_ret_type else None, None, None, [], None, None, collected=True)
+        ret_type = _OK if self.kind.has_ret_type else None
+        self._usual = [
+            BodyRows(ret_type, err_code, ret_msg, _NO_NOTES, None, None, collected=True)
+            for ret_msg in (None, "")
+            for err_code in (None, 0)
+        ]
 
     def read(self, message: Message, *, keep: bool) -> BodyRows | None:
         """Returns what the tables take from a message; None if its body is not there or cannot be read.
@@ -160,17 +167,17 @@ class Plan:
             return None
         if self._core is not None and self._source is not None and self._fits(message, plaintext):
             found = self._core.read(self._source, plaintext, keep)
-            if found is True and not message.own_notes:
-                return self._usual
+            if found.__class__ is int and not message.own_notes:
+                return self._usual[found]  # type: ignore[index]
             if found is not None:
                 return self._of_core(found, message)
         return self._read(message, plaintext)
 
-    def _of_core(self, found: bool | tuple[bool, str | None, int | None, str | None], message: Message) -> BodyRows:
+    def _of_core(self, found: int | tuple[bool, str | None, int | None, str | None], message: Message) -> BodyRows:
         """Returns what the core says of a body."""
-        notes = [*message.own_notes] if message.own_notes else []
-        if isinstance(found, bool):
-            return self._usual._replace(notes=notes)
+        notes = [*message.own_notes] if message.own_notes else _NO_NOTES
+        if isinstance(found, int):
+            return self._usual[found]._replace(notes=notes)
         has_part, ret_type, err_code, ret_msg = found
         return BodyRows(ret_type, err_code, ret_msg, notes, None, None, collected=has_part)
 

@@ -36,7 +36,7 @@ _MAX_PENDING = 65_536
 _MAX_CONNECTIONS = 65_536
 """Connections whose ends and first times are remembered, to tell apart those that have the same."""
 
-_MAX_MESSAGES = 4_096
+_MAX_MESSAGES = 8_192
 """Messages whose rows wait at most; of fewer, it takes longer to make the arrays than to fill them."""
 _MAX_UNREAD = 512
 """Messages that are read at once: of fewer it takes longer to find the columns than to read them."""
