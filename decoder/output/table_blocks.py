@@ -65,13 +65,25 @@ class FlatBlocks:
         self._names = [column.name for column in table.columns if column.name not in shared]
         self._rows: list[Row] = []
         self._places: list[int] = []
-        self._shared: dict[Row, int] = {}
+        self._shared: list[Row] = []
+        self._known: dict[Any, int] = {}
 
-    def add(self, cells: Row, shared: Row = ()) -> None:
-        """Collects a row."""
+    def add(self, cells: Row, shared: Row = (), key: Any = None) -> None:
+        """Collects a row; rows with an equal `key` have the same `shared` cells, see `add_again`."""
         self._rows.append(cells)
         if shared:
-            self._places.append(self._shared.setdefault(shared, len(self._shared)))
+            self._places.append(len(self._shared))
+            self._known[key] = len(self._shared)
+            self._shared.append(shared)
+
+    def add_again(self, cells: Row, key: Any) -> bool:
+        """Collects a row whose shared cells are those of an earlier one with this key; False if there is none."""
+        place = self._known.get(key)
+        if place is None:
+            return False
+        self._rows.append(cells)
+        self._places.append(place)
+        return True
 
     def flush(self) -> None:
         """Passes on the rows that were collected."""
@@ -80,7 +92,7 @@ class FlatBlocks:
         own: dict[str, Cells] = dict(zip(self._names, zip(*self._rows, strict=True), strict=True))
         shared: dict[str, Cells] = dict(zip(self._shared_names, zip(*self._shared, strict=True), strict=True))
         block = Block(len(self._rows), own, shared, self._places)
-        self._rows, self._places, self._shared = [], [], {}
+        self._rows, self._places, self._shared, self._known = [], [], [], {}
         self._write(self.table, block)
 
 

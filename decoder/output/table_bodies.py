@@ -168,7 +168,7 @@ class Plan:
         if self._core is not None and self._source is not None and self._fits(message, plaintext):
             found = self._core.read(self._source, plaintext, keep)
             if found.__class__ is int and not message.own_notes:
-                return self._usual[found]  # type: ignore[index]
+                return self._usual[found]
             if found is not None:
                 return self._of_core(found, message)
         return self._read(message, plaintext)

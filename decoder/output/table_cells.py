@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,8 @@ _FORMATS: dict[ColumnType, str] = {
 """Format of a number in memory, by the type of its column."""
 
 
-class CoreCells(NamedTuple):
+@dataclass(frozen=True)
+class CoreCells:
     """The cells of a column."""
 
     type: ColumnType

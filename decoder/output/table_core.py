@@ -173,7 +173,7 @@ class CoreTables:
 
     def source(self, found: list[Source]) -> int | None:
         """Returns the index of the bodies with these places; None if Python must read them."""
-        if any(len(source.steps) > 1 for source in found):
+        if any(len(source.steps) > 1 or source.table != found[0].table for source in found):
             return None
         kind = kind_of(found[0].proto_id, found[0].direction)
         assert kind.cls is not None
@@ -187,12 +187,12 @@ class CoreTables:
                 return None
             number = source.steps[0].descriptor.number
             places.append((number, context, sheets.around.index, self._rows[source.table], sheets.own.index))
-        numbers = [
+        ret_type, err_code, ret_msg = (
             fields[name].descriptor.number if kind.has_ret_type and name in fields else 0
             for name in ("retType", "errCode", "retMsg")
-        ]
-        index = self._types.index(kind.cls.DESCRIPTOR)
-        return self.core.add_source((index, part.descriptor.number, *numbers, ret_type_names(), tuple(places)))
+        )
+        index, number = self._types.index(kind.cls.DESCRIPTOR), part.descriptor.number
+        return self.core.add_source((index, number, ret_type, err_code, ret_msg, ret_type_names(), tuple(places)))
 
     def _context(self, source: Source, found: list[Source], part: Descriptor, sheets: CoreSheets) -> int | None:
         """Returns the reader of what is around the rows of `source`; None if there is none."""
