@@ -6,7 +6,7 @@ is handed on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +38,8 @@ _MAX_CONNECTIONS = 65_536
 
 _MAX_MESSAGES = 8_192
 """Messages whose rows wait at most; of fewer, it takes longer to make the arrays than to fill them."""
+_MAX_RECORDS = 1_024
+"""Records of a ledger that wait at most: that of an order takes several kilobytes."""
 _MAX_UNREAD = 512
 """Messages that are read at once: of fewer it takes longer to find the columns than to read them."""
 _MAX_BYTES = 4 * 1024 * 1024
@@ -325,14 +327,16 @@ class Tables:
                 continue
             if name != "orders":
                 assert figures is not None
-                records = figures.table(name)
+                records: Iterable[dict[str, Any]] = figures.table(name)
             elif self._orders is not None:
-                records = [order.record() for order in self._orders.finish()]
+                records = (order.record() for order in self._orders.finish())
             else:
                 assert self._statistics is not None  # it is finished
-                records = [order.record() for order in self._statistics.orders.orders()]
-            for record in records:
+                records = (order.record() for order in self._statistics.orders.orders())
+            for place, record in enumerate(records, 1):
                 block.add(ledger_row(block.table, record, self._host, self._id_of))
+                if place % _MAX_RECORDS == 0:
+                    block.flush()
 
     def _id_of(self, ordinal: int) -> str | None:
         return self._connections.get(ordinal) or self._ids.get(ordinal)
