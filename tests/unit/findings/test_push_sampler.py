@@ -35,8 +35,8 @@ def test_another_security_is_inspected_at_once() -> None:
 
 QUOTE: dict[str, Any] = {
     "isSuspended": False, "listTime": "", "priceSpread": 0.1, "updateTime": "x" * 90, "highPrice": 1.0,
-    "openPrice": 1.0, "lowPrice": 1.0, "curPrice": 1.0, "lastClosePrice": 1.0, "volume": 1, "turnover": 1.0, "turnoverRate": 1.0,
-    "amplitude": 1.0,
+    "openPrice": 1.0, "lowPrice": 1.0, "curPrice": 1.0, "lastClosePrice": 1.0, "volume": 1, "turnover": 1.0,
+    "turnoverRate": 1.0, "amplitude": 1.0,
 }  # fmt: skip
 
 
