@@ -20,7 +20,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?= -n auto --maxprocesses 4
 # What runs with pure Python as well: what the compiled core does, in the package and from the command.
-PURE_TESTS := $(addprefix tests/unit/output/test_,jsonl.py json_cache.py text.py info.py parallel.py) \
+PURE_TESTS := $(addprefix tests/unit/output/test_,jsonl.py json_cache.py text.py info.py parallel.py tables.py) \
   tests/unit/engine/test_hot_path.py tests/unit/capture/test_pcap.py tests/unit/test_message_fields.py tests/unit/test_core.py \
   tests/unit/cli/test_main.py tests/scenarios/test_recordings.py \
   tests/scenarios/test_pure_python.py

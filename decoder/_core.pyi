@@ -46,6 +46,41 @@ OpRow = tuple[
     int | None,  # index of its program
     bool,  # says how many more items there are
 ]
+StepRow = tuple[
+    str,  # what it does: enum step_code in core_readers.h
+    int,  # number of its field, 0 if it has none
+    int,  # number of its other field
+    int,  # its column in the sheet of the rows, -1 if it has none
+    int,  # its other column
+    int,  # of "stamp": the column of the date, -1 if the text has it
+    int,  # of "stamp": the column of market and security
+    bool,  # of "stamp": whether that stands in the sheet of what is around the rows
+    int,  # of "item": is added
+    dict[int, bytes] | None,  # the name of each number; one without a name is not ordinary
+    int | None,  # index of the reader of a message
+]
+PlaceRow = tuple[
+    int,  # number of the field that holds the rows, in c2s or s2c
+    int,  # index of the reader of what is around them
+    int,  # index of the sheet of that
+    int,  # index of the reader of a row
+    int,  # index of the sheet of the rows
+]
+SourceRow = tuple[
+    int,  # index of the type of its bodies
+    int,  # number of the field c2s or s2c
+    int,  # numbers of retType, errCode and retMsg, 0 for one that they lack
+    int,
+    int,
+    dict[int, str],  # the name of each retType
+    tuple[PlaceRow, ...],
+]
+TakenColumn = tuple[
+    bytes | None,  # a bit for each cell, 0 where it is null; None if none is
+    bytes,  # the cells
+    bytes | None,  # of texts: all of them
+    list[bytes] | None,  # names that the cells refer to
+]
 FlowRow = tuple[Any, ...]
 """Longest body in bytes, mapping of protocol ids to indexes of bodies (-1: none), then the texts of a line in bytes."""
 
@@ -101,6 +136,41 @@ class TextLines:
 
     def render(self, records: Iterable[Any], /) -> bytes:
         """Returns the lines of records, in UTF-8."""
+
+class Columns:
+    """Reads bodies into the columns of tables, as Arrow has them in memory.
+
+    :param make_minute: maps a minute (``2026-07-05 04:42``) and a market (``HK.``) to nanoseconds since 1970, or None
+    """
+
+    def __init__(self, make_minute: Any) -> None: ...
+    def add_type(self, fields: tuple[FieldRow, ...], /) -> int:
+        """As `JsonLines.add_type`; of a field the texts are not used."""
+
+    def add_sheet(self, stores: str, /) -> int:
+        """Adds a sheet, a letter a column: ``?`` bits, ``4`` and ``8`` bytes, ``s`` texts, ``e`` names."""
+
+    def add_reader(self, type: int, sheet: int, around: int, steps: tuple[StepRow, ...], /) -> int:
+        """Adds a reader of messages of a type into rows of a sheet; `around` is that of what is around them, or -1."""
+
+    def add_source(self, source: SourceRow, /) -> int:
+        """Adds the bodies of one protocol in one direction; returns their index."""
+
+    def read(
+        self, source: int, body: bytes, keep: bool, /
+    ) -> int | tuple[bool, str | None, int | None, str | None] | None:
+        """Reads a body; its rows are added to their sheets if `keep` is set.
+
+        Returns None for a body that is not ordinary, of which nothing is added; a number for one that reports success
+        and has c2s or s2c: 1 if errCode is there, plus 2 if retMsg is, 0 and empty; for others if it has c2s or s2c,
+        the name of retType, errCode and retMsg.
+        """
+
+    def rows(self, sheet: int, /) -> int:
+        """Returns the number of rows in a sheet."""
+
+    def take(self, sheet: int, /) -> list[TakenColumn]:
+        """Returns the columns of a sheet, which is empty then."""
 
 class MessageFields(PlainFields):
     """Keeps the attributes of a message in C; beside these an instance of a subclass has what that adds."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CORE", "JsonLines", "MessageFields", "TextLines", "Walker", "pcap_records"]
+__all__ = ["CORE", "Columns", "JsonLines", "MessageFields", "TextLines", "Walker", "pcap_records"]
 
 _PURE = os.environ.get("OPENDUMP_PURE", "0") not in ("", "0")
 """True if the user wants Python only, to compare or to rule out a fault of the compiled core."""
@@ -17,6 +17,8 @@ _PURE = os.environ.get("OPENDUMP_PURE", "0") not in ("", "0")
 JsonLines: type[_core.JsonLines] | None = None
 TextLines: type[_core.TextLines] | None = None
 """Renderers; None without the compiled core."""
+Columns: type[_core.Columns] | None = None
+"""Collector of the rows of tables; None likewise."""
 MessageFields: type[_core.MessageFields] | None = None
 """What `decoder.message_fields.PlainFields` is in C; None likewise."""
 Walker: type[_core.Walker] | None = None
@@ -28,7 +30,7 @@ if not _PURE:
     with suppress(ImportError):
         from decoder import _core
 
-        JsonLines, TextLines = _core.JsonLines, _core.TextLines
+        JsonLines, TextLines, Columns = _core.JsonLines, _core.TextLines, _core.Columns
         MessageFields, Walker = _core.MessageFields, _core.Walker
         pcap_records = _core.pcap_records
 

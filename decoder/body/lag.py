@@ -47,8 +47,19 @@ def lags(proto_id: int, body: ProtobufMessage, time_ns: int) -> list[Lag]:
         return []
     s2c: Any = body.s2c  # type: ignore[attr-defined]
     if proto_id == QOT_UPDATE_TICKER:
-        ticks = [tick for tick in s2c.tickerList if tick.pushDataType == _REALTIME]
-        return [lag for tick in ticks for lag in _lags_of_tick(tick, time_ns)]
+        found: list[Lag] = []
+        for tick in s2c.tickerList:
+            if tick.pushDataType == _REALTIME:
+                seconds, recv = tick.timestamp, tick.recvTime
+                exchange = int(seconds * 1_000_000 + 0.5) * 1_000 if 0 < seconds < 1e11 else 0  # `_ns` without a call
+                received = int(recv * 1_000_000 + 0.5) * 1_000 if 0 < recv < 1e11 else 0
+                if received:
+                    if exchange:
+                        found.append(("exchange-opend", received - exchange))
+                    found.append(("opend-wire", time_ns - received))
+                if exchange:
+                    found.append(("exchange-wire", time_ns - exchange))
+        return found
     if proto_id == QOT_UPDATE_ORDER_BOOK:
         newest = max(_ns(s2c.svrRecvTimeBidTimestamp), _ns(s2c.svrRecvTimeAskTimestamp))
         return [("server-wire", time_ns - newest)] if newest else []
@@ -58,18 +69,6 @@ def lags(proto_id: int, body: ProtobufMessage, time_ns: int) -> list[Lag]:
         time = s2c.order.updateTimestamp if proto_id == TRD_UPDATE_ORDER else s2c.orderFill.createTimestamp
         times = [time] if time % 1 else []  # whole seconds: simulated, or a first push; too coarse to measure with
     return [("exchange-wire", time_ns - _ns(time)) for time in times]
-
-
-def _lags_of_tick(tick: Any, time_ns: int) -> list[Lag]:
-    exchange, received = _ns(tick.timestamp), _ns(tick.recvTime)
-    found: list[Lag] = []
-    if exchange and received:
-        found.append(("exchange-opend", received - exchange))
-    if received:
-        found.append(("opend-wire", time_ns - received))
-    if exchange:
-        found.append(("exchange-wire", time_ns - exchange))
-    return found
 
 
 def lag_ms(proto_id: int, body: ProtobufMessage | None, time_ns: int) -> float | None:

@@ -105,7 +105,7 @@ def export(
     if is_file and len(tables) != 1:
         raise click.UsageError(f"-o {escape(output)} is one file: choose its table with --table, or give a directory")
     if output_format == "parquet":
-        from decoder.output.parquet import import_pyarrow
+        from decoder.output.arrow_arrays import import_pyarrow
 
         import_pyarrow()
     paths = {name: output if is_file else os.path.join(output, f"{name}.{output_format}") for name in tables}
@@ -162,7 +162,7 @@ def _dataset(
 ) -> int:
     from decoder.cli.cluster import planned_source
     from decoder.cli.dataset import export_dataset
-    from decoder.output.parquet import import_pyarrow
+    from decoder.output.arrow_arrays import import_pyarrow
 
     import_pyarrow()
     from decoder.output.dataset import Settings

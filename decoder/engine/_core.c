@@ -52,7 +52,8 @@ core_exec(PyObject *module)
         message_fields = PyType_FromSpec(&message_fields_spec);
     }
     if (message_fields == NULL || PyModule_AddObjectRef(module, "MessageFields", message_fields) < 0
-        || add_class(module, "JsonLines", &json_lines_spec) < 0 || add_class(module, "TextLines", &text_lines_spec) < 0) {
+        || add_class(module, "JsonLines", &json_lines_spec) < 0 || add_class(module, "TextLines", &text_lines_spec) < 0
+        || add_class(module, "Columns", &columns_spec) < 0) {
         return -1;
     }
     return add_class(module, "Walker", &walker_spec);

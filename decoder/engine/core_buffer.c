@@ -123,6 +123,14 @@ bool
 is_utf8(struct span text)
 {
     while (text.at < text.end) {
+        uint64_t eight;
+        if (span_size(text) >= sizeof eight) {
+            memcpy(&eight, text.at, sizeof eight);
+            if (!(eight & UINT64_C(0x8080808080808080))) { /* ASCII */
+                text.at += sizeof eight;
+                continue;
+            }
+        }
         if (*text.at < 0x80) {
             text.at++;
             continue;

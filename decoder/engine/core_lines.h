@@ -88,5 +88,6 @@ void renderer_dealloc(PyObject *self);
 
 extern PyType_Spec json_lines_spec;
 extern PyType_Spec text_lines_spec;
+extern PyType_Spec columns_spec;
 
 #endif

@@ -67,14 +67,14 @@ names_from(struct names *names, PyObject *dict)
     return true;
 }
 
-struct span
-name_of(const struct names *names, int64_t number)
+Py_ssize_t
+name_place(const struct names *names, int64_t number)
 {
     Py_ssize_t low = 0, high = names->count - 1;
     while (low <= high) {
         Py_ssize_t middle = low + (high - low) / 2;
         if (names->numbers[middle] == number) {
-            return names->texts[middle];
+            return middle;
         }
         if (names->numbers[middle] < number) {
             low = middle + 1;
@@ -82,7 +82,14 @@ name_of(const struct names *names, int64_t number)
             high = middle - 1;
         }
     }
-    return (struct span){NULL, NULL};
+    return -1;
+}
+
+struct span
+name_of(const struct names *names, int64_t number)
+{
+    Py_ssize_t place = name_place(names, number);
+    return place < 0 ? (struct span){NULL, NULL} : names->texts[place];
 }
 
 const struct type *

@@ -87,6 +87,9 @@ int64_t integer_of(enum kind kind, uint64_t number);
 double double_of(uint64_t number);
 float float_of(uint64_t number);
 
+/* Returns the place of a number; -1 if it has no text. */
+Py_ssize_t name_place(const struct names *names, int64_t number);
+
 /* Returns the text of a number; one without bytes (`at` is NULL) if it has none. */
 struct span name_of(const struct names *names, int64_t number);
 

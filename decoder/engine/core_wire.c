@@ -27,11 +27,14 @@ read_fixed(struct span *rest, int size, uint64_t *value)
     if (span_size(*rest) < (size_t)size) {
         return false;
     }
-    uint64_t number = 0;
-    for (int i = 0; i < size; i++) {
-        number |= (uint64_t)*rest->at++ << (8 * i);
+    const uint8_t *at = rest->at;
+    uint64_t low = (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24;
+    uint64_t high = 0;
+    if (size == 8) {
+        high = (uint64_t)at[4] | (uint64_t)at[5] << 8 | (uint64_t)at[6] << 16 | (uint64_t)at[7] << 24;
     }
-    *value = number;
+    *value = low | high << 32; /* in this form compilers see that it is one load */
+    rest->at += size;
     return true;
 }
 

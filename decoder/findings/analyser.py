@@ -182,10 +182,10 @@ class _Packets:
         """Takes the next message."""
         self._current = message
         if message.kind != "push":  # a push is named when it comes; a request may be named once nobody answered it
-            self._recent[message.number] = tuple(message.frames[:_MAX_PACKETS])
+            self._recent[message.number] = tuple(message._frames[:_MAX_PACKETS])
 
     def of(self, number: int) -> tuple[int, ...]:
         """Returns the packets of a message; none if they are not known any more."""
         if self._current is not None and self._current.number == number:
-            return tuple(self._current.frames[:_MAX_PACKETS])
+            return tuple(self._current._frames[:_MAX_PACKETS])
         return self._recent.get(number, ())

@@ -100,32 +100,34 @@ class ConnectionAnalyser:
 
     def message(self, message: Message) -> bool:
         """Takes a message; returns True for a request whose response came out before it."""
+        self._begin(message)
+        if message.kind == "push":
+            self._sample(message)
+            return False
+        self._shared.drift.message(self._context, message)
+        if message.header[PROTO_ID] != KEEP_ALIVE:
+            self._shared.orders.add(message)
+        if message.kind == "request":
+            return self._request(message)
+        self._lifetime.received_ns = message.time_ns
+        self._response(message)
+        return False
+
+    def _begin(self, message: Message) -> None:
+        """Looks at what every message has."""
         context = self._context
-        context.last_ns = message.time_ns
+        time_ns = context.last_ns = message.time_ns
         if message.verdict != "verified":
             report_unverified(context, message)
         if message.own_notes is not None and CONFLICT in message.own_notes:
             report_conflict(context, message)
-        lifetime, kind = self._lifetime, message.kind
-        if message.time_ns > lifetime.deadline_ns:
-            lifetime.overdue(message)
+        if time_ns > self._lifetime.deadline_ns:
+            self._lifetime.overdue(message)
+        self._last = message.number, message.header[PROTO_ID], message.kind
         if self._first is None:
-            self._first = message.number, message.header[PROTO_ID], kind, message.time_ns
-        self._last = message.number, message.header[PROTO_ID], kind
+            self._first = *self._last, time_ns
         if message.plaintext is not None:
             self._exposure.message(message)
-        if kind == "push":
-            lifetime.received_ns = message.time_ns
-            self._sample(message)
-            return False
-        self._shared.drift.message(context, message)
-        if message.header[PROTO_ID] != KEEP_ALIVE:
-            self._shared.orders.add(message)
-        if kind == "request":
-            return self._request(message)
-        lifetime.received_ns = message.time_ns
-        self._response(message)
-        return False
 
     # Requests
 
@@ -201,17 +203,18 @@ class ConnectionAnalyser:
     # Pushes
 
     def _sample(self, message: Message) -> None:
-        serials = self._serials
+        self._lifetime.received_ns = message.time_ns
+        header, serials = message.header, self._serials
         if message.verdict != "verified":
             pass  # its header may be damaged
         elif serials is None:
             self._serials = self._shared.gateways.first_push(self._context, message)
         else:
-            serial_no = message.header[SERIAL_NO]
+            serial_no = header[SERIAL_NO]
             if serial_no < serials.last:
                 self._shared.gateways.serial_fell(serials, message)
             serials.last, serials.last_ns = serial_no, message.time_ns
-        if message.header[PROTO_ID] in _QUOTE_PUSHES:
+        if header[PROTO_ID] in _QUOTE_PUSHES:
             self._silence.push(message)
         sampler = self._sampler
         key = sampler.key(message)

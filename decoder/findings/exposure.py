@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from decoder import schema
 from decoder.body.scalars import plain_text
 from decoder.findings.context import name_of
+from decoder.framing.header import PROTO_ID
 from decoder.schema.fields import fields_by_name
 from decoder.vocabulary import INIT_CONNECT
 
@@ -57,6 +58,7 @@ class Exposure:
     def message(self, message: Message) -> None:
         """Takes a message whose body was decrypted."""
         if message.encryption == "None":
+            direction = message.flow.direction
             if self._encrypted and message.body_len and message.proto_id != INIT_CONNECT:
                 self._context.report(
                     "warning",
@@ -64,9 +66,9 @@ class Exposure:
                     message,
                     f"{name_of(message)} is in clear though the connection is encrypted: a client that ignores the "
                     "encryption it agreed to; OpenD may drop the message",
-                    message.direction,
+                    direction,
                 )
-            elif (kind := self._sensitive.get((message.proto_id, message.flow.direction))) is not None:
+            elif (kind := self._sensitive[direction].get(message.header[PROTO_ID])) is not None:
                 self._report_clear(message, kind)
         elif message.encryption in _SESSION_MODES and not self._session_seen:
             self._session_seen = True
@@ -154,17 +156,18 @@ class Exposure:
 
 
 @cache
-def _sensitive_protocols() -> dict[tuple[int, str], str]:
-    found: dict[tuple[int, str], str] = {}
+def _sensitive_protocols() -> dict[str, dict[int, str]]:
+    """Returns why messages should not go in clear, by direction and protocol id."""
+    found: dict[str, dict[int, str]] = {"c2s": {}, "s2c": {}}
     for known in schema.protocols():
         for direction in ("c2s", "s2c"):
             cls = schema.body_class(known.proto_id, direction)
             if cls is None or known.proto_id == INIT_CONNECT:
                 continue  # InitConnect is judged by what its key is used for
             if known.name.startswith("Trd_"):
-                found[known.proto_id, direction] = "trade"
+                found[direction][known.proto_id] = "trade"
             elif schema.has_secrets(cls.DESCRIPTOR):
-                found[known.proto_id, direction] = "secret"
+                found[direction][known.proto_id] = "secret"
     return found
 
 

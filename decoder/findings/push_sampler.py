@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from decoder.framing.header import FORMAT, PROTO_ID
-from decoder.vocabulary import QOT_UPDATE_BROKER, QOT_UPDATE_KL, QOT_UPDATE_ORDER_BOOK, QOT_UPDATE_RT, QOT_UPDATE_TICKER
+from decoder.vocabulary import (
+    QOT_UPDATE_BASIC_QOT,
+    QOT_UPDATE_BROKER,
+    QOT_UPDATE_KL,
+    QOT_UPDATE_ORDER_BOOK,
+    QOT_UPDATE_RT,
+    QOT_UPDATE_TICKER,
+)
 
 if TYPE_CHECKING:
     from decoder.findings.subscription_ledger import SubscriptionRow
@@ -20,15 +27,49 @@ _EVERY = 16  # afterwards every 16th is: a drift of the schema in a stream shows
 _MAX_KEYS = 4_096  # protocols and securities of a connection; the largest quota is 2,000
 _PROTOBUF = 0  # of the header's format field
 
-_QUOTES = frozenset((QOT_UPDATE_KL, QOT_UPDATE_RT, QOT_UPDATE_TICKER, QOT_UPDATE_ORDER_BOOK, QOT_UPDATE_BROKER))
-"""Pushes of candles, time-share, ticks, order books and brokers: each about one security, which stands first in it."""
-# retType 0, no retMsg, no errCode, then the start of s2c: rehabType and klType of candles, and the tag of the security.
-_START = re.compile(
-    rb"\x08\x00(?:\x12\x00)?(?:\x18\x00)?\x22[\x80-\xff]{0,4}[\x00-\x7f]((?:\x08[\x00-\x7f]\x10[\x00-\x7f]\x1a|\x0a))",
-).match
+# retType 0, no retMsg, no errCode, then the length of s2c.
+_SUCCESS = rb"\x08\x00(?:\x12\x00)?(?:\x18\x00)?\x22[\x80-\xff]{0,4}[\x00-\x7f]"
+# rehabType and klType of candles; tag and length of the security, which stands first in these pushes.
+_START = re.compile(_SUCCESS + rb"((?:\x08[\x00-\x7f]\x10[\x00-\x7f]\x1a|\x0a)[\x00-\x7f])").match
+# Tag and length of the first quote, tag and length of its security.
+_QUOTE = re.compile(_SUCCESS + rb"\x0a([\x80-\xff]{0,4}[\x00-\x7f])(\x0a[\x00-\x7f])").match
 _ODD_LOTS = b"\x48\x01"  # orderBookType, the last field of an order book
 
 Key = tuple[int, bytes]
+
+
+def _of_security(body: bytes) -> bytes | None:
+    """Returns what a push about one security shares with others of it."""
+    start = _START(body)
+    if start is None or body.endswith(_ODD_LOTS):
+        return None
+    end = start.end()
+    return body[start.start(1) : end + body[end - 1]]
+
+
+def _of_quote(body: bytes) -> bytes | None:
+    """Likewise of a push of quotes that holds one."""
+    start = _QUOTE(body)
+    if start is None:
+        return None
+    length = 0
+    for place, byte in enumerate(start[1]):
+        length |= (byte & 0x7F) << 7 * place
+    if start.end(1) + length != len(body):
+        return None
+    end = start.end()
+    return body[start.start(2) : end + body[end - 1]]
+
+
+_READERS: dict[int, Callable[[bytes], bytes | None]] = {
+    QOT_UPDATE_KL: _of_security,
+    QOT_UPDATE_RT: _of_security,
+    QOT_UPDATE_TICKER: _of_security,
+    QOT_UPDATE_ORDER_BOOK: _of_security,
+    QOT_UPDATE_BROKER: _of_security,
+    QOT_UPDATE_BASIC_QOT: _of_quote,
+}
+"""Pushes of quotes, and what tells those of a security apart."""
 
 
 class PushSampler:
@@ -49,13 +90,11 @@ class PushSampler:
     def key(self, message: Message) -> Key | None:
         """Returns the bytes that a push shares with others of its security; None if it must be inspected."""
         header, plaintext = message.header, message.plaintext
-        if header[PROTO_ID] not in _QUOTES or plaintext is None or header[FORMAT] != _PROTOBUF:
+        read = _READERS.get(header[PROTO_ID])
+        if read is None or plaintext is None or header[FORMAT] != _PROTOBUF:
             return None
-        start = _START(plaintext)
-        if start is None or plaintext.endswith(_ODD_LOTS):
-            return None
-        end = start.end()
-        return header[PROTO_ID], plaintext[start.start(1) : end + 1 + int.from_bytes(plaintext[end : end + 1], "big")]
+        shared = read(plaintext)
+        return None if shared is None else (header[PROTO_ID], shared)
 
     def skips(self, key: Key) -> bool:
         """Returns True if a push with this key need not be inspected."""

@@ -23,7 +23,8 @@ from urllib.parse import quote
 from decoder.engine.shards import plan_partitions
 from decoder.errors import OpenDError
 from decoder.formatting.escape import escape
-from decoder.output.parquet import ArrowBatches, ParquetTable, import_pyarrow
+from decoder.output.arrow_arrays import import_pyarrow
+from decoder.output.parquet import ArrowBatches, ParquetTable
 from decoder.output.partition import PartitionRun
 from decoder.output.store import STATE, store_at
 from decoder.output.table_columns import Table

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from decoder.errors import OpenDError, SchemaError
-from decoder.output.parquet import ArrowBatches, import_pyarrow
+from decoder.output.arrow_arrays import import_pyarrow
+from decoder.output.parquet import ArrowBatches
 from decoder.output.table_schema import all_tables
 from decoder.output.tables import Tables
 from decoder.vocabulary import DEFAULT_PORT

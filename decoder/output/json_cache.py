@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Budget", "JsonFragmentCache", "NotCacheable", "TypeCache"]
+__all__ = ["Budget", "JsonFragmentCache", "NotCacheable", "RecordParts", "TypeCache"]
 
 _MAX_SIZE = 24 * 1024 * 1024  # bytes (estimated) of each of the two generations; they usually take 2/3 of it
 _ENTRY_SIZE = 250  # bytes of memory that an entry takes beside its key and its JSON (measured)
@@ -52,6 +52,14 @@ class JsonFragmentCache:
 
     def record(self, message: Message) -> dict[str, Any] | None:
         """Returns ``message.record()``, or None if the body differs from the schema or cannot be cached."""
+        parts = self.parts(message)
+        if parts is None:
+            return None
+        kind, ret_type, packet_id, body = parts
+        return message.record_with(kind.proto, ret_type, packet_id, body, None, message.own_notes or [])
+
+    def parts(self, message: Message) -> RecordParts | None:
+        """Returns what depends on the body in such a record, which has no notes but the message's own; or None."""
         plaintext, flow = message.plaintext, message.flow
         if flow.limits is not self._limits:
             self._limits = flow.limits
@@ -79,7 +87,7 @@ class JsonFragmentCache:
         kind = plan.kind
         ret_type = ret_type_of(shallow) if kind.has_ret_type else None
         packet_id = body["c2s"].get("packetID") if kind.has_packet_id else None
-        return message.record_with(kind.proto, ret_type, packet_id, body, None, message.own_notes or [])
+        return RecordParts(kind, ret_type, packet_id, body)
 
     def _plan(self, proto_id: int, direction: str) -> _Plan | None:
         kind = kind_of(proto_id, direction)
@@ -92,6 +100,15 @@ class JsonFragmentCache:
         if cls not in self._caches:
             self._caches[cls] = TypeCache(cls, _fragment_maker(self._builders[cls]), self._budget)
         return self._caches[cls].__getitem__
+
+
+class RecordParts(NamedTuple):
+    """Holds what depends on the body in the record of a message."""
+
+    kind: Kind
+    ret_type: str | None
+    packet_id: dict[str, Any] | None
+    body: dict[str, Any]
 
 
 class _Plan(NamedTuple):

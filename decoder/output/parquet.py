@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from io import RawIOBase
 from typing import TYPE_CHECKING, Any
 
-from decoder.errors import OpenDError
+from decoder.output.arrow_arrays import arrow_array, arrow_type, import_pyarrow
 
 if TYPE_CHECKING:
     from decoder.output.table_blocks import Block
-    from decoder.output.table_columns import Column, ColumnType, Table
+    from decoder.output.table_columns import Column, Table
 
-__all__ = ["ArrowBatches", "ParquetTable", "import_pyarrow"]
+__all__ = ["ArrowBatches", "ParquetTable"]
 
 _GROUP_ROWS = 65_536
 """Rows of a row group: enough for its columns to compress well, and a query skips what it does not need."""
@@ -22,62 +22,25 @@ _LEVEL = 1
 """Of zstd: higher ones take twice the time and more for a tenth of the size."""
 
 
-def import_pyarrow() -> Any:
-    """Returns pyarrow.  Raises OpenDError with the command that installs it."""
-    try:
-        import pyarrow
-    except ImportError:
-        raise OpenDError(
-            "Parquet needs pyarrow: pip install 'scapy-opend[parquet]' (csv and jsonl do without)"
-        ) from None
-    return pyarrow
-
-
 class ArrowBatches:
     """Makes record batches of blocks."""
 
     def __init__(self, table: Table) -> None:
         self._pa = import_pyarrow()
-        types = _types(self._pa)
         self._table = table
-        self.schema = self._pa.schema([(column.name, types[column.type]) for column in table.columns])
-        self._text = self._pa.string()
+        self.schema = self._pa.schema([(column.name, arrow_type(column.type)) for column in table.columns])
 
     def batch(self, block: Block) -> Any:
         """Returns `block` as a ``pyarrow.RecordBatch``."""
-        pa = self._pa
-        indices = pa.array(block.places, pa.int32()) if block.shared else None
+        places = arrow_array(block.places, "int32") if block.shared else None
         arrays = []
-        for column, field in zip(self._table.columns, self.schema, strict=True):
+        for column in self._table.columns:
             cells = block.own.get(column.name)
             if cells is not None:
-                arrays.append(self._array(cells, column.type, field.type))
+                arrays.append(arrow_array(cells, column.type))
             else:
-                arrays.append(self._array(block.shared[column.name], column.type, field.type).take(indices))
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
-
-    def _array(self, cells: Sequence[Any], column_type: ColumnType, arrow_type: Any) -> Any:
-        if column_type == "enum":
-            return self._pa.array(cells, self._text).dictionary_encode()
-        return self._pa.array(cells, arrow_type)
-
-
-def _types(pa: Any) -> dict[ColumnType, Any]:
-    return {
-        "string": pa.string(),
-        "enum": pa.dictionary(pa.int32(), pa.string()),
-        "int32": pa.int32(),
-        "int64": pa.int64(),
-        "uint32": pa.uint32(),
-        "uint64": pa.uint64(),
-        "double": pa.float64(),
-        "bool": pa.bool_(),
-        "time": pa.timestamp("ns", "UTC"),
-        "sha1": pa.binary(20),
-        "json": pa.string(),
-        "int64s": pa.list_(pa.int64()),
-        "strings": pa.list_(pa.string()),
-    }
+                arrays.append(arrow_array(block.shared[column.name], column.type).take(places))
+        return self._pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
 
 def _repeats(table: Table, column: Column) -> bool:

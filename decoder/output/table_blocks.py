@@ -6,13 +6,14 @@ block is handed on; a writer that can do that itself takes it as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from decoder import schema
+from decoder.output.table_cells import CoreCells, plain_cells
 from decoder.output.table_rows import Batch
 from decoder.output.table_schema import COMMON, ITEM
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from decoder.message import Message
     from decoder.output.table_bodies import Place
     from decoder.output.table_columns import Table
+    from decoder.output.table_core import CoreSheets
     from decoder.output.table_rows import Cells, ColumnReader, Odd, Row
 
 __all__ = ["MAX_ROWS", "Block", "FlatBlocks", "Origin", "RowBlocks", "Write"]
@@ -38,15 +40,15 @@ class Block:
     """Columns of one length: `own` of the rows, and `shared` ones, of which `places` says each row's cell."""
 
     rows: int
-    own: dict[str, Sequence[Any]]
-    shared: dict[str, Sequence[Any]]
-    places: list[int]
+    own: Mapping[str, Sequence[Any] | CoreCells]
+    shared: Mapping[str, Sequence[Any] | CoreCells]
+    places: Sequence[int] | CoreCells
 
     def column(self, name: str) -> Sequence[Any]:
         """The cells of all rows."""
         if name in self.own:
-            return self.own[name]
-        return list(map(self.shared[name].__getitem__, self.places))
+            return plain_cells(self.own[name])
+        return list(map(plain_cells(self.shared[name]).__getitem__, plain_cells(self.places)))
 
 
 Write = Callable[["Table", Block], None]
@@ -63,13 +65,25 @@ class FlatBlocks:
         self._names = [column.name for column in table.columns if column.name not in shared]
         self._rows: list[Row] = []
         self._places: list[int] = []
-        self._shared: dict[Row, int] = {}
+        self._shared: list[Row] = []
+        self._known: dict[Any, int] = {}
 
-    def add(self, cells: Row, shared: Row = ()) -> None:
-        """Collects a row."""
+    def add(self, cells: Row, shared: Row = (), key: Any = None) -> None:
+        """Collects a row; rows with an equal `key` have the same `shared` cells, see `add_again`."""
         self._rows.append(cells)
         if shared:
-            self._places.append(self._shared.setdefault(shared, len(self._shared)))
+            self._places.append(len(self._shared))
+            self._known[key] = len(self._shared)
+            self._shared.append(shared)
+
+    def add_again(self, cells: Row, key: Any) -> bool:
+        """Collects a row whose shared cells are those of an earlier one with this key; False if there is none."""
+        place = self._known.get(key)
+        if place is None:
+            return False
+        self._rows.append(cells)
+        self._places.append(place)
+        return True
 
     def flush(self) -> None:
         """Passes on the rows that were collected."""
@@ -78,7 +92,7 @@ class FlatBlocks:
         own: dict[str, Cells] = dict(zip(self._names, zip(*self._rows, strict=True), strict=True))
         shared: dict[str, Cells] = dict(zip(self._shared_names, zip(*self._shared, strict=True), strict=True))
         block = Block(len(self._rows), own, shared, self._places)
-        self._rows, self._places, self._shared = [], [], {}
+        self._rows, self._places, self._shared, self._known = [], [], [], {}
         self._write(self.table, block)
 
 
@@ -87,12 +101,15 @@ class RowBlocks:
 
     :param read: reads the cells of rows
     :param write: None if the rows are wanted only for the notes that they deserve
+    :param core: the rows that the compiled core collects, if it does
     """
 
-    def __init__(self, table: Table, read: ColumnReader, write: Write | None) -> None:
+    def __init__(self, table: Table, read: ColumnReader, write: Write | None, core: CoreSheets | None = None) -> None:
         self.table = table
+        self.wanted = write is not None
         self._read_cells = read
         self._write = write
+        self._core = core
         self._has_items = ITEM in table.columns
         self._has_sides = any(column.name == "side" for column in table.columns)
         self._begin_batch()
@@ -109,6 +126,18 @@ class RowBlocks:
         self._heads: list[Row] = []
         self._counts: list[int] = []
         self._rows = 0
+        self._turns: list[int] = []  # of parents that Python reads: their places among all
+        self._core_heads: list[Row] = []
+        self._core_turns: list[int] = []
+        self._core_lent: list[tuple[int, int, str]] = []
+
+    def add_collected(self, head: Row, lent: Sequence[tuple[int, str]] = ()) -> None:
+        """Takes note of rows of a message that the core has collected; the arguments are those of `add`."""
+        parent = len(self._core_heads)
+        self._core_turns.append(parent + len(self._turns))
+        self._core_heads.append(head)
+        for column, value in lent:
+            self._core_lent.append((parent, column, value))
 
     def add(
         self,
@@ -129,12 +158,17 @@ class RowBlocks:
         :param lent: cells of the context that the request told, by their places
         :param start: place of the first row in its list
         """
+        self._turns.append(len(self._core_turns) + len(self._turns))
         self._parents.append((place, head, around, items, origin, data, lent, start))
 
     def read(self) -> None:
         """Reads what was collected; completes the notes of messages with odd values."""
-        if not self._parents:
-            return
+        if self._parents:
+            self._read_parents()
+        if self._rows + (self._core.rows if self._core_heads and self._core is not None else 0) >= MAX_ROWS:
+            self.flush()
+
+    def _read_parents(self) -> None:
         places, heads, around, lists, origins, data, lent, starts = zip(*self._parents, strict=True)
         counts = list(map(len, lists))
         odd: Odd = set()
@@ -160,8 +194,6 @@ class RowBlocks:
             self._counts += counts
             self._rows += sum(counts)
         self._begin_batch()
-        if self._rows >= MAX_ROWS:
-            self.flush()
 
     def _keep(self, groups: list[_Group], counts: list[int]) -> None:
         """Keeps the columns of all groups, the rows in the order of their parents."""
@@ -187,21 +219,58 @@ class RowBlocks:
 
     def flush(self) -> None:
         """Passes on the rows that were read."""
-        if self._rows and self._write is not None:
-            own: dict[str, Cells] = {}
-            for column, cells in zip(self.table.cells, self._own, strict=True):
-                if column.name in own:  # two fields that are one column: the first that is there
-                    cells = [b if a is None else a for a, b in zip(own[column.name], cells, strict=True)]
-                own[column.name] = cells
-            if self._has_items:
-                own[ITEM.name] = self._numbers
-            names = [column.name for column in (*COMMON, *self.table.context)] + ["side"] * self._has_sides
-            shared = dict(zip(names, (*zip(*self._heads, strict=True), *self._shared), strict=True))
-            places = list(chain.from_iterable(map(repeat, range(len(self._counts)), self._counts)))
-            block = Block(self._rows, own, shared, places)
-            _derive(self.table, block)
-            self._write(self.table, block)
+        collected = None if self._core is None or not self._core_heads else self._core_block(self._core)
+        if self._write is not None:
+            if not self._rows:
+                block = collected
+            elif collected is None or not collected.rows:
+                block = self._block()
+            else:
+                block = self._merged(self._block(), collected)
+            if block is not None and block.rows:
+                self._write(self.table, block)
         self._begin_block()
+
+    def _block(self) -> Block:
+        """Returns the rows that Python has read."""
+        own: dict[str, Cells] = {}
+        for column, cells in zip(self.table.cells, self._own, strict=True):
+            if column.name in own:  # two fields that are one column: the first that is there
+                cells = [b if a is None else a for a, b in zip(own[column.name], cells, strict=True)]
+            own[column.name] = cells
+        if self._has_items:
+            own[ITEM.name] = self._numbers
+        names = [column.name for column in (*COMMON, *self.table.context)] + ["side"] * self._has_sides
+        shared = dict(zip(names, (*zip(*self._heads, strict=True), *self._shared), strict=True))
+        places = list(chain.from_iterable(map(repeat, range(len(self._counts)), self._counts)))
+        block = Block(self._rows, own, shared, places)
+        _derive(self.table, own, shared, block)
+        return block
+
+    def _core_block(self, core: CoreSheets) -> Block:
+        """Returns the rows that the core has collected."""
+        taken = core.take()
+        shared: dict[str, Sequence[Any] | CoreCells] = {**taken.shared}
+        heads = zip(*self._core_heads, strict=True)
+        shared.update(zip([column.name for column in COMMON], heads, strict=True))
+        lent = {self.table.context[column].name for _, column, _ in self._core_lent}
+        filled = {name: list(plain_cells(shared[name])) for name in lent}
+        for parent, column, value in self._core_lent:
+            filled[self.table.context[column].name][parent] = value
+        return Block(taken.rows, taken.own, {**shared, **filled}, taken.places)
+
+    def _merged(self, read: Block, collected: Block) -> Block:
+        """Returns the rows of both, in the order of their messages."""
+        counts = [0] * len(self._core_turns)
+        for place in plain_cells(collected.places):
+            counts[place] += 1
+        ends = list(accumulate([*self._counts, *counts], initial=0))
+        ranges = map(range, ends, ends[1:])
+        turns = sorted(zip([*self._turns, *self._core_turns], ranges, strict=True), key=itemgetter(0))
+        rows = list(chain.from_iterable(rows for _, rows in turns))
+        names = [column.name for column in self.table.columns]
+        columns = _joined([[block.column(name) for name in names] for block in (read, collected)], rows)
+        return Block(len(rows), dict(zip(names, columns, strict=True)), {}, [])
 
 
 class _Group:
@@ -273,12 +342,12 @@ def _parents_of(odd: Odd, counts: Sequence[int]) -> Odd:
     return parents
 
 
-def _derive(table: Table, block: Block) -> None:
-    """Adds the columns that are worked out from others."""
+def _derive(table: Table, own: dict[str, Cells], shared: dict[str, Cells], block: Block) -> None:
+    """Adds the columns that are worked out from others to those of a block."""
     for derived in table.derived:
-        if all(name in block.shared for name in derived.inputs):
-            columns = [block.shared[name] for name in derived.inputs]
-            block.shared[derived.column.name] = list(map(derived.function, *columns))
+        if all(name in shared for name in derived.inputs):
+            columns = [shared[name] for name in derived.inputs]
+            shared[derived.column.name] = list(map(derived.function, *columns))
         else:
             columns = [block.column(name) for name in derived.inputs]
-            block.own[derived.column.name] = list(map(derived.function, *columns))
+            own[derived.column.name] = list(map(derived.function, *columns))

@@ -13,6 +13,7 @@ from decoder.body.parse import parse_canonical
 from decoder.body.parse_cost import always_safe_size
 from decoder.framing.header import FORMAT
 from decoder.output.table_columns import Column, Source, Table, row_entries, sources
+from decoder.output.table_core import CoreTables
 from decoder.output.table_names import NAMES, snake_case
 from decoder.output.table_rows import Batch, Cells, ColumnReader, ColumnReaders, Odd
 from decoder.output.table_schema import WIDE_CELLS, WIDE_LEVELS, around
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from decoder.limits import Limits
     from decoder.message import Message
+    from decoder.output.table_core import CoreSheets
 
 __all__ = ["Bodies", "BodyRows", "Lent", "Place", "Plan", "row_reader"]
 
@@ -31,6 +33,8 @@ _LONGEST = 256 * 1024
 _PUSH = b"\x08\x00\x22"
 """First bytes of a push that says success: retType 0, then s2c."""
 _OK = "RET_OK"
+_NO_NOTES: list[str] = []
+"""Notes of a body that the core collected, to which none is added."""
 
 
 class BodyRows(NamedTuple):
@@ -45,6 +49,8 @@ class BodyRows(NamedTuple):
     """The c2s or s2c, where rows stand; None if there is none."""
     data: bytes | None
     """The body as protobuf writes it, to be read with others by its columnar type; None if it is an unusual one."""
+    collected: bool = False
+    """True if the compiled core has the rows, one parent for each place, and `part` is not looked at."""
 
 
 Find = Callable[[Any], Iterable[tuple[Any, Sequence[Any]]]]
@@ -97,14 +103,19 @@ class Bodies:
         for source in sources():
             self._sources.setdefault((source.proto_id, source.direction), []).append(source)
         self._plans: dict[tuple[int, str], Plan] = {}
+        self._core = CoreTables.make(tables, self._sources.values())
 
     def plan(self, proto_id: int, direction: str) -> Plan | None:
         """Returns the plan for the bodies of a protocol in one direction; None if no table takes rows from them."""
         key = proto_id, direction
         plan = self._plans.get(key)
         if plan is None and key in self._sources:
-            plan = self._plans[key] = Plan(self._sources[key], self._tables, self._readers)
+            plan = self._plans[key] = Plan(self._sources[key], self._tables, self._readers, self._core)
         return plan
+
+    def sheets(self, name: str) -> CoreSheets | None:
+        """Returns the rows of a table that the compiled core collects; None if it collects none."""
+        return None if self._core is None else self._core.sheets(name)
 
     def lent(self, tables: Iterable[str]) -> dict[int, Lent]:
         """Of each protocol the columns in the rows of a response that only its request has, if `tables` want them.
@@ -119,7 +130,9 @@ class Bodies:
 class Plan:
     """Plans how the bodies of one protocol in one direction are read."""
 
-    def __init__(self, found: list[Source], tables: dict[str, Table], readers: ColumnReaders) -> None:
+    def __init__(
+        self, found: list[Source], tables: dict[str, Table], readers: ColumnReaders, core: CoreTables | None
+    ) -> None:
         source = found[0]
         self.direction = source.direction
         self.table = source.table
@@ -135,19 +148,47 @@ class Plan:
             self.places = [_wide_place(found, table, readers)]
         else:
             self.places = [_place(each, tables[each.table], readers) for each in found]
+        self._source = None if core is None else core.source(found)
+        self._core = None if core is None else core.core
+        ret_type = _OK if self.kind.has_ret_type else None
+        self._usual = [
+            BodyRows(ret_type, err_code, ret_msg, _NO_NOTES, None, None, collected=True)
+            for ret_msg in (None, "")
+            for err_code in (None, 0)
+        ]
 
-    def read(self, message: Message) -> BodyRows | None:
-        """Returns what the tables take from a message; None if its body is not there or cannot be read."""
+    def read(self, message: Message, *, keep: bool) -> BodyRows | None:
+        """Returns what the tables take from a message; None if its body is not there or cannot be read.
+
+        :param keep: whether the compiled core keeps the rows that it finds
+        """
         plaintext = message.plaintext
         if plaintext is None:
             return None
+        if self._core is not None and self._source is not None and self._fits(message, plaintext):
+            found = self._core.read(self._source, plaintext, keep)
+            if found.__class__ is int and not message.own_notes:
+                return self._usual[found]
+            if found is not None:
+                return self._of_core(found, message)
+        return self._read(message, plaintext)
+
+    def _of_core(self, found: int | tuple[bool, str | None, int | None, str | None], message: Message) -> BodyRows:
+        """Returns what the core says of a body."""
+        notes = [*message.own_notes] if message.own_notes else _NO_NOTES
+        if isinstance(found, int):
+            return self._usual[found]._replace(notes=notes)
+        has_part, ret_type, err_code, ret_msg = found
+        return BodyRows(ret_type, err_code, ret_msg, notes, None, None, collected=has_part)
+
+    def _read(self, message: Message, plaintext: bytes) -> BodyRows | None:
         body, data = self._parsed(message, plaintext)
         if body is None:
             return None
         notes = [*message.own_notes] if message.own_notes else []
         if data is None:  # (what can be written like that has no remarks)
             notes += [remark.partition(":")[0] for remark in message.content.remarks_on_form]
-        if plaintext.startswith(_PUSH):
+        if message.kind == "push" and plaintext.startswith(_PUSH):
             return BodyRows(_OK, None, None, notes, body.s2c, data)
         ret_type = err_code = ret_msg = None
         if self.kind.has_ret_type:
@@ -165,15 +206,19 @@ class Plan:
 
     def _parsed(self, message: Message, plaintext: bytes) -> tuple[Any, bytes | None]:
         """Returns the parsed body, or None, and the bytes that the columnar type may read."""
-        limits = message.flow.limits
-        if limits is not self._limits:
-            self._limits, self._longest = limits, min(_LONGEST, always_safe_size(limits))
-        if not message.header[FORMAT] and len(plaintext) <= self._longest and not message.is_parsed:
+        if self._fits(message, plaintext) and not message.is_parsed:
             found = parse_canonical(self._cls, plaintext)
             if found is not None:
                 message.adopt(found[0])
                 return found
         return message.protobuf, None
+
+    def _fits(self, message: Message, plaintext: bytes) -> bool:
+        """Returns True for a body in protobuf that cannot exceed a limit."""
+        limits = message.flow.limits
+        if limits is not self._limits:
+            self._limits, self._longest = limits, min(_LONGEST, always_safe_size(limits))
+        return not message.header[FORMAT] and len(plaintext) <= self._longest
 
 
 def _lent(source: Source, table: Table) -> Lent:

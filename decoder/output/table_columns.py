@@ -57,7 +57,9 @@ class Derived:
     """A column that is worked out from others when rows are written."""
 
     column: Column
+    form: Literal["utc", "seconds", "level", "pivot"]
     inputs: tuple[str, ...]
+    """Of ``utc`` the text, or time of day and date, and the code; of the others one column."""
     function: Callable[..., Any]
 
 

@@ -27,7 +27,17 @@ if TYPE_CHECKING:
 
     MessageClass = type[ProtobufMessage]
 
-__all__ = ["Batch", "Cells", "ColumnReader", "ColumnReaders", "Odd", "Row", "json_text"]
+__all__ = [
+    "TRADE_MARKETS",
+    "Batch",
+    "Cells",
+    "ColumnReader",
+    "ColumnReaders",
+    "Odd",
+    "Row",
+    "cell_names",
+    "json_text",
+]
 
 Row = tuple[Any, ...]
 Cells = Sequence[Any]
@@ -80,7 +90,7 @@ Converter = Callable[[list[Any], Odd], list[Any]]
 _TIMES = 9.2e9
 """Seconds before and after 1970 that nanoseconds in 64 bits can say; what is beyond is no time."""
 
-_TRADE_MARKETS = {"CN_SH": "SH", "CN_SZ": "SZ", "Unknown": ""}
+TRADE_MARKETS = {"CN_SH": "SH", "CN_SZ": "SZ", "Unknown": ""}
 """Markets of a trade whose name is another one in a code of the SDK."""
 
 
@@ -131,7 +141,7 @@ class ColumnReaders:
         if other is None:
             return read
         if entry.form == "trade_code":
-            return _trade_code_reader(self._values(cls, other, _TRADE_MARKETS), read)
+            return _trade_code_reader(self._values(cls, other, TRADE_MARKETS), read)
         return _preferring(read, self._values(cls, other))
 
     def _values(self, cls: MessageClass, field: Field, names: dict[str, str] | None = None) -> CellReader:
@@ -283,10 +293,7 @@ def _times(values: list[Any], odd: Odd) -> list[Any]:
 
 def _named(field: Field, others: dict[str, str]) -> Converter:
     """Returns what turns numbers of an enum into names; a number without a name shows as its digits."""
-    assert field.enum is not None
-    # (0 in an enum of the vendor that has none says that nothing is set: no note.)
-    known = {0: "0", **{number: str(name) for number, name in schema.enum_names(field.enum, "sdk").items()}}
-    get = {number: others.get(name, name) for number, name in known.items()}.get
+    get = cell_names(field, others).get
 
     def convert(values: list[Any], odd: Odd) -> list[Any]:
         cells = list(map(get, values))
@@ -296,6 +303,14 @@ def _named(field: Field, others: dict[str, str]) -> Converter:
         return [str(value) if cell is None else cell for cell, value in zip(cells, values, strict=True)]
 
     return convert
+
+
+def cell_names(field: Field, others: dict[str, str]) -> dict[int, str]:
+    """Returns the cells of the numbers of an enum; `others` stand for names of it."""
+    assert field.enum is not None
+    # (0 in an enum of the vendor that has none says that nothing is set: no note.)
+    known = {0: "0", **{number: str(name) for number, name in schema.enum_names(field.enum, "sdk").items()}}
+    return {number: others.get(name, name) for number, name in known.items()}
 
 
 def _bits(field: Field) -> Converter:

@@ -153,7 +153,7 @@ def _row_table(row_type: str, name: str) -> Table:
     cells = _columns_of(row_entries(row_type))
     derived = _derived(row_type, [*context, *cells])
     if name == "order_book":
-        derived.append(Derived(Column("level", "int32", "item + 1: 1 is the best"), ("item",), (1).__add__))
+        derived.append(Derived(Column("level", "int32", "item + 1: 1 is the best"), "level", ("item",), (1).__add__))
     columns = _arranged([ITEM, *side, *context, *cells], derived)
     return Table(name, _MEANINGS[name], (*COMMON, *columns), context, cells, tuple(derived))
 
@@ -198,19 +198,20 @@ def _derived(row_type: str, columns: list[Column]) -> list[Derived]:
     for column in columns:
         if column.type == "string" and "time" in column.name.split("_") and column.name not in NO_UTC:
             utc = Column(f"{column.name}_utc", "time", f"{column.source}, where the time zone of the market is known")
-            found.append(Derived(utc, (column.name, "code"), utc_ns))
+            found.append(Derived(utc, "utc", (column.name, "code"), utc_ns))
     if "data_date" in names:
         utc = Column("update_time_utc", "time", "Qot_Common.BasicQot.updateTime, where the time zone is known")
-        found.append(Derived(utc, ("data_time", "data_date", "code"), _time_date_utc))
+        found.append(Derived(utc, "utc", ("data_time", "data_date", "code"), _time_date_utc))
     if "recv_timestamp" in names:
-        found.append(Derived(Column("recv_time", "time", "recv_timestamp as a time"), ("recv_timestamp",), seconds_ns))
+        received = Column("recv_time", "time", "recv_timestamp as a time")
+        found.append(Derived(received, "seconds", ("recv_timestamp",), seconds_ns))
     for path, (key, values) in PIVOTS.items():
         if path.startswith(f"{row_type}."):
             source = next(column for column in columns if column.source == path)
             for value, wanted in values.items():
                 for field, name in wanted.items():
                     pivot = Column(name, "double", f"{path}.{field} where {key} is {value}")
-                    found.append(Derived(pivot, (source.name,), partial(_picked, key, value, field)))
+                    found.append(Derived(pivot, "pivot", (source.name,), partial(_picked, key, value, field)))
     return found
 
 

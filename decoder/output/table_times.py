@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from decoder.bounded import BoundedDict
 
-__all__ = ["rfc3339_ns", "seconds_ns", "utc_ns"]
+__all__ = ["minutes", "rfc3339_ns", "seconds_ns", "utc_ns"]
 
 _ZONES = {
     "HK.": "Asia/Hong_Kong",
@@ -26,6 +26,9 @@ Futures have the zone of a setting of OpenD, which is not on the wire; of other 
 _MINUTES = 4_096
 """Minutes of a market that are remembered; a capture of a day holds 1,440 of each."""
 
+_LATEST = 9_200_000_000
+"""Seconds before and after 1970 that nanoseconds in 64 bits can say; what is beyond is no time."""
+
 _SECONDS = {f":{second:02}": second * 10**9 for second in range(60)}
 
 
@@ -36,7 +39,7 @@ def utc_ns(text: str | None, code: str | None) -> int | None:
     """
     if text is None or code is None:
         return None
-    minute = _minutes[text[:16], code[:3]]
+    minute = minutes[text[:16], code[:3]]
     second = _SECONDS.get(text[16:19])
     if minute is None or second is None:
         return None
@@ -53,7 +56,7 @@ _POWERS = [int(10 ** (9 - digits)) for digits in range(10)]
 
 def seconds_ns(seconds: float | None) -> int | None:
     """Returns seconds since 1970 as nanoseconds, to the microsecond, which is what a double can say."""
-    return None if seconds is None or not -9.2e9 < seconds < 9.2e9 else round(seconds * 1e6) * 1000
+    return None if seconds is None or not -_LATEST < seconds < _LATEST else round(seconds * 1e6) * 1000
 
 
 def rfc3339_ns(text: str) -> int:
@@ -68,13 +71,15 @@ def _minute(key: tuple[str, str]) -> int | None:
     if zone is None or not _MINUTE.fullmatch(text):
         return None
     try:
-        return int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp()) * 10**9
+        seconds = int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp())
     except (ValueError, OverflowError):
         return None
+    return seconds * 10**9 if -_LATEST < seconds < _LATEST else None
 
 
 _MINUTE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d", re.ASCII)
-_minutes: BoundedDict[tuple[str, str], int | None] = BoundedDict(_MINUTES, _minute)
+minutes: BoundedDict[tuple[str, str], int | None] = BoundedDict(_MINUTES, _minute)
+"""Nanoseconds since 1970 of a minute as text, with the market's part of a code (``HK.``); None if there is none."""
 
 
 @cache

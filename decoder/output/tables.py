@@ -6,7 +6,7 @@ is handed on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,8 +36,10 @@ _MAX_PENDING = 65_536
 _MAX_CONNECTIONS = 65_536
 """Connections whose ends and first times are remembered, to tell apart those that have the same."""
 
-_MAX_MESSAGES = 4_096
+_MAX_MESSAGES = 8_192
 """Messages whose rows wait at most; of fewer, it takes longer to make the arrays than to fill them."""
+_MAX_RECORDS = 1_024
+"""Records of a ledger that wait at most: that of an order takes several kilobytes."""
 _MAX_UNREAD = 512
 """Messages that are read at once: of fewer it takes longer to find the columns than to read them."""
 _MAX_BYTES = 4 * 1024 * 1024
@@ -91,11 +93,15 @@ class Tables:
         # (What notes a message deserves does not depend on the tables that are wanted.)
         self._rows = {
             name: RowBlocks(
-                complete[name], row_reader(complete[name], row_type, readers), write if name in tables else None
+                complete[name],
+                row_reader(complete[name], row_type, readers),
+                write if name in tables else None,
+                self._bodies.sheets(name),
             )
             for row_type, name in ROW_TYPES.items()
             if name in tables or "messages" in tables
         }
+        self._kept = {name for name, rows in self._rows.items() if rows.wanted}
         self._flat = {
             name: FlatBlocks(table, write, _SHARED if name == "messages" else ())
             for name, table in tables.items()
@@ -186,7 +192,7 @@ class Tables:
 
     def _add_message(self, message: Message) -> None:
         flow, header = message.flow, message.header
-        connection = self._connection(flow)
+        connection = self._connections.get(flow.connection) or self._connection(flow)
         kind = message.kind
         request = None
         if kind == "response" and message.request is not None:
@@ -203,17 +209,19 @@ class Tables:
             message.time_ns,
             *(message.proto if plan is None else plan.kind.proto, _SOURCES[kind], message.verdict),
         )
-        read = None if plan is None else plan.read(message)
-        if read is not None and wanted and read.part is not None:
+        read = None if plan is None else plan.read(message, keep=wanted and plan.table in self._kept)
+        if read is not None and wanted and (read.collected or read.part is not None):
             assert plan is not None
             self._add_rows(head, plan, read, request, message)
         record = None
-        if lent is not None or (self._wants_all and (read is None or plan is None or not plan.owns_body)):
-            record = self._json.record(message) or message.record(show_secrets=self._show_secrets)
-        elif self._all_bodies and self._messages is not None:
-            record = message.record(show_secrets=self._show_secrets)
+        if (
+            lent is not None
+            or (self._wants_all and (read is None or plan is None or not plan.owns_body))
+            or (self._all_bodies and self._messages is not None)
+        ):
+            record = self._record(message)
         if kind == "request":
-            values = None if lent is None or record is None else _values(record["body"], lent)
+            values = None if lent is None or record is None else _values(record.body, lent)
             self._pending[message.number] = _Request(
                 head, message.ordinal, header[SERIAL_NO], header[BODY_LEN], wanted, values
             )
@@ -223,12 +231,23 @@ class Tables:
             ordinal = None if request is None else request.ordinal
             self._add_row(self._messages, head, message, ordinal, read, record)
 
+    def _record(self, message: Message) -> _Record:
+        parts = self._json.parts(message)
+        if parts is not None:
+            return _Record(parts.ret_type, parts.packet_id, parts.body, None, message.own_notes or [])
+        record = message.record(show_secrets=self._show_secrets)
+        return _Record(*(record[key] for key in _Record._fields))
+
     def _add_rows(self, head: Row, plan: Plan, read: BodyRows, request: _Request | None, message: Message) -> None:
         lent = () if request is None or request.values is None else request.values
         origin = message, read.notes
         for place in plan.places:
             rows = self._rows.get(place.table.name)
             if rows is None:
+                continue
+            if read.collected:
+                if rows.wanted:
+                    rows.add_collected(head, lent)
                 continue
             for around, items in place.find(read.part):
                 if len(items) <= MAX_ROWS:
@@ -245,34 +264,32 @@ class Tables:
         message: Message,
         request: int | None,
         read: BodyRows | None,
-        record: dict[str, Any] | None,
+        record: _Record | None,
     ) -> None:
-        flow = message.flow
         _, proto_id, format, version, serial_no, body_len, sha1, _ = message.header
         latency = message.latency_ns
-        packet_id = ret_type = body = raw = None
+        conn_id = serial = body = raw = None
         if record is not None:
-            packet_id, ret_type, notes = record["packet_id"], record["ret_type"], record["notes"]
-            body = None if record["body"] is None else json_text(record["body"])
-            raw = None if record["raw"] is None else json_text(record["raw"])
+            ret_type, notes = record.ret_type, record.notes
+            body = None if record.body is None else json_text(record.body)
+            raw = None if record.raw is None else json_text(record.raw)
+            if record.packet_id:
+                conn_id, serial = int(record.packet_id["connID"]), record.packet_id["serialNo"]
         else:
             assert read is not None
             ret_type, notes = read.ret_type, read.notes
-        host, connection, number_in_connection, number, time_ns, proto, source, verdict = head
-        shared = (
-            *(host, connection, proto, source, verdict, flow.direction, message.kind, proto_id),
-            *(None if message.conn_id is None else int(message.conn_id), flow.src, flow.dst),
-            *(FORMATS.get(format) or str(format), version, message.encryption, message.reason, ret_type),
-            flow.transport,
-        )
+        _, _, number_in_connection, number, time_ns, _, _, verdict = head
         own = (
-            *(number_in_connection, number, time_ns, serial_no, body_len, sha1 or None),
-            *((int(packet_id["connID"]), packet_id["serialNo"]) if packet_id else (None, None)),
-            *(request, None if latency is None else latency / 1_000_000),
-            *(message._frames, notes, body, raw),
+            *(number_in_connection, number, time_ns, serial_no, body_len, sha1 or None, conn_id, serial, request),
+            *(None if latency is None else latency / 1_000_000, message._frames, notes, body, raw),
             None if message.error is None else json_text(message.error),
         )
-        block.add(own, shared)
+        key = (
+            *(message.flow, proto_id, message.kind, format, version, verdict, message.reason),
+            *(message.encryption, message.conn_id, ret_type),
+        )
+        if not block.add_again(own, key):
+            block.add(own, _shared(head, message, ret_type), key)
 
     def _answer(
         self,
@@ -280,14 +297,14 @@ class Tables:
         request: _Request,
         message: Message,
         read: BodyRows | None,
-        record: dict[str, Any] | None,
+        record: _Record | None,
     ) -> None:
         ret_type = err_code = ret_msg = None
         if read is not None:
             ret_type, err_code, ret_msg = read.ret_type, read.err_code, read.ret_msg
         elif record is not None:
-            body = record["body"] or {}
-            ret_type, err_code, ret_msg = record["ret_type"], body.get("errCode"), body.get("retMsg")
+            body = record.body or {}
+            ret_type, err_code, ret_msg = record.ret_type, body.get("errCode"), body.get("retMsg")
         latency = message.latency_ns
         answer = (
             *(message.ordinal, message.time_ns, message.header[BODY_LEN], message.verdict),
@@ -310,17 +327,42 @@ class Tables:
                 continue
             if name != "orders":
                 assert figures is not None
-                records = figures.table(name)
+                records: Iterable[dict[str, Any]] = figures.table(name)
             elif self._orders is not None:
-                records = [order.record() for order in self._orders.finish()]
+                records = (order.record() for order in self._orders.finish())
             else:
                 assert self._statistics is not None  # it is finished
-                records = [order.record() for order in self._statistics.orders.orders()]
-            for record in records:
+                records = (order.record() for order in self._statistics.orders.orders())
+            for place, record in enumerate(records, 1):
                 block.add(ledger_row(block.table, record, self._host, self._id_of))
+                if place % _MAX_RECORDS == 0:
+                    block.flush()
 
     def _id_of(self, ordinal: int) -> str | None:
         return self._connections.get(ordinal) or self._ids.get(ordinal)
+
+
+class _Record(NamedTuple):
+    """Holds what depends on the body in the record of a message."""
+
+    ret_type: str | None
+    packet_id: dict[str, Any] | None
+    body: dict[str, Any] | None
+    raw: Any
+    notes: list[str]
+
+
+def _shared(head: Row, message: Message, ret_type: str | None) -> Row:
+    """Returns the cells of the columns `_SHARED`."""
+    flow = message.flow
+    host, connection, _, _, _, proto, source, verdict = head
+    _, proto_id, format, version, *_ = message.header
+    return (
+        *(host, connection, proto, source, verdict, flow.direction, message.kind, proto_id),
+        *(None if message.conn_id is None else int(message.conn_id), flow.src, flow.dst),
+        *(FORMATS.get(format) or str(format), version, message.encryption, message.reason, ret_type),
+        flow.transport,
+    )
 
 
 class _Request(NamedTuple):

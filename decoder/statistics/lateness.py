@@ -28,6 +28,9 @@ from decoder.vocabulary import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from decoder.limits import Limits
     from decoder.message import Gap
 
 __all__ = ["LATENESS_KEYS", "LatenessLedger", "LatenessRow"]
@@ -113,20 +116,23 @@ class LatenessLedger:
         self._first: set[tuple[int, int, int, str | bytes]] = set()
         self._requests: dict[int, int] = {}  # time of the InitConnect request of a connection
         self._offsets: dict[str, tuple[int, int]] = {}  # by gateway: latency of InitConnect, offset
+        self._limits: Limits | None = None
+        self._longest = 0  # bytes of a body that cannot exceed `_limits`
 
     def add(self, item: Message | Gap) -> None:
         """Takes the next message or gap."""
         if not isinstance(item, Message) or item.copy:
             return
         proto_id = item.header[PROTO_ID]
-        if proto_id in TIMED_PUSHES and item.kind == "push":
-            self._push(item, proto_id)
+        if proto_id in TIMED_PUSHES:
+            if item.kind == "push" and item.verdict != "failed":
+                self._push(item, proto_id)
         elif proto_id == INIT_CONNECT and item.kind == "response":
             self._init_response(item)
 
     def _push(self, message: Message, proto_id: int) -> None:
-        body = _body(message, proto_id)
-        if body is None or message.verdict == "failed" or not body.HasField("s2c"):
+        body = self._body(message, proto_id)
+        if body is None or not body.HasField("s2c"):
             return
         s2c = body.s2c
         if proto_id in _TRADE:
@@ -152,9 +158,25 @@ class LatenessLedger:
             group = legs.get(leg)
             if group is None:
                 group = legs[leg] = _Group(fine=len(self._groups) <= _FINE_GROUPS)
-            group.waiting.append(lag_ns)
-            if len(group.waiting) >= _MAX_WAITING:
+            waiting = group.waiting
+            waiting.append(lag_ns)
+            if len(waiting) >= _MAX_WAITING:
                 group.settle()
+
+    def _body(self, message: Message, proto_id: int) -> Any:
+        """Returns the parsed body; read at a third of the usual price where no limit can be hit, and not kept."""
+        plaintext = message.plaintext
+        if plaintext is None or message.is_parsed or message.header[FORMAT] != _PROTOBUF:
+            return message.protobuf
+        limits = message.flow.limits
+        if limits is not self._limits:
+            self._limits, self._longest = limits, always_safe_size(limits)
+        if len(plaintext) > self._longest:
+            return message.protobuf
+        try:
+            return _parsers()[proto_id](plaintext)
+        except DecodeError:
+            return None
 
     def _new_group(self, proto_id: int, market: int, symbol: str | None) -> dict[str, _Group]:
         key: tuple[int, Any, str | None] = (proto_id, market, symbol)
@@ -206,18 +228,10 @@ class LatenessLedger:
         return sorted(rows, key=lambda row: (row.proto, row.market or "~", row.symbol or "", row.leg))
 
 
-def _body(message: Message, proto_id: int) -> Any:
-    """Returns the parsed body; read at a third of the usual price where no limit can be hit, and not kept."""
-    plaintext = message.plaintext
-    if plaintext is None or message.is_parsed or message.header[FORMAT] != _PROTOBUF:
-        return message.protobuf
-    if len(plaintext) > always_safe_size(message.flow.limits):
-        return message.protobuf
-    cls: Any = schema.body_class(proto_id, "s2c")
-    try:
-        return cls.FromString(plaintext)
-    except DecodeError:
-        return None
+@cache
+def _parsers() -> dict[int, Callable[[bytes], Any]]:
+    classes: dict[int, Any] = {proto_id: schema.body_class(proto_id, "s2c") for proto_id in TIMED_PUSHES}
+    return {proto_id: cls.FromString for proto_id, cls in classes.items()}
 
 
 def _ms(value_ns: int | None) -> float:

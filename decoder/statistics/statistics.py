@@ -175,23 +175,17 @@ class Statistics:
 
     def add(self, items: Iterable[Message | Gap]) -> None:
         """Takes the next messages and gaps, in the order in which the decoder returned them."""
-        where, take, lateness = self._where, self._analyser.take, self._lateness
+        where, take, lateness, connections = self._where, self._analyser.take, self._lateness.add, self._connections
         for item in items:
-            if isinstance(item, Message) and item.proto_id in LOGIN_IDS:
+            if isinstance(item, Message) and item.header[PROTO_ID] in LOGIN_IDS:
                 self._greet(item)
-            if where is not None:
-                wanted = where(item)
-                if isinstance(item, Message):
-                    self._mark(item.number, wanted)
-                if not wanted:
-                    take(item)
-                    if isinstance(item, Message) and item.request is not None and self._is_marked(item.request):
-                        self._count_answer(item)
-                    continue
-            connection = self._connections.get(item.flow.connection) or self._connection(item)
+            if where is not None and not self._matches(item, where):
+                take(item)
+                continue
+            connection = connections.get(item.flow.connection) or self._connection(item)
             if isinstance(item, Message):
                 self._count(item, connection, take(item))
-                lateness.add(item)
+                lateness(item)
                 if where is not None and item.kind == "request":
                     self._rates.request(item, item.protobuf)
             else:
@@ -199,6 +193,15 @@ class Statistics:
                 self._gaps += 1
                 connection.gaps += 1
         self._settle()
+
+    def _matches(self, item: Message | Gap, where: Callable[[Message | Gap], bool]) -> bool:
+        """Returns what `where` says, and remembers it of a message."""
+        wanted = where(item)
+        if isinstance(item, Message):
+            self._mark(item.number, wanted)
+            if not wanted and item.request is not None and self._is_marked(item.request):
+                self._count_answer(item)
+        return wanted
 
     # What is known so far, for a screen that is drawn again and again.
 

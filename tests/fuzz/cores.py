@@ -10,7 +10,7 @@ from decoder.core import CORE
 from decoder.framing.header import FORMAT
 from decoder.output.jsonl import JsonLinesOutput
 from decoder.output.text import TextOutput
-from tests.support.cores import BODIES, STYLES, Both, body_message
+from tests.support.cores import BODIES, STYLES, Both, BothTables, body_message
 from tests.support.hostile_bodies import hostile_body
 from tests.support.random_messages import random_message
 
@@ -19,6 +19,7 @@ from .conversations import recorded
 MAX_LEN = 400
 _HEAD = struct.Struct(">HB")  # which body, options
 _STRUCTURED = 0x80  # option: the rest of the input is the seed of a body that is changed field by field
+_WIDE = 0x40  # option: order books as wide rows
 _STEP = 3  # between the types of which there is a seed
 
 # Made once: what they keep between records is part of what is tried.
@@ -26,10 +27,11 @@ _BOTH = [
     (Both(JsonLinesOutput, enums, show_secrets=shown), Both(TextOutput, enums, show_secrets=shown, utc=shown))
     for enums, shown in STYLES
 ]
+_TABLES = {wide: BothTables(wide=wide) for wide in (False, True)}
 
 
 def check(data: bytes) -> None:
-    """The line of the compiled core is the line of the Python path."""
+    """Lines and rows of the compiled core are those of the Python path."""
     if len(data) < _HEAD.size or CORE != "compiled":
         return
     index, options = _HEAD.unpack_from(data)
@@ -39,6 +41,7 @@ def check(data: bytes) -> None:
         plain = hostile_body(cls, Random(plain))
     for both in _BOTH[options % len(STYLES)]:
         both.compare([body_message(proto_id, direction, plain)])
+    _TABLES[bool(options & _WIDE)].compare([body_message(proto_id, direction, plain)])
 
 
 def seeds() -> Iterator[bytes]:

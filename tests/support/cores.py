@@ -1,4 +1,4 @@
-"""Renderers with the compiled core and without, and messages to compare them with."""
+"""Renderers and tables with the compiled core and without, and messages to compare them with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from hashlib import sha1
 from random import Random
 from typing import Any
@@ -15,10 +16,17 @@ from unittest.mock import patch
 import pytest
 
 from decoder import schema
+from decoder.conversation.summary import Summary
 from decoder.core import JsonLines
 from decoder.framing.header import MAGIC, RESERVED
 from decoder.limits import Limits
 from decoder.message import Flow, Gap, Message
+from decoder.output.table_blocks import Block
+from decoder.output.table_bodies import Plan
+from decoder.output.table_columns import Table
+from decoder.output.table_ledgers import LEDGERS
+from decoder.output.table_schema import all_tables
+from decoder.output.tables import Tables
 from decoder.vocabulary import Direction, EnumStyle, Kind
 from tests.support.hostile_bodies import hostile_body, varint
 
@@ -35,6 +43,9 @@ BODIES: list[tuple[int, Direction, Any]] = [
     if (cls := schema.body_class(protocol.proto_id, direction)) is not None
 ]
 """Protocol id, direction and class of every body."""
+Rows = dict[str, list[tuple[Any, ...]]]
+"""The rows of each table."""
+_read = Plan._read
 KEEP_ALIVE = 1004
 ENDS = ("192.0.2.1:50112", "192.0.2.2:11111")
 
@@ -65,10 +76,64 @@ class Both:
         return written
 
 
+class BothTables:
+    """Collects the rows of all tables with the compiled core and in Python, and counts what the core leaves to Python.
+
+    :param wide: whether order books become wide rows
+    :param show_secrets: whether secrets are shown
+    """
+
+    def __init__(self, *, wide: bool = False, show_secrets: bool = False) -> None:
+        self.left = 0
+        self._rows: list[Rows] = [{}, {}]
+        with without_core():
+            self._python = self._collector(0, wide, show_secrets)
+        self._compiled = self._collector(1, wide, show_secrets)
+        both = self
+
+        def counted(plan: Any, message: Message, plaintext: bytes) -> Any:
+            both.left += plan._source is not None
+            return _read(plan, message, plaintext)
+
+        self._counted = counted
+
+    def _collector(self, place: int, wide: bool, show_secrets: bool) -> Tables:
+        rows = self._rows[place]
+
+        def write(table: Table, block: Block) -> None:
+            columns = [block.column(column.name) for column in table.columns]
+            rows.setdefault(table.name, []).extend(zip(*columns, strict=True))
+
+        tables = {name: table for name, table in all_tables(wide=wide).items() if name not in LEDGERS}
+        return Tables(tables, write, show_secrets=show_secrets)
+
+    def compare(self, items: Sequence[Message | Gap]) -> Rows:
+        """Returns the rows that both collect, which are the same."""
+        with patch.object(Plan, "_read", self._counted):
+            for collector in (self._python, self._compiled):
+                collector.add([_fresh(item) for item in items])
+                collector.finish(Summary())
+        written, wanted = self._rows[1], self._rows[0]
+        assert repr(written) == repr(wanted)  # (not a number is not equal to itself)
+        found = {name: list(rows) for name, rows in written.items()}
+        written.clear()
+        wanted.clear()
+        return found
+
+
+def _fresh(item: Message | Gap) -> Message | Gap:
+    """Returns a copy that nobody has parsed."""
+    return copy(item) if isinstance(item, Message) else item
+
+
 @contextmanager
 def without_core() -> Iterator[None]:
-    """Renderers that are made here are pure Python."""
-    with patch("decoder.output.json_core.JsonLines", None), patch("decoder.output.text_core.TextLines", None):
+    """Renderers and collectors that are made here are pure Python."""
+    with (
+        patch("decoder.output.json_core.JsonLines", None),
+        patch("decoder.output.text_core.TextLines", None),
+        patch("decoder.output.table_core.Columns", None),
+    ):
         yield
 
 

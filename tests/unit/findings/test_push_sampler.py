@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from decoder.findings.push_sampler import PushSampler
@@ -29,6 +31,32 @@ def test_two_and_then_every_sixteenth() -> None:
 def test_another_security_is_inspected_at_once() -> None:
     pushes = [book()] * 10 + [book("00005")] + [book()] * 3
     assert 10 in inspected(PushSampler(), pushes)
+
+
+QUOTE: dict[str, Any] = {
+    "isSuspended": False, "listTime": "", "priceSpread": 0.1, "updateTime": "x" * 90, "highPrice": 1.0,
+    "openPrice": 1.0, "lowPrice": 1.0, "curPrice": 1.0, "lastClosePrice": 1.0, "volume": 1, "turnover": 1.0,
+    "turnoverRate": 1.0, "amplitude": 1.0,
+}  # fmt: skip
+
+
+def quotes(*codes: str) -> bytes:
+    return response("Qot_UpdateBasicQot", basicQotList=[{"security": security(code), **QUOTE} for code in codes])
+
+
+def test_a_push_of_one_quote_is_one_of_its_security() -> None:
+    sampler, line = PushSampler(), Line()
+    keys = [sampler.key(line.push(3005, quotes(code))) for code in ("00700", "00005", "00700")]
+    assert keys[0] == keys[2] != keys[1]
+    assert None not in keys
+    assert b"00700" in (keys[0] or (0, b""))[1]
+
+
+def test_a_push_of_several_quotes_is_always_inspected() -> None:
+    sampler, line = PushSampler(), Line()
+    assert sampler.key(line.push(3005, quotes("00700", "00005"))) is None
+    assert sampler.key(line.push(3005, quotes())) is None
+    assert sampler.key(line.push(3005, quotes("00700")[:-1])) is None
 
 
 def test_a_failure_is_always_inspected() -> None:

@@ -44,10 +44,11 @@ def test_rows_that_stand_alone_share_equal_cells() -> None:
     written = Written()
     blocks = FlatBlocks(TABLE, written, ("host",))
     for place, host in enumerate(("x", "y", "x")):
-        blocks.add((place, -place), (host,))
+        if not blocks.add_again((place, -place), host):
+            blocks.add((place, -place), (host,), host)
     blocks.flush()
     (block,) = written
-    assert list(block.shared["host"]) == ["x", "y"]
+    assert block.shared["host"] == ("x", "y")
     assert written.rows("a", "host", "b") == [(0, "x", 0), (1, "y", -1), (2, "x", -2)]
 
 

@@ -41,6 +41,8 @@ def test_a_text_in_the_time_of_its_market(code: str, at: datetime, digits: int) 
         ("2026-07-05 04:42:35.1234567890", "HK.00700"),
         ("2026-07-05 04:42:35x123", "HK.00700"),
         ("2026-07-05 04:42:35.٣", "HK.00700"),
+        ("9999-07-05 04:42:35", "HK.00700"),  # beyond 64 bits of nanoseconds, as is the next
+        ("0001-07-05 04:42:35", "HK.00700"),
     ],
 )
 def test_what_is_no_time_of_a_known_market_is_none(text: str | None, code: str | None) -> None:
