@@ -1,8 +1,8 @@
 """Keeps what is known at the end of a partition's captures, so that later ones can be added without decoding it again.
 
-A checkpoint holds the open connections with the session keys that they use and the bytes that are no whole message yet,
-requests that wait for an answer, and the ledgers: what `opendump stats` and `opendump orders` know.  RSA keys are not in
-it.  It is plain data (`decoder.output.plain_state`), which can be read without running anything.
+A checkpoint holds the open connections with the session keys that they use and the bytes that are no whole message
+yet, requests that wait for an answer, and the ledgers: what `opendump stats` and `opendump orders` know.  RSA keys are
+not in it.  It is plain data (`decoder.output.plain_state`), which can be read without running anything.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["packed", "unpacked"]
 
-FORMAT = 1
+_FORMAT = 1
 """Counted up when the form of checkpoints changes, beside the version of the package."""
 _PROTOCOL = 5
 """Of pickle: the first that has bytearray, and the last that Python 3.10 knows."""
@@ -38,7 +38,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 def packed(state: object, known: Mapping[str, object]) -> bytes:
     """Returns `state` as the content of a checkpoint, without the objects in `known`."""
-    return pickle.dumps((FORMAT, version("scapy-opend"), *to_plain(state, known)), _PROTOCOL)
+    return pickle.dumps((_FORMAT, version("scapy-opend"), *to_plain(state, known)), _PROTOCOL)
 
 
 def unpacked(content: bytes, known: Mapping[str, object]) -> Any:
@@ -48,7 +48,7 @@ def unpacked(content: bytes, known: Mapping[str, object]) -> Any:
     """
     try:
         form, made_by, *rest = _PlainUnpickler(io.BytesIO(content)).load()
-        if (form, made_by) == (FORMAT, version("scapy-opend")):
+        if (form, made_by) == (_FORMAT, version("scapy-opend")):
             data, classes = rest
             return from_plain(data, classes, known)
     except Exception as error:  # pickle raises whatever comes to it on bytes that it does not expect

@@ -245,8 +245,7 @@ class _Reader:
 
     def _named(self, place: int, content: list[Any]) -> Any:
         kind, _ = self._classes[content[0]]
-        fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
-        if not issubclass(kind, tuple) or len(fields) != len(content) - 1:
+        if not issubclass(kind, tuple) or len(kind._fields) != len(content) - 1:
             raise ValueError(f"{kind.__name__} has other fields")
         return tuple.__new__(kind, self._items(content[1:]))
 
