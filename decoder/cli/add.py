@@ -58,7 +58,6 @@ def add_to_dataset(
         plan = {**planned(settings, indexes, tasks), "host_of": _host_of(cluster), "additions": number}
         _begin(store, plan, resume=resume)
         results = run_tasks(store, workers, tasks, NEXT, resume=resume)
-    store.clean()
     known |= {result["id"]: result for result in results}
     partitions = [each for _, each in sorted(known.items())]
     inputs = [*([] if before is None else before["inputs"]), *plan["inputs"]]

@@ -47,6 +47,7 @@ def complete(store: Store) -> None:
     for name in _checked(store, plan["remove"]):
         store.remove(name)
     store.remove(NEXT)
+    store.clean()
     store.remove(_COMMIT)
 
 

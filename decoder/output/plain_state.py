@@ -74,7 +74,7 @@ def from_plain(data: object, classes: Iterable[Any], known: Mapping[str, object]
     try:
         reader = _Reader([_class_of(*each) for each in classes], known)
         return reader.item(data)
-    except (LookupError, TypeError, AttributeError, ImportError, RecursionError) as error:
+    except (LookupError, TypeError, AttributeError, ImportError, RecursionError, StopIteration) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None
 
 
