@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings, strategies
 
 from decoder.capture.reader import RawPacket
+from decoder.errors import OpenDError
 from decoder.output import checkpoint
 from decoder.output.store import NEXT
 from tests.support import datasets
@@ -271,35 +272,45 @@ def moments(output: Path) -> Iterator[Callable[[], bool]]:
     yield lambda: (state / "commit.json").exists()
 
 
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Hour], dict[str, bytes], list[Path]]:
+    """Three hours, the dataset of the first two, and what a single run makes of all."""
+    folder = tmp_path_factory.mktemp("wanted")
+    hours = hours_of(folder, "alpha", datasets.FIRST, [150, 300], "pg")
+    for hour in hours[:2]:
+        datasets.add(folder / "whole", hour, 1)
+    one = datasets.expected(folder / "one", datasets.all_of(hours))
+    return hours, datasets.content(folder / "whole"), one
+
+
 @posix
 @pytest.mark.parametrize("moment", range(4))
-def test_killed_in_the_middle_resume_goes_on(hours: list[Hour], tmp_path: Path, moment: int) -> None:
-    whole, output = tmp_path / "whole", tmp_path / "set"
-    for hour in hours[:2]:
-        added(hour, whole)
-    added(hours[0], output)
+def test_killed_in_the_middle_resume_goes_on(
+    wanted: tuple[list[Hour], dict[str, bytes], list[Path]], tmp_path: Path, moment: int
+) -> None:
+    (first, second, third), whole, one = wanted
+    output = tmp_path / "set"
+    datasets.add(output, first, 1)
     before = datasets.content(output)
-    arguments = command("export", *datasets.paths(hours[1]), "-o", output, "--bodies", "all", "--rsa-key", DEMO_KEY)
-    process = subprocess.Popen([*arguments, "--workers", "1", "--add"], env=environment(), stderr=subprocess.PIPE)
+    arguments = command("export", *datasets.paths(second), "-o", output, "--bodies", "all", "--rsa-key", DEMO_KEY)
+    more = ["--workers", "1", "--add", "--host-of", datasets.HOST_OF]
+    process = subprocess.Popen([*arguments, *more], env=environment(), stderr=subprocess.PIPE)
     condition = list(moments(output))[moment]
     wait_for(lambda: condition() or process.poll() is not None)
     process.kill()
     process.communicate(timeout=60)
-    wait_for(lambda: not list((output / "_opendump").glob("*.part")) or process.poll() is not None)
     if not (output / "_opendump" / "commit.json").exists() and (output / NEXT).exists():
         kept = {name: content for name, content in datasets.content(output).items() if not name.startswith(NEXT)}
         assert kept == before  # nothing of it shows
-        refused = added(hours[1], output)
-        assert (refused.code, "with --resume" in refused.err) == (1, True), refused.err
-        assert added(hours[2], output, "--resume").code == 1  # other captures
-    done = added(hours[1], output, "--resume")
-    assert done.code == 0, done.err
-    assert datasets.content(output) == datasets.content(whole)
-    assert_complete(output)
-    assert added(hours[1], output, "--resume").code == 0  # and once more, when all is done
-    assert datasets.content(output) == datasets.content(whole)
-    assert added(hours[2], output).code == 0
-    assert datasets.differences(output, datasets.expected(tmp_path / "one", datasets.all_of(hours))) == {}
+        for hour, resume, why in ((second, False, "with --resume"), (third, True, "other captures")):
+            with pytest.raises(OpenDError, match=why):
+                datasets.add(output, hour, 1, resume=resume)
+    for _ in range(2):  # also when all is done
+        assert datasets.add(output, second, 1, resume=True) == 0
+        assert datasets.content(output) == whole
+        assert_complete(output)
+    assert datasets.add(output, third, 1) == 0
+    assert datasets.differences(output, one) == {}
 
 
 def test_a_reader_by_the_manifest_sees_one_hour_or_two(hours: list[Hour], tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from tests.support.recorded import CAPTURES, DEMO_KEY
 
 NAMES = tuple(all_tables())
 PORTS = (11111, 33333, 44444)
+HOST_OF = "([a-z]+)/[^/]+$"
 
 
 def source(**changes: Any) -> Source:
@@ -232,7 +233,7 @@ class InThisProcess(Cluster):
 
 def add(directory: Path, files: dict[str, list[str]], partitions: int, *, resume: bool = False, **options: Any) -> int:
     """Adds captures to a dataset, or begins one; returns the exit code."""
-    cluster = InThisProcess(partitions, None, re.compile("([a-z]+)/[^/]+$"))
+    cluster = InThisProcess(partitions, None, re.compile(HOST_OF))
     chosen = settings(directory, source=source(**options))
     return add_to_dataset(paths(files), cluster, chosen, resume=resume, strict=False, name=directory.name)
 
