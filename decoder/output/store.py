@@ -91,13 +91,15 @@ class Directory:
             self.publish(str(Path(self.place, name)), to)
 
     def remove(self, name: str) -> None:
-        """Removes a file, or a directory with all that is in it, if it is there."""
+        """Removes a file, or a directory with all that is in it, if it is there; and what is empty then."""
         path = Path(self.place, name)
         with self._told("written"):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+        with suppress(OSError):
+            os.removedirs(path.parent)
 
     def clean(self) -> None:
         """Removes what workers left that were killed."""
