@@ -12,9 +12,14 @@ if TYPE_CHECKING:
     from decoder.framing.header import Header
     from decoder.vocabulary import Direction, Kind, Transport
 
-__all__ = ["DEFAULT_LIMITS", "Flow", "MessageFields", "PlainFields"]
+__all__ = ["ATTRIBUTES", "DEFAULT_LIMITS", "Flow", "MessageFields", "PlainFields"]
 
 DEFAULT_LIMITS = Limits()
+ATTRIBUTES = (
+    *("flow", "header", "time_ns", "_frames", "kind", "plaintext", "encryption", "verdict", "reason", "conn_id"),
+    *("number", "ordinal", "request", "latency_ns", "copy", "error", "own_notes", "_body"),
+)
+"""Names of the attributes of a message, in both cores."""
 
 
 class Flow:

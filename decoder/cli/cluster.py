@@ -230,7 +230,7 @@ def say_counts(indexes: Sequence[FileIndex], results: Sequence[dict[str, Any]], 
     for report in dict.fromkeys(report for result in results for report in result["reports"]):
         say(report)
     messages, connections = (sum(result[name] for result in results) for name in ("messages", "connections"))
-    hosts = counted(len({index.host for index in indexes}), "host")
+    hosts = counted(len({index.host for index in indexes} | {result["host"] for result in results}), "host")
     say(f"{counted(messages, 'message')} on {counted(connections, 'connection')} of {hosts}{target}")
     verdicts = Counter[str]()
     for result in results:

@@ -57,7 +57,12 @@ Format = Literal["parquet", "csv", "jsonl"]
     help="Processes that make the tables. (Default: 1; with more, Ctrl-C leaves no file.)",
 )
 @cluster_options
-@click.option("--resume", is_flag=True, help="Complete what an earlier run with --workers left undone in DIR.")
+@click.option(
+    "--add",
+    is_flag=True,
+    help="Add later captures to a dataset, or begin one: keys and open connections are kept in DIR/_opendump.",
+)
+@click.option("--resume", is_flag=True, help="Complete what an earlier run with --workers or --add left undone in DIR.")
 @common_options(without=("color",))
 @click.pass_context
 def export(
@@ -73,6 +78,7 @@ def export(
     force: bool,
     jobs: int,
     cluster: Cluster,
+    add: bool,
     resume: bool,
 ) -> None:
     """Examples:
@@ -92,15 +98,17 @@ def export(
     from decoder.cli.table_jobs import Share, divided, in_other_processes, make_tables
 
     output_format, is_file = _format(output, output_format)
-    if cluster.given:
+    if cluster.given or add:
         if live is not None or is_file or output_format != "parquet" or force or jobs > 1:
             raise click.UsageError(
-                "--workers, --scheduler and --host-of write a new Parquet dataset of files: without -i, --force, FILE"
-                " and --jobs"
+                "--workers, --scheduler, --host-of and --add write a Parquet dataset of files: without -i, --force,"
+                " FILE and --jobs"
             )
-        ctx.exit(_dataset(ctx, captures, options, cluster, output, names, wide=wide, bodies=bodies, resume=resume))
+        ctx.exit(
+            _dataset(ctx, captures, options, cluster, output, names, wide=wide, bodies=bodies, add=add, resume=resume)
+        )
     if resume:
-        raise click.UsageError("--resume goes with --workers or --scheduler")
+        raise click.UsageError("--resume goes with --workers, --scheduler or --add")
     tables = _chosen(names, wide=wide)
     if is_file and len(tables) != 1:
         raise click.UsageError(f"-o {escape(output)} is one file: choose its table with --table, or give a directory")
@@ -158,8 +166,10 @@ def _dataset(
     *,
     wide: bool,
     bodies: str,
+    add: bool,
     resume: bool,
 ) -> int:
+    from decoder.cli.add import add_to_dataset
     from decoder.cli.cluster import planned_source
     from decoder.cli.dataset import export_dataset
     from decoder.output.arrow_arrays import import_pyarrow
@@ -176,7 +186,11 @@ def _dataset(
         options.show_secrets,
         planned_source(ctx, options, cluster),
     )
-    return export_dataset(captures, cluster, settings, resume=resume, strict=options.strict, name=output)
+    chosen = settings.source.filter()
+    if add and chosen is not None and chosen.follows:
+        raise click.UsageError("--add cannot follow an order from one run to the next: leave order= out of --where")
+    run = add_to_dataset if add else export_dataset
+    return run(captures, cluster, settings, resume=resume, strict=options.strict, name=output)
 
 
 def _format(output: str, chosen: Format | None) -> tuple[Format, bool]:

@@ -127,6 +127,10 @@ class Decoder:
         self._table.flush()
         return self._take_results()
 
+    def release(self) -> None:
+        """Gives what the compiled core holds to the stages in Python, where it can be copied."""
+        self._loop.release()
+
     def _note_times(self, first_ns: int, last_ns: int) -> None:
         summary = self._summary
         if summary.first_ns is None or summary.last_ns is None:

@@ -86,6 +86,12 @@ class PacketLoop:
         if self._walker is not None:
             self._walker.release()
 
+    def __getstate__(self) -> tuple[ConnectionTable, dissector.PacketReader]:
+        return self._table, self._packets
+
+    def __setstate__(self, state: tuple[ConnectionTable, dissector.PacketReader]) -> None:
+        PacketLoop.__init__(self, *state)
+
 
 def read_packets(
     table: ConnectionTable, packets: dissector.PacketReader, batch: Iterable[RawPacket], number: int

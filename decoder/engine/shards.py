@@ -7,20 +7,25 @@ that is used again, or a connection that spans files, needs no second implementa
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from heapq import heapreplace
+from operator import itemgetter
 from typing import Literal, TypeVar
+from zlib import crc32
 
 from decoder.capture.reader import CaptureReader, RawPacket
 from decoder.errors import CaptureError
 from decoder.packet import flow_key
 from decoder.packet.dissector import ETHERNET, ETHERNET_IPV4_TCP, IPV4_PLAIN, TCP_WHOLE, PacketReader
 
-__all__ = ["FileIndex", "FlowSet", "Job", "Partition", "balanced", "index_file", "plan_partitions"]
+__all__ = ["FileIndex", "FlowSet", "FlowShare", "Job", "Partition", "balanced", "index_file", "plan_partitions"]
 
 Item = TypeVar("Item")
+
+_TIME = itemgetter(0)
+"""Time of a packet of a batch."""
 
 _PACKET_COST = 40
 """Bytes of payload that cost as much time as a packet does beside its payload."""
@@ -42,6 +47,8 @@ class FileIndex:
     first_ns: int = 0
     last_ns: int = 0
     """Times of the first and the last packet, in nanoseconds since 1970; 0 without packets."""
+    latest_ns: int = 0
+    """The latest time of a packet: that of the last one, unless the clock stepped back."""
     flows: dict[bytes, int] = field(default_factory=dict)
     """Weight of each flow (bytes of payload, and a fixed cost for each packet), by the smaller of its two keys."""
     warnings: list[str] = field(default_factory=list)
@@ -61,6 +68,19 @@ class FlowSet:
         return (key in self._keys) is not self._all_but
 
 
+class FlowShare:
+    """Holds the flow keys of one of `count` partitions, told from the key alone: later captures do not change it."""
+
+    def __init__(self, number: int, count: int) -> None:
+        self._number = number
+        self._count = count
+
+    def __contains__(self, key: object) -> bool:
+        if not isinstance(key, bytes):
+            return False
+        return crc32(min(key, flow_key.reverse_key(key))) % self._count == self._number
+
+
 Job = Literal["all", "messages", "host"]
 """Part of the work on the flows: all of it, what concerns single messages, or what looks across connections."""
 
@@ -72,7 +92,7 @@ class Partition:
     id: str
     host: str
     paths: tuple[str, ...]
-    flows: FlowSet | None
+    flows: Container[bytes] | None
     """None for all flows."""
     weight: int
     flow_count: int
@@ -88,6 +108,7 @@ def index_file(host: str, path: str, ports: frozenset[int]) -> FileIndex:
         for batch in reader.batches():
             index.first_ns = index.first_ns or batch[0][0]
             index.last_ns = batch[-1][0]
+            index.latest_ns = max(index.latest_ns, max(map(_TIME, batch)))
             scales.weigh(batch)
     except CaptureError as error:
         index.error = str(error)
@@ -145,13 +166,16 @@ class _Scales:
         return dict(flows)
 
 
-def plan_partitions(indexes: Sequence[FileIndex], workers: int, *, apart: bool = False) -> list[Partition]:
+def plan_partitions(
+    indexes: Sequence[FileIndex], workers: int, *, apart: bool = False, kept: Mapping[str, int] | None = None
+) -> list[Partition]:
     """Returns the partitions, heaviest first: at least one a host, and about `workers` in all.
 
     The files of a host keep the order of `indexes`; the same files and `workers` give the same partitions.  With one
     worker each host is one partition.
 
     :param apart: leave what looks across connections to a partition of its own where a host has several workers
+    :param kept: given if later captures are to find the partitions again: those that a host has so far
     """
     by_host: dict[str, list[FileIndex]] = defaultdict(list)
     for index in indexes:
@@ -160,15 +184,30 @@ def plan_partitions(indexes: Sequence[FileIndex], workers: int, *, apart: bool =
     total = sum(sum(each.values()) for each in weights.values())
     partitions: list[Partition] = []
     for host, files in by_host.items():
-        own, paths = sum(weights[host].values()), tuple(index.path for index in files)
+        flows, paths = weights[host], tuple(index.path for index in files)
         # Rounded up: a partition too many costs one more reading, one too few leaves a worker idle.
-        count = max(1, -(-workers * own // total) if total else 1)
-        job: Job = "all"
-        if apart and count > 1:
-            partitions.append(_partition(host, paths, None, list(weights[host]), int(own * _HOST_SHARE), "host"))
-            count, job = count - 1, "messages"
-        partitions += _divided(host, paths, weights[host], min(count, max(1, len(weights[host]))), job)
+        count = max(1, -(-workers * sum(flows.values()) // total) if total else 1)
+        if kept is not None:
+            count = kept.get(host) or max(1, min(count, len(flows) + apart))
+        partitions += _of_host(host, paths, flows, count, apart=apart, kept=kept is not None)
     return sorted(partitions, key=lambda part: (-part.weight, part.id))
+
+
+def _of_host(
+    host: str, paths: tuple[str, ...], flows: dict[bytes, int], count: int, *, apart: bool, kept: bool
+) -> list[Partition]:
+    """Returns the `count` partitions of a host."""
+    partitions: list[Partition] = []
+    job: Job = "all"
+    if apart and count > 1:
+        weight = int(sum(flows.values()) * _HOST_SHARE)
+        partitions.append(_partition(host, paths, None, list(flows), weight, "host", kept=kept))
+        count, job = count - 1, "messages"
+    divide = _shared if kept else _divided
+    for number, (weight, own, chosen) in enumerate(divide(flows, count)):
+        weight = weight if job == "all" else int(weight * (1 - _HOST_SHARE))
+        partitions.append(_partition(host, paths, chosen, own, weight, job, f"{number} of {count}", kept=kept))
+    return partitions
 
 
 def balanced(items: Iterable[tuple[int, Item]], count: int) -> list[tuple[int, list[Item]]]:
@@ -192,28 +231,40 @@ def _weights(files: Sequence[FileIndex]) -> dict[bytes, int]:
     return weights
 
 
-def _divided(host: str, paths: tuple[str, ...], weights: dict[bytes, int], count: int, job: Job) -> list[Partition]:
-    """Divides the flows of a host into `count` partitions."""
+_Part = tuple[int, list[bytes], "Container[bytes] | None"]
+"""Weight of a part of the flows, the flows, and what tells them from the others."""
+
+
+def _divided(weights: dict[bytes, int], count: int) -> Iterator[_Part]:
+    """Divides the flows of a host into at most `count` parts that take equally long."""
     heaviest_first = sorted(weights, key=lambda flow: (-weights[flow], flow))
+    count = min(count, max(1, len(weights)))
     parts = balanced(((weights[flow], flow) for flow in heaviest_first), count)
     others = [flow for _, flows in parts[1:] for flow in flows]
-    made = []
     for number, (weight, flows) in enumerate(parts):
-        chosen = None if count == 1 else FlowSet(others, all_but=True) if number == 0 else FlowSet(flows)
-        weight = weight if job == "all" else int(weight * (1 - _HOST_SHARE))
-        made.append(_partition(host, paths, chosen, flows, weight, job, f"{number} of {count}"))
-    return made
+        yield weight, flows, None if count == 1 else FlowSet(flows if number else others, all_but=number == 0)
+
+
+def _shared(weights: dict[bytes, int], count: int) -> Iterator[_Part]:
+    """Divides the flows of a host into `count` parts that later captures find again."""
+    for number in range(count):
+        share = FlowShare(number, count)
+        flows = [flow for flow in weights if flow in share]
+        yield sum(weights[flow] for flow in flows), flows, None if count == 1 else share
 
 
 def _partition(
     host: str,
     paths: tuple[str, ...],
-    chosen: FlowSet | None,
+    chosen: Container[bytes] | None,
     flows: list[bytes],
     weight: int,
     job: Job,
     place: str = "",
+    *,
+    kept: bool,
 ) -> Partition:
-    text = "\0".join((host, *paths, job, place, *(flow.hex() for flow in sorted(flows))))
+    content = () if kept else (*paths, *(flow.hex() for flow in sorted(flows)))
+    text = "\0".join((host, job, place, *content))
     ident = blake2b(text.encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
     return Partition(ident, host, paths, chosen, weight, len(flows), job)

@@ -50,7 +50,7 @@ _ORDINALS = frozenset(("connection", "number", "request"))
 class Filter:
     """Holds a compiled expression."""
 
-    __slots__ = ("_gap", "_message", "_watchers", "looks_across", "needs_body", "text")
+    __slots__ = ("_gap", "_message", "_watchers", "follows", "looks_across", "needs_body", "text")
 
     def __init__(
         self,
@@ -63,6 +63,8 @@ class Filter:
         self.text = text
         self.looks_across = looks_across or bool(watchers)
         """True if what holds for a message depends on other connections of the capture: ordinals, orders."""
+        self.follows = bool(watchers)
+        """True if what holds for a message depends on those tested before it: an order, under both of its ids."""
         self.needs_body = node.needs_body
         """True if a body may have to be parsed to decide."""
         self._message = node.message

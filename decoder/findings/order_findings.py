@@ -35,7 +35,7 @@ class OrderFindings:
                 f"order {_id(order)}: {state.filled_qty:.15g} filled, after {before.filled_qty:.15g} (message "
                 f"{before.message}); do not book by it, ask for the list of orders"
             )
-        self._add("order-status-went-back", message, text, ("order-status-went-back", id(order)))
+        self._add("order-status-went-back", message, text, ("order-status-went-back", order))
 
     def fill_repeated(self, order: Order, fill: Fill, message: Message, *, reconnected: bool) -> None:
         """Reports a fill that was sent again."""
@@ -44,7 +44,7 @@ class OrderFindings:
             f"fill {quote(fill.fill_id, 40)} of order {_id(order)} ({fill.qty:.15g}@{fill.price:.15g}, message "
             f"{fill.message}) was sent again {when}: a program that adds up fills counts it twice; book by fillID"
         )
-        self._add("fill-repeated", message, text, ("fill-repeated", id(order), fill.fill_id))
+        self._add("fill-repeated", message, text, ("fill-repeated", order, fill.fill_id))
 
     def _add(self, code: str, message: Message, text: str, key: object) -> None:
         self._findings.add(

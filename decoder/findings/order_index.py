@@ -25,15 +25,15 @@ class OrderIndex:
 
     def __init__(self, max_orders: int) -> None:
         self._max_orders = max_orders
-        self._orders: dict[int, Order] = {}  # by identity: two entries may turn out to be one
+        self._orders: dict[Order, None] = {}  # (two entries may turn out to be one)
         self._by_key: dict[_Key, Order] = {}
-        self._merged: dict[int, tuple[Order, Order]] = {}  # entries that turned out to be another one
-        self._open_orders: dict[tuple[str, str], dict[int, Order]] = {}  # by environment and account: not over yet
+        self._merged: dict[Order, Order] = {}  # entries that turned out to be another one
+        self._open_orders: dict[tuple[str, str], dict[Order, None]] = {}  # by environment and account: not over yet
         self.dropped = 0
 
     def orders(self) -> Iterable[Order]:
         """Returns all entries."""
-        return self._orders.values()
+        return self._orders
 
     def new(self, header: Any, time_ns: int) -> Order | None:
         """Makes an entry without an id for the account in `header`; returns None beyond the limit."""
@@ -42,7 +42,7 @@ class OrderIndex:
             return None
         env, market = enum_name("TrdEnv", header.trdEnv), enum_name("TrdMarket", header.trdMarket)
         order = Order(str(header.accID), env, market, time_ns, time_ns)
-        self._orders[id(order)] = order
+        self._orders[order] = None
         self.mark_open(order)
         return order
 
@@ -80,23 +80,23 @@ class OrderIndex:
     def resolve(self, order: Order) -> Order:
         """Returns the entry that an order was merged into, or itself."""
         merged = self._merged
-        entry = merged.get(id(order))
+        entry = merged.get(order)
         if entry is None:
             return order
-        while (further := merged.get(id(entry[1]))) is not None:
+        while (further := merged.get(entry)) is not None:
             entry = further
-        merged[id(order)] = order, entry[1]
-        return entry[1]
+        merged[order] = entry
+        return entry
 
     def _merge(self, one: Order, other: Order) -> Order:
         """Makes one entry of two that are the same order: a push named it before the response did."""
         if other.states and not one.states:
             one, other = other, one
-        del self._orders[id(other)]
+        del self._orders[other]
         one.absorb(other)
         for key in _keys(other.env, other.account, int(other.order_id or 0), other.order_id_ex or ""):
             self._by_key[key] = one
-        self._merged[id(other)] = other, one  # requests that wait for their response still name it
+        self._merged[other] = one  # requests that wait for their response still name it
         self.mark_over(other)
         return one
 
@@ -104,11 +104,11 @@ class OrderIndex:
 
     def mark_open(self, order: Order) -> None:
         """Counts an order among the open ones of its account."""
-        self._open_orders.setdefault((order.env, order.account), {})[id(order)] = order
+        self._open_orders.setdefault((order.env, order.account), {})[order] = None
 
     def mark_over(self, order: Order) -> None:
         """Counts an order no more among the open ones of its account."""
-        self._open_orders[order.env, order.account].pop(id(order), None)
+        self._open_orders[order.env, order.account].pop(order, None)
 
     def follow_state(self, order: Order) -> None:
         """Counts an order among the open ones, or not, by its last state."""
@@ -120,7 +120,7 @@ class OrderIndex:
     def newest_open(self, header: Any, market: str | None) -> list[Order]:
         """Returns the newest open orders of an account, which cancel-all means without naming them."""
         working = self._open_orders.get((enum_name("TrdEnv", header.trdEnv), str(header.accID)), {})
-        newest = islice(reversed(working.values()), MAX_ENTRIES)
+        newest = islice(reversed(working), MAX_ENTRIES)
         return [order for order in newest if market in (None, "NONE", order.market)]
 
 

@@ -212,9 +212,9 @@ class Change:
         }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Order:
-    """One order over all connections of a capture."""
+    """One order over all connections of a capture.  Two entries with the same content are not the same."""
 
     account: str
     env: str
@@ -244,7 +244,7 @@ class Order:
     notes: list[str] = field(default_factory=list)
     confirmed: bool = False
     """True once the gateway spoke of it; False while only a request names it."""
-    told: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
+    told: dict[int, int] = field(default_factory=dict, repr=False)
     """Index in `states` of the state that each connection told last, by the ordinal of the connection."""
 
     @property

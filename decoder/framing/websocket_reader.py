@@ -8,14 +8,14 @@ whose payload begins as a message of this protocol does.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from decoder.framing.websocket_frames import ABSURD, FrameHead, begins_message, find_frame, frame_head, payload_start
+from decoder.framing.websocket_parser import FrameParser
 from decoder.framing.websocket_upgrade import MAX_HEAD, Upgrade
 from decoder.tcp.reassembly import BLOCK_COST
 
 if TYPE_CHECKING:
-    from websockets.extensions import Extension
     from websockets.frames import Frame
 
     from decoder.vocabulary import Arrival, GapReason
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Found", "Skipped", "WebSocketMessage", "WebSocketReader"]
 
 _HEAD_END = b"\r\n\r\n"
-_WINDOW_COST = 48 * 1024
-"""Bytes of memory that the inflating of one direction takes: a window of 32 KiB and the state of zlib."""
 _SPAN_COST = 128
 """Bytes of memory that a fragment takes beside its data: empty ones must count, too."""
 
@@ -83,7 +81,7 @@ class WebSocketReader:
         self._skipped = 0
         self._compressed = False  # True once there was a compressed message
         self._window_lost = False  # compressed messages may refer to bytes that are missing
-        self._extensions: list[Extension] | None = None
+        self._parser = FrameParser(upgrade, max_message, from_client=from_client)
         self._broken: WebSocketMessage | None = None  # a message with a hole in it, until its last byte
         self._broken_spans: list[tuple[int, int]] = []
         self._pass_over = 0  # bytes until then, or until the end of a frame that is too long
@@ -93,7 +91,7 @@ class WebSocketReader:
     def buffered(self) -> int:
         """Memory in use for what is held."""
         held = len(self._stream.buffer) + self._size + _SPAN_COST * len(self._spans) + BLOCK_COST * len(self._origins)
-        return held + (_WINDOW_COST if self._extensions else 0)
+        return held + self._parser.buffered
 
     def feed(self, data: bytes, arrival: Arrival) -> Found:
         """Takes the next bytes of the stream and returns what they complete."""
@@ -136,7 +134,7 @@ class WebSocketReader:
         self._upgrade.answered = True
         buffer.clear()
         self._pass_over = max(0, -beyond)
-        self._extensions = None
+        self._parser.reset()
         self._window_lost = self._compressed and self._upgrade.keeps_window(self._from_client)
         self._searching = self._searching or beyond > 0
         self._fed += size
@@ -163,7 +161,8 @@ class WebSocketReader:
         if not self._in_head:
             self._skipped += len(self._stream.buffer)
         self._stream.buffer.clear()
-        self._in_head, self._searching, self._pass_over, self._extensions = False, True, 0, None
+        self._in_head, self._searching, self._pass_over = False, True, 0
+        self._parser.reset()
         self._upgrade.answered = True
         self._origins.clear()
         self._report_skipped(found, arrival, reason)
@@ -228,35 +227,19 @@ class WebSocketReader:
         if len(buffer) < head.total:
             return False
         if self._spans and 0 < head.first & 15 < 8:
-            self._extensions = None  # it knows that fragments are to come, which are not
+            self._parser.reset()  # it knows that fragments are to come, which are not
         start = self._at
         self._compressed |= bool(head.first & 0x40)
         try:
-            frame = self._parse()
+            frame = self._parser.parse(self._stream, head)
         except (ProtocolError, PayloadTooBig):
-            self._extensions = None  # it stands in the middle of something
+            self._parser.reset()
             self._drop_message()
             self._skipped += self._at - start
             self._searching = self._at - start < head.total  # else only the payload could not be inflated
             return True
         self._add(frame, start, found, arrival)
         return True
-
-    def _parse(self) -> Frame:
-        """Parses the frame at the start of the buffer, all of which is there."""
-        from websockets.frames import Frame
-
-        if self._extensions is None:
-            self._extensions = self._upgrade.extensions(self._from_client)
-        parser = Frame.parse(
-            self._stream.read_exact, mask=self._from_client, max_size=self._max_message, extensions=self._extensions
-        )
-        try:
-            next(parser)
-        except StopIteration as done:
-            frame: Frame = done.value
-            return frame
-        raise AssertionError("the frame is whole")
 
     def _add(self, frame: Frame, start: int, found: Found, arrival: Arrival) -> None:
         from websockets.frames import CTRL_OPCODES, Opcode
@@ -365,6 +348,18 @@ class WebSocketReader:
         found.append(broken._replace(packets=packets, time_ns=time_ns))
         self._forget()
         self._forget_origins(self._at)
+
+    # To go on elsewhere
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_stream": bytes(self._stream.buffer)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from websockets.streams import StreamReader
+
+        self.__dict__.update(state)
+        self._stream = StreamReader()
+        self._stream.feed_data(state["_stream"])
 
     # Losing and finding the frames
 

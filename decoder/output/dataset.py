@@ -7,27 +7,26 @@ host.  It has the memory that `opendump stats` has of one capture, and is as fas
 Every file is written under a temporary name in ``DIR/_opendump`` and renamed when the whole partition is decoded; last
 comes ``DIR/_opendump/<id>.json``, which says that the partition is complete.  So a partition that is decoded twice, or
 whose worker ends in the middle, leaves the same files and no half ones.
+
+In a dataset that is added to, a row that more packets may change goes into a file of its own (``part-<id>-0002-open``),
+which the next addition replaces: messages that are not whole, requests without an answer, and all ledgers.
 """
 
 from __future__ import annotations
 
-import os
-from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import quote
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
 from decoder.engine.shards import plan_partitions
 from decoder.errors import OpenDError
 from decoder.formatting.escape import escape
-from decoder.output.arrow_arrays import import_pyarrow
-from decoder.output.parquet import ArrowBatches, ParquetTable
+from decoder.output.checkpoint import packed, unpacked
+from decoder.output.dataset_files import DatasetFiles
 from decoder.output.partition import PartitionRun
-from decoder.output.store import STATE, store_at
-from decoder.output.table_columns import Table
+from decoder.output.store import NEXT, STATE, store_at
 from decoder.output.table_ledgers import LEDGERS
 from decoder.output.table_schema import all_tables
 from decoder.output.tables import Tables
@@ -35,20 +34,11 @@ from decoder.output.tables import Tables
 if TYPE_CHECKING:
     from decoder.engine.shards import FileIndex, Partition
     from decoder.output.partition import Source
-    from decoder.output.store import Store
-    from decoder.output.table_blocks import Block
 
-__all__ = ["Settings", "dataset_tasks", "export_partition", "marker", "settings_record"]
+__all__ = ["Addition", "Settings", "dataset_tasks", "export_partition", "marker", "settings_record"]
 
 _OF_HOST = (*LEDGERS, "gaps")
 """Tables of a host's own task.  (Without gaps a finding on a connection that has nothing else could not name it.)"""
-_NO_DATE = "__HIVE_DEFAULT_PARTITION__"
-"""Value in the path of a dataset for one that is missing."""
-_MAX_DATES = 400
-"""Dates of a table that get files of their own: a damaged or hostile capture may claim a new one with every packet."""
-_MAX_OPEN = 200
-"""Files that are open at once: systems allow 256 and more.  A date that comes again later gets a second file."""
-_DAY_NS = 86_400 * 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -64,151 +54,140 @@ class Settings:
     source: Source
 
 
-def dataset_tasks(indexes: Sequence[FileIndex], workers: int, settings: Settings) -> list[tuple[Partition, Settings]]:
-    """Returns the tasks of a dataset, the longest first, each with the tables that it writes."""
+@dataclass(frozen=True)
+class Addition:
+    """Says which addition to a dataset a partition is decoded for, and what it goes on from."""
+
+    number: int
+    """1 for the files with which the dataset begins."""
+    before: dict[str, Any] | None
+    """What came out of the same partition last (`export_partition`); None if the host had no files yet."""
+
+    @property
+    def label(self) -> str:
+        """What the names of its files have in addition."""
+        return f"-{self.number:04}"
+
+
+def dataset_tasks(
+    indexes: Sequence[FileIndex], workers: int, settings: Settings, kept: Mapping[str, int] | None = None
+) -> list[tuple[Partition, Settings]]:
+    """Returns the tasks of a dataset, the longest first, each with the tables that it writes.
+
+    :param kept: given for a dataset that is added to: how many partitions a host has so far
+    """
     of_host = tuple(name for name in settings.tables if name in _OF_HOST)
     of_messages = tuple(name for name in settings.tables if name not in _OF_HOST)
     if not of_messages or not settings.source.divides:
         workers = 1
     tables = {"all": settings.tables, "messages": of_messages, "host": of_host}
-    partitions = plan_partitions(indexes, workers, apart=bool(of_host))
+    partitions = plan_partitions(indexes, workers, apart=bool(of_host), kept=kept)
     return [(partition, replace(settings, tables=tables[partition.job])) for partition in partitions]
 
 
-def marker(ident: str) -> str:
+def marker(ident: str, place: str = STATE) -> str:
     """Returns the name of the file that says that a partition is complete, and what came out of it."""
-    return f"{STATE}/{ident}.json"
+    return f"{place}/{ident}.json"
 
 
-def export_partition(partition: Partition, settings: Settings) -> dict[str, Any]:
+def export_partition(partition: Partition, settings: Settings, addition: Addition | None = None) -> dict[str, Any]:
     """Decodes a partition, writes its tables, and returns what its `marker` holds from then on.
 
+    With an `addition` it goes on from the checkpoint of the one before, and leaves one for the next.  All that it
+    writes is in `NEXT` then: `decoder.output.addition.commit` publishes it.
+
     :raises KeyFileError: if a key or key log cannot be used
-    :raises OpenDError: if a file of the dataset cannot be written
+    :raises OpenDError: if a file of the dataset cannot be written, or the checkpoint not be used
     """
-    tables = {name: table for name, table in all_tables(wide=settings.wide).items() if name in settings.tables}
-    store = store_at(settings.directory)
-    files = _Files(store, partition, tables, private=settings.show_secrets)
-    collector = Tables(
-        tables,
-        files.write,
-        all_bodies=settings.all_bodies,
-        show_secrets=settings.show_secrets,
-        where=settings.source.match(),
-        host=partition.host,
-        numbered=False,
-    )
-    run = PartitionRun(partition, settings.source, collector.connection_ended)
+    export = _Export(partition, settings, addition)
     try:
-        for records in run.records():
-            collector.add(records)
-        collector.finish(run.summary)
-        rows = files.finish()
+        return export.run()
     except OSError as error:
         raise OpenDError(f"{escape(settings.directory)}: cannot be written: {error.strerror or error}") from None
     finally:
-        files.discard()
-    done = {**run.counts(), "rows": rows, "files": sorted(files.names)}
-    store.write(marker(partition.id), done)
-    return done
+        export.files.discard()
 
 
-@dataclass
-class _Part:
-    """A file that is being written."""
+class _Export:
+    """Decodes and writes one partition."""
 
-    name: str
-    """Its name in the dataset."""
-    path: str
-    """Path of the file until it is published under its name."""
-    file: BinaryIO
-    writer: ParquetTable
-
-    def close(self) -> None:
-        """Writes what is left."""
-        self.writer.close()
-        self.file.close()
-
-
-class _Files:
-    """Writes the files of one partition: one for each table and date on which it has rows."""
-
-    def __init__(self, store: Store, partition: Partition, tables: Mapping[str, Table], *, private: bool) -> None:
-        self.names: list[str] = []
-        """Names in the dataset of those that are complete."""
-        self._store = store
+    def __init__(self, partition: Partition, settings: Settings, addition: Addition | None) -> None:
+        tables = {name: table for name, table in all_tables(wide=settings.wide).items() if name in settings.tables}
         self._partition = partition
-        self._private = private
-        self._open: OrderedDict[tuple[str, str], _Part] = OrderedDict()
-        self._parts: list[_Part] = []
-        self._dates: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._rows: dict[str, int] = {}
-        self._stored = {name: _stored(table) for name, table in tables.items()}
-        self._pa = import_pyarrow()
+        self._addition = addition
+        self._store = store_at(settings.directory)
+        self._place = STATE if addition is None else NEXT
+        self.files = DatasetFiles(
+            self._store,
+            partition,
+            tables,
+            private=settings.show_secrets,
+            place="" if addition is None else f"{NEXT}/",
+            label="" if addition is None else addition.label,
+        )
+        self._where = settings.source.match()
+        self._tables = Tables(
+            tables,
+            self.files.write,
+            all_bodies=settings.all_bodies,
+            show_secrets=settings.show_secrets,
+            where=self._where,
+            host=partition.host,
+            numbered=False,
+        )
+        self._run = PartitionRun(partition, settings.source, self._tables.connection_ended)
+        self._more: dict[str, Any] = {}
 
-    def write(self, table: Table, block: Block) -> None:
-        """Adds the rows of a block to the files of their dates."""
-        self._rows[table.name] = self._rows.get(table.name, 0) + block.rows
-        stored, batches = self._stored[table.name]
-        for date, chosen in self._by_date(stored, batches.batch(block)):
-            self._part(stored, date).writer.write_batch(chosen)
+    def run(self) -> dict[str, Any]:
+        """Decodes and writes everything; returns what came out."""
+        addition = self._addition
+        before = None if addition is None else addition.before
+        if before is not None:
+            self._go_on(before["checkpoint"])
+        for records in self._run.records(None if addition is None else self._save):
+            self._tables.add(records)
+        self._tables.finish(self._run.summary)
+        self.files.finish()
+        rows, names = self.files.rows, self.files.names
+        if before is not None:
+            rows = rows + Counter(before["rows"]) - Counter(before["open_rows"])
+            names = sorted({*names, *before["files"]} - {*before["open_files"]})
+        done = {**self._run.counts(), "job": self._partition.job, "rows": dict(rows), "files": names, **self._more}
+        if addition is not None:
+            done["open_rows"] = dict(self.files.rows - self._closed[0])
+            done["open_files"] = sorted({*self.files.names} - {*self._closed[1]})
+        self._store.write(marker(self._partition.id, self._place), done)
+        return done
 
-    def _part(self, table: Table, date: str) -> _Part:
-        """Returns the open file for the rows of a table and date."""
-        dates = self._dates[table.name]
-        if date not in dates and len(dates) >= _MAX_DATES:
-            date = _NO_DATE
-        part = self._open.get((table.name, date))
-        if part is None:
-            if len(self._open) >= _MAX_OPEN:
-                self._open.popitem(last=False)[1].close()
-            again = f"-{dates[date]}" if dates[date] else ""
-            dates[date] += 1
-            host, ident = quote(self._partition.host, safe=""), self._partition.id
-            path, file = self._store.temporary(private=self._private)
-            name = f"{table.name}/date={date}/host={host}/part-{ident}{again}.parquet"
-            part = self._open[table.name, date] = _Part(name, path, file, ParquetTable(table, file.write))
-            self._parts.append(part)
-        self._open.move_to_end((table.name, date))
-        return part
+    # What is known is carried from one addition to the next.
 
-    def _by_date(self, table: Table, batch: Any) -> Iterator[tuple[str, Any]]:
-        """Yields the dates (UTC) of a batch, each with its rows in their order."""
-        place = next((place for place, column in enumerate(table.columns) if column.type == "time"), None)
-        if place is None:  # of the whole capture
-            yield _NO_DATE, batch
-            return
-        cells = batch.column(place).cast("int64")
-        days = [None if cell is None else cell // _DAY_NS for cell in cells.to_pylist()]
-        distinct = dict.fromkeys(days)
-        for day in distinct:
-            date = _NO_DATE
-            if day is not None:
-                date = (datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(days=day)).strftime("%Y-%m-%d")
-            yield date, batch if len(distinct) == 1 else batch.filter(self._pa.array([each == day for each in days]))
+    @property
+    def _known(self) -> dict[str, object]:
+        return {**self._run.known, "tables": self._tables, "where": self._where}
 
-    def finish(self) -> dict[str, int]:
-        """Gives the files their names, all of them being complete; returns the rows of each table."""
-        for part in self._open.values():
-            part.close()
-        for part in self._parts:
-            self._store.publish(part.path, part.name)
-            self.names.append(part.name)
-        return self._rows
+    def _go_on(self, checkpoint: dict[str, str]) -> None:
+        """Goes on from a checkpoint."""
+        name = checkpoint["file"]
+        try:
+            content = self._store.load(name)
+            if content is None or sha256(content).hexdigest() != checkpoint["sha256"]:
+                raise OpenDError("the checkpoint is missing, or not the one that the manifest names")
+            state = unpacked(content, self._known)
+        except OpenDError as error:
+            raise OpenDError(f"{escape(self._store.place)}/{escape(name)}: {error}") from None
+        self._run.go_on(state)
+        self._tables.go_on(state["tables"])
 
-    def discard(self) -> None:
-        """Removes what is not complete."""
-        for part in self._parts:
-            with suppress(OSError):
-                part.file.close()
-            with suppress(OSError):
-                os.unlink(part.path)
-
-
-def _stored(table: Table) -> tuple[Table, ArrowBatches]:
-    """Returns a table as it stands in its files, with what makes its batches: the host stands in their path."""
-    stored = Table(table.name, table.meaning, table.columns[1:])
-    return stored, ArrowBatches(stored)
+    def _save(self) -> None:
+        """Writes a checkpoint once all packets were decoded; what comes out from here on is of this addition only."""
+        assert self._addition is not None
+        self._tables.flush()
+        content = packed({**self._run.state(), "tables": self._tables.state()}, self._known)
+        name = f"{STATE}/{self._partition.id}{self._addition.label}.state"
+        self._store.save(f"{NEXT}/{name}", content, private=True)
+        self._more["checkpoint"] = {"file": name, "sha256": sha256(content).hexdigest()}
+        self._closed = Counter(self.files.rows), self.files.names
+        self.files.turn(f"{self._addition.label}-open")
 
 
 def settings_record(settings: Settings) -> dict[str, Any]:

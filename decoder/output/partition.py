@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,8 @@ class PartitionRun:
         self.keys = KeyRing(source.rsa_keys, source.keylogs, os.environ.get("OPENDUMP_RSA_PASSPHRASE"))
         if not source.rsa_keys and not source.keylogs:
             self.keys.use_sample_key()
+        self._source = source
+        self._rewritten = True
         self.readers = [CaptureReader(path) for path in partition.paths]
         self._decoder = Decoder(
             keys=self.keys,
@@ -86,15 +88,39 @@ class PartitionRun:
             flows=partition.flows,
         )
 
-    def records(self) -> Iterator[Sequence[Message | Gap]]:
-        """Yields messages and gaps in batches."""
+    @property
+    def known(self) -> dict[str, object]:
+        """Objects that `state` does not contain: `go_on` brings its own."""
+        return {"keys": self.keys, "limits": self._source.limits, "flows": self._partition.flows}
+
+    def state(self) -> dict[str, Any]:
+        """Returns what must be known of all packets so far, to go on with those of later captures."""
+        self._decoder.release()
+        return {
+            "decoder": self._decoder,
+            "harvested": self.keys.harvested,
+            "failed_rsa_trials": self.keys.failed_rsa_trials,
+            "rewritten": self._rewritten and is_rewritten(self.readers),
+        }
+
+    def go_on(self, state: Mapping[str, Any]) -> None:
+        """Goes on where another run was whose `state` this is."""
+        self._decoder = state["decoder"]
+        self.keys.harvested[:] = state["harvested"]
+        self.keys.failed_rsa_trials = state["failed_rsa_trials"]
+        self._rewritten = state["rewritten"]
+
+    def records(self, before_end: Callable[[], object] | None = None) -> Iterator[Sequence[Message | Gap]]:
+        """Yields messages and gaps in batches; calls `before_end` before what is still held comes out."""
         thresholds = gc.get_threshold()
         gc.set_threshold(GC_THRESHOLD)
         try:
             # The files' faults are known: whoever counted their packets has met them.
             for batch in merged(self.readers, lambda _, error: None):
                 yield self._decoder.feed_batch(batch)
-            self._decoder.rewritten = is_rewritten(self.readers)
+            if before_end is not None:
+                before_end()
+            self._decoder.rewritten = self._rewritten and is_rewritten(self.readers)
             yield self._decoder.flush()
         finally:
             gc.set_threshold(*thresholds)

@@ -7,6 +7,7 @@ directory it is renamed, in an object store it is uploaded.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,10 +20,13 @@ import orjson
 from decoder.errors import OpenDError
 from decoder.formatting.escape import escape
 
-__all__ = ["STATE", "Directory", "ObjectStore", "Store", "is_url", "store_at"]
+__all__ = ["NEXT", "STATE", "Directory", "ObjectStore", "Store", "is_url", "store_at"]
 
 STATE = "_opendump"
 """Directory for temporary files and for what is complete; readers of datasets pass over names with an underscore."""
+
+NEXT = f"{STATE}/next"
+"""Directory for what an addition writes, until it is complete."""
 
 
 class Directory:
@@ -60,17 +64,42 @@ class Directory:
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Writes JSON to a file, which appears when it is complete."""
-        temporary, file = self.temporary(private=False)
+        self.save(name, _json(content), private=False)
+
+    def save(self, name: str, content: bytes, *, private: bool) -> None:
+        """Writes a file, which appears when it is complete; only its owner can read it if it is `private`."""
+        temporary, file = self.temporary(private=private)
         with self._told("written"), file:
-            file.write(_json(content))
+            file.write(content)
         self.publish(temporary, name)
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Returns what `write` wrote; None if there is nothing."""
+        content = self.load(name)
+        return None if content is None else _parsed(content)
+
+    def load(self, name: str) -> bytes | None:
+        """Returns the content of a file; None if there is none."""
         try:
-            return _parsed(Path(self.place, name).read_bytes())
+            return Path(self.place, name).read_bytes()
         except OSError:
             return None
+
+    def move(self, name: str, to: str) -> None:
+        """Gives a file another name, if it has not got it yet."""
+        if Path(self.place, name).exists():
+            self.publish(str(Path(self.place, name)), to)
+
+    def remove(self, name: str) -> None:
+        """Removes a file, or a directory with all that is in it, if it is there; and what is empty then."""
+        path = Path(self.place, name)
+        with self._told("written"):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        with suppress(OSError):
+            os.removedirs(path.parent)
 
     def clean(self) -> None:
         """Removes what workers left that were killed."""
@@ -126,16 +155,36 @@ class ObjectStore:
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Writes JSON to an object."""
+        self.save(name, _json(content), private=False)
+
+    def save(self, name: str, content: bytes, *, private: bool) -> None:
+        """Writes an object; who can read it is decided by the bucket."""
         with self._told("written"):
-            self._files.pipe_file(f"{self._root}/{name}", _json(content))
+            self._files.pipe_file(f"{self._root}/{name}", content)
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Returns what `write` wrote; None if there is nothing."""
+        content = self.load(name)
+        return None if content is None else _parsed(content)
+
+    def load(self, name: str) -> bytes | None:
+        """Returns the content of an object; None if there is none."""
         with self._told("read"):
             try:
-                return _parsed(self._files.cat_file(f"{self._root}/{name}"))
+                content: bytes = self._files.cat_file(f"{self._root}/{name}")
             except FileNotFoundError:
                 return None
+            return content
+
+    def move(self, name: str, to: str) -> None:
+        """Gives an object another name, by a copy within the store, if it has not got it yet."""
+        with self._told("written"), suppress(FileNotFoundError):
+            self._files.mv(f"{self._root}/{name}", f"{self._root}/{to}")
+
+    def remove(self, name: str) -> None:
+        """Removes an object, or all whose names begin with this one and a slash, if there are any."""
+        with self._told("written"), suppress(FileNotFoundError):
+            self._files.rm(f"{self._root}/{name}", recursive=True)
 
     def clean(self) -> None:
         """Has nothing to remove: what a killed worker left is among the temporary files of its machine."""

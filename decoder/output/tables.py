@@ -6,7 +6,7 @@ is handed on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -52,6 +52,8 @@ _SHARED = (
 """Columns of ``messages`` that most messages of a protocol and connection have in common."""
 
 _SOURCES = {"push": "push", "response": "get", "request": "request"}
+_CARRIED = ("_statistics", "_orders", "_connections", "_ended", "_ids", "_starts", "_pending")
+"""Attributes that say what went before."""
 
 
 def connection_id(host: str | None, client: str, gateway: str, first_ns: int, nth: int = 0) -> str:
@@ -141,7 +143,7 @@ class Tables:
         if self._waiting - self._read >= _MAX_UNREAD:
             self._read_rows()
         if self._waiting >= _MAX_MESSAGES or self._size >= _MAX_BYTES:
-            self._flush()
+            self.flush()
         for info in self._ended:
             connection = self._connections.pop(info.ordinal, None)
             if connection is None:  # it carried no message
@@ -160,14 +162,23 @@ class Tables:
         while self._pending:
             self._unanswered(*self._pending.popitem(last=False))
         self._add_ledgers(summary)
-        self._flush()
+        self.flush()
 
     def _read_rows(self) -> None:
         for rows in self._rows.values():
             rows.read()
         self._read = self._waiting
 
-    def _flush(self) -> None:
+    def state(self) -> dict[str, Any]:
+        """Returns what must be known of all that was added, once nothing waits any more (`flush`)."""
+        return {name: getattr(self, name) for name in _CARRIED}
+
+    def go_on(self, state: Mapping[str, Any]) -> None:
+        """Goes on where another object was whose `state` this is."""
+        for name in _CARRIED:
+            setattr(self, name, state[name])
+
+    def flush(self) -> None:
         """Hands on what waits: rows are read first, because what is odd in them is a note on their message."""
         self._read_rows()
         for rows in self._rows.values():

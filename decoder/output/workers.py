@@ -26,6 +26,10 @@ _IN_FLIGHT = 4
 """Tasks for each worker that are handed out at once: the memory for them does not grow with their number."""
 _CONNECT_S = 10
 """Seconds that a scheduler has to answer."""
+_NO_CERTIFICATE = (
+    "needs a certificate: name it in DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and …__CLIENT__KEY, and the authority in"
+    " DASK_DISTRIBUTED__COMM__TLS__CA_FILE (docs/scale-out.md)"
+)
 
 
 class Workers:
@@ -153,6 +157,8 @@ def _connected(address: str) -> Any:
             "--scheduler needs Dask: pip install 'scapy-opend[cluster]', here and on the workers"
         ) from None
     try:
+        if address.startswith("tls://") and distributed.Security().get_connection_args("client")["ssl_context"] is None:
+            raise OpenDError(f"{escape(address)}: {_NO_CERTIFICATE}")
         return distributed.Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         raise OpenDError(f"{escape(address)}: no Dask scheduler answers ({escape(str(error), 200)})") from None

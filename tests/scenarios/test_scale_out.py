@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -11,19 +10,15 @@ import duckdb
 import pytest
 from hypothesis import given, settings, strategies
 
-from decoder.capture.reader import RawPacket
 from decoder.engine.shards import index_file
 from decoder.output.dataset import dataset_tasks, export_partition
 from tests.support import datasets
-from tests.support.order_model import Market
-
-PORTS = (11111, 33333, 44444)
 
 
 def export(directory: Path, files: dict[str, list[str]], partitions: int, **options: Any) -> list[str]:
     """Decodes in this process, partition by partition; returns the hosts of the partitions."""
-    indexes = [index_file(host, path, frozenset(PORTS)) for host, paths in files.items() for path in paths]
-    chosen = datasets.settings(directory, source=datasets.source(ports=PORTS, **options))
+    indexes = [index_file(host, path, frozenset(datasets.PORTS)) for host, paths in files.items() for path in paths]
+    chosen = datasets.settings(directory, source=datasets.source(ports=datasets.PORTS, **options))
     tasks = dataset_tasks(indexes, partitions, chosen)
     for task in tasks:
         export_partition(*task)
@@ -31,7 +26,7 @@ def export(directory: Path, files: dict[str, list[str]], partitions: int, **opti
 
 
 def expected(directory: Path, files: dict[str, list[str]], **options: Any) -> list[Path]:
-    chosen = datasets.settings(directory, source=datasets.source(ports=PORTS, **options))
+    chosen = datasets.settings(directory, source=datasets.source(ports=datasets.PORTS, **options))
     for host, paths in files.items():
         datasets.single_machine(directory / host, host, paths, chosen)
     return [directory / host for host in files]
@@ -42,32 +37,11 @@ def rows(dataset: Path, table: str, where: str = "true") -> int:
         return datasets.count(database, f"from read_parquet('{dataset}/{table}/*/*/*.parquet') where {where}")
 
 
-def trades() -> list[RawPacket]:
-    """Orders whose pushes come on several connections, with losses, repeats and reconnects; see `Market`."""
-    market = Market(Random(3), 40, 6)
-    return [(time_ns, 1, data, len(data)) for data, time_ns in market.packets()]
-
-
-KINDS = {
-    "encryption, IPv6 and port reuse": datasets.FIRST,
-    "orders on several connections": trades(),
-    "WebSocket": datasets.in_time(
-        datasets.recorded("websocket.pcap", "websocket-framed.pcap"), datasets.recorded("websocket-deflate.pcap")
-    ),
-    "a second capture point, of which the clock is 2.5 s behind": datasets.in_time(
-        datasets.FIRST, datasets.moved(datasets.FIRST, -2_500_000_000)
-    ),
-    "the same conversations on other addresses": datasets.in_time(
-        datasets.SECOND, datasets.moved(datasets.readdressed(datasets.SECOND), 300_000)
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", datasets.KINDS)
 @settings(max_examples=4, deadline=None)
 @given(data=strategies.data())
 def test_any_cut_into_files_and_any_number_of_partitions(kind: str, data: strategies.DataObject) -> None:
-    packets = KINDS[kind]
+    packets = datasets.KINDS[kind]
     cuts = data.draw(strategies.lists(strategies.integers(1, len(packets) - 1), max_size=5))
     partitions = data.draw(strategies.integers(1, 5))
     formats = data.draw(strategies.sampled_from(["p", "pg", "g"]))
@@ -80,7 +54,7 @@ def test_any_cut_into_files_and_any_number_of_partitions(kind: str, data: strate
 
 
 def test_an_order_that_is_placed_in_one_partition_and_pushed_in_another(tmp_path: Path) -> None:
-    packets = KINDS["orders on several connections"]
+    packets = datasets.KINDS["orders on several connections"]
     files = {"alpha": datasets.rotated(tmp_path / "alpha", packets, [len(packets) // 2])}
     assert len(export(tmp_path / "set", files, 4)) == 4
     assert datasets.differences(tmp_path / "set", expected(tmp_path / "one", files)) == {}
@@ -91,7 +65,7 @@ def test_an_order_that_is_placed_in_one_partition_and_pushed_in_another(tmp_path
 
 
 def test_two_capture_points_as_one_with_dedup(tmp_path: Path) -> None:
-    packets = KINDS["the same conversations on other addresses"]
+    packets = datasets.KINDS["the same conversations on other addresses"]
     files = {"alpha": datasets.rotated(tmp_path / "alpha", packets, [100])}
     assert export(tmp_path / "set", files, 3, dedup=True) == ["alpha"]  # divided, a partition would not see the copy
     wanted = expected(tmp_path / "one", files, dedup=True)

@@ -93,6 +93,20 @@ def test_resume_completes_what_is_missing(folders: Folders, account: dict[str, s
     assert content(bucket) == before
 
 
+def test_hours_are_added(account: dict[str, str], bucket: Any, tmp_path: Path) -> None:
+    first, second = datasets.rotated(tmp_path / "in" / "alpha", datasets.FIRST, [200])
+    for path in (first, second):
+        done = export({"alpha": [path]}, account, "--add", "--workers", 2)
+        assert done.code == 0, done.err
+        assert datasets.export({"alpha": [path]}, tmp_path / "day", "--add", "--workers", 2).code == 0
+    assert content(bucket) == datasets.content(tmp_path / "day") != {}
+    names = {path.removeprefix(f"{BUCKET}/day/") for path in bucket.find(f"{BUCKET}/day")}
+    assert names == {path.relative_to(tmp_path / "day").as_posix() for path in (tmp_path / "day").rglob("*.*")}
+    assert export({"alpha": [second]}, account, "--add", "--workers", 2, "--resume").code == 0
+    refused = export({"alpha": [first]}, account, "--add", "--workers", 2)
+    assert (refused.code, "is in the dataset already" in refused.err) == (1, True)
+
+
 @pytest.mark.parametrize("wrong", [{"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, {}])
 def test_a_store_that_cannot_be_used_is_one_line(
     folders: Folders, account: dict[str, str], wrong: dict[str, str]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import duckdb
@@ -15,6 +17,8 @@ from scapy.utils import PcapNgWriter
 
 from decoder.capture.merge import merged
 from decoder.capture.reader import CaptureReader, RawPacket
+from decoder.cli.add import add_to_dataset
+from decoder.cli.cluster import Cluster
 from decoder.crypto.keyring import KeyRing
 from decoder.engine.decoder import Decoder
 from decoder.limits import Limits
@@ -25,11 +29,15 @@ from decoder.output.table_blocks import Block
 from decoder.output.table_columns import Table
 from decoder.output.table_schema import all_tables
 from decoder.output.tables import Tables
+from decoder.output.workers import Workers
 from tests.support import exchange as ex
 from tests.support.command import Result, opendump
+from tests.support.order_model import Market
 from tests.support.recorded import CAPTURES, DEMO_KEY
 
 NAMES = tuple(all_tables())
+PORTS = (11111, 33333, 44444)
+HOST_OF = "([a-z]+)/[^/]+$"
 
 
 def source(**changes: Any) -> Source:
@@ -122,6 +130,15 @@ def _record(time_ns: int, data: bytes) -> bytes:
     return b"".join(number.to_bytes(4, "little") for number in (seconds, rest, len(data), len(data))) + data
 
 
+def all_of(hours: Iterable[dict[str, list[str]]]) -> dict[str, list[str]]:
+    """The files of each host, hour after hour."""
+    files: dict[str, list[str]] = {}
+    for hour in hours:
+        for host, own in hour.items():
+            files.setdefault(host, []).extend(own)
+    return files
+
+
 def single_machine(directory: Path, host: str, paths: Sequence[str], chosen: Settings) -> None:
     """Writes the tables of one host as one decoder of everything gives them, a file each."""
     directory.mkdir(parents=True)
@@ -179,6 +196,22 @@ SECOND = in_time(recorded("cbc.pcap", "reconnect.pcap.gz"), reused_port(2))
 """Another host, with some of the same ends: its loopback addresses and ports."""
 
 
+def trades() -> list[RawPacket]:
+    """Orders whose pushes come on several connections, with losses, repeats and reconnects; see `Market`."""
+    market = Market(Random(3), 40, 6)
+    return [(time_ns, 1, data, len(data)) for data, time_ns in market.packets()]
+
+
+KINDS = {
+    "encryption, IPv6 and port reuse": FIRST,
+    "orders on several connections": trades(),
+    "WebSocket": in_time(recorded("websocket.pcap", "websocket-framed.pcap"), recorded("websocket-deflate.pcap")),
+    "a second capture point, of which the clock is 2.5 s behind": in_time(FIRST, moved(FIRST, -2_500_000_000)),
+    "the same conversations on other addresses": in_time(SECOND, moved(readdressed(SECOND), 300_000)),
+}
+"""Traffic with something that goes on for long; see `PORTS`."""
+
+
 def two_hosts(directory: Path) -> dict[str, list[str]]:
     """Writes the files of two hosts, which have some of the same ends."""
     return {
@@ -189,6 +222,20 @@ def two_hosts(directory: Path) -> dict[str, list[str]]:
 
 def paths(files: dict[str, list[str]]) -> list[str]:
     return [path for host in files.values() for path in host]
+
+
+class InThisProcess(Cluster):
+    """Divides the work as for several workers, and does all of it here."""
+
+    def open(self) -> Workers:
+        return Workers(1)
+
+
+def add(directory: Path, files: dict[str, list[str]], partitions: int, *, resume: bool = False, **options: Any) -> int:
+    """Adds captures to a dataset, or begins one; returns the exit code."""
+    cluster = InThisProcess(partitions, None, re.compile(HOST_OF))
+    chosen = settings(directory, source=source(**options))
+    return add_to_dataset(paths(files), cluster, chosen, resume=resume, strict=False, name=directory.name)
 
 
 def export(files: dict[str, list[str]], output: Path, *more: object) -> Result:

@@ -53,7 +53,7 @@ def test_ports_must_be_named() -> None:
 
 
 def result(messages: int = 5, **more: Any) -> dict[str, Any]:
-    return {"messages": messages, "connections": 1, "reports": [], "verdicts": {}, **more}
+    return {"host": "gw1", "messages": messages, "connections": 1, "reports": [], "verdicts": {}, **more}
 
 
 def index(host: str = "gw1", error: str | None = None) -> FileIndex:
@@ -61,7 +61,7 @@ def index(host: str = "gw1", error: str | None = None) -> FileIndex:
 
 
 def test_counts_of_all_partitions_are_added_and_each_report_is_said_once(capsys: Any) -> None:
-    results = [result(2, reports=["odd"]), result(3, reports=["odd"])]
+    results = [result(2, reports=["odd"], host="a"), result(3, reports=["odd"], host="b")]
     assert say_counts([index("a"), index("b")], results, " written to out", strict=True) == 0
     odd, counts = capsys.readouterr().err.splitlines()
     assert odd.endswith("odd")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decoder.capture.reader import CaptureReader
-from decoder.engine.shards import FileIndex, index_file, plan_partitions
+from decoder.engine.shards import FileIndex, FlowShare, index_file, plan_partitions
 from decoder.packet import flow_key
 from tests.support.exchange import Exchange, frame, keep_alive
 from tests.support.recorded import CAPTURES
@@ -89,3 +89,40 @@ def test_the_heaviest_flow_is_alone() -> None:
     flows = {key(0): 100, key(1): 30, key(2): 30, key(3): 30}
     partitions = plan_partitions([FileIndex("alpha", "a.pcap", packets=1, flows=flows)], 2)
     assert [(part.weight, part.flow_count) for part in partitions] == [(100, 1), (90, 3)]
+
+
+@given(
+    st.lists(st.dictionaries(st.integers(0, 30), st.integers(1, 1_000_000), max_size=12), min_size=1, max_size=4),
+    st.integers(1, 8),
+)
+def test_partitions_that_are_kept_have_the_same_flows_whatever_the_captures(
+    files: list[dict[int, int]], workers: int
+) -> None:
+    found: dict[str, set[bytes]] = {}
+    kept: dict[str, int] = {}
+    for number, flows in enumerate(files):
+        index = FileIndex("alpha", f"{number}.pcap", packets=1, flows={key(n): w for n, w in flows.items()})
+        partitions = plan_partitions([index], workers if number == 0 else 1, apart=True, kept=kept)
+        kept = {"alpha": len(partitions)}
+        assert number == 0 or {part.id for part in partitions} == found.keys()
+        assert {part.paths for part in partitions} == {(f"{number}.pcap",)}
+        for part in partitions:
+            own = {key(n) for n in range(40) if part.flows is None or key(n) in part.flows}
+            assert own == {
+                flow_key.reverse_key(flow)
+                for flow in map(flow_key.reverse_key, own)
+                if part.flows is None or flow in part.flows
+            }
+            assert found.setdefault(part.id, own) == own
+    messages = [own for ident, own in found.items() if ident in {part.id for part in partitions if part.job != "host"}]
+    assert sum(map(len, messages)) == len(set().union(*messages)) == 40
+    assert 1 not in FlowShare(0, 2)
+
+
+def test_the_latest_time_of_a_file_whose_clock_steps_back(tmp_path: Path) -> None:
+    head = bytes.fromhex("d4c3b2a1020004000000000000000000ffff000001000000")
+    records = [second.to_bytes(4, "little") + bytes(4) + 2 * (1).to_bytes(4, "little") + b"x" for second in (5, 9, 7)]
+    path = tmp_path / "a.pcap"
+    path.write_bytes(head + b"".join(records))
+    index = index_file("alpha", str(path), PORTS)
+    assert (index.first_ns, index.last_ns, index.latest_ns) == (5 * 10**9, 7 * 10**9, 9 * 10**9)

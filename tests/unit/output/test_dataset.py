@@ -1,69 +1,70 @@
-"""Rows go to the file of their table and date, and the files appear together."""
+"""A partition is decoded and written; with an addition it goes on from a checkpoint."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from decoder.engine.shards import index_file
-from decoder.output import dataset
-from decoder.output.dataset import dataset_tasks, export_partition, marker, settings_record
+from decoder.errors import OpenDError
+from decoder.output.addition import commit
+from decoder.output.dataset import Addition, dataset_tasks, export_partition, marker, settings_record
+from decoder.output.store import NEXT, store_at
 from tests.support import datasets
-
-DAY_NS = 86_400 * 10**9
-
-
-def written(tmp_path: Path, days: int) -> list[Path]:
-    """Exports a conversation a day; returns the files of messages."""
-    talks = datasets.reused_port(days)  # a minute apart
-    packets = [
-        (time_ns + (time_ns - talks[0][0]) // (60 * 10**9) * DAY_NS, linktype, data, size)
-        for time_ns, linktype, data, size in talks
-    ]
-    path = datasets.rotated(tmp_path / "in", packets, [])[0]
-    (task,) = dataset_tasks([index_file("a/b", path, frozenset([11111]))], 1, datasets.settings(tmp_path / "set"))
-    done = export_partition(*task)
-    files = sorted((tmp_path / "set" / "messages").rglob("*.parquet"))
-    assert {path.relative_to(tmp_path / "set").as_posix() for path in files} <= set(done["files"])
-    assert (tmp_path / "set" / marker(task[0].id)).exists()
-    assert not list((tmp_path / "set").rglob("*.part"))
-    return files
-
-
-def rows(path: Path) -> int:
-    from pyarrow import parquet
-
-    return int(parquet.read_metadata(path).num_rows)
-
-
-def test_a_file_a_date_and_hosts_are_quoted(tmp_path: Path) -> None:
-    files = written(tmp_path, 3)
-    dates = [path.parent.parent.name for path in files]
-    assert dates == ["date=2023-11-14", "date=2023-11-15", "date=2023-11-16"]
-    assert {path.parent.name for path in files} == {"host=a%2Fb"}
-    assert len({rows(path) for path in files}) == 1
-
-
-def test_few_files_are_open_however_many_dates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = sum(map(rows, written(tmp_path / "whole", 4)))
-    monkeypatch.setattr(dataset, "_MAX_OPEN", 1)
-    assert sum(map(rows, written(tmp_path / "few", 4))) == whole > 0
-
-
-def test_a_capture_that_claims_many_dates_gets_no_more_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = sum(map(rows, written(tmp_path / "whole", 4)))
-    monkeypatch.setattr(dataset, "_MAX_DATES", 2)
-    files = written(tmp_path / "few", 4)
-    assert {path.parent.parent.name for path in files} == {
-        "date=2023-11-14",
-        "date=2023-11-15",
-        "date=__HIVE_DEFAULT_PARTITION__",
-    }
-    assert sum(map(rows, files)) == whole
 
 
 def test_what_is_recorded_has_no_path_of_a_key(tmp_path: Path) -> None:
     record = settings_record(datasets.settings(tmp_path))
     assert record["ports"] == (11111,)
     assert not {"rsa_keys", "keylogs", "directory", "source"} & record.keys()
+
+
+def added(directory: Path, path: str, number: int, before: dict[str, Any] | None) -> dict[str, Any]:
+    """Adds one capture of the host gw1."""
+    indexes = [index_file("gw1", path, frozenset([11111]))]
+    (task,) = dataset_tasks(indexes, 1, datasets.settings(directory), {"gw1": 1})
+    return export_partition(*task, Addition(number, before))
+
+
+def test_an_addition_waits_until_it_is_published(tmp_path: Path) -> None:
+    (path,) = datasets.rotated(tmp_path / "in", datasets.reused_port(1), [])
+    done = added(tmp_path / "set", path, 1, None)
+    store = store_at(str(tmp_path / "set"))
+    assert not list((tmp_path / "set").glob("messages/*/*/*"))
+    assert store.read(marker(done["id"], NEXT)) == done
+    assert set(done["open_files"]) < set(done["files"])
+    assert done["open_rows"]["connections"] == done["rows"]["connections"] == 1  # it may go on
+    assert "messages" not in done["open_rows"]
+    commit(store, {"partitions": [done]}, None)
+    files = {path.relative_to(tmp_path / "set").as_posix() for path in (tmp_path / "set").rglob("*.parquet")}
+    assert files == set(done["files"])
+    assert (tmp_path / "set" / done["checkpoint"]["file"]).stat().st_size > 1000
+
+
+def test_rows_that_are_open_are_those_of_the_next_addition(tmp_path: Path) -> None:
+    packets = datasets.reused_port(1)
+    first, second = datasets.rotated(tmp_path / "in", packets, [9])
+    one = added(tmp_path / "set", first, 1, None)
+    commit(store_at(str(tmp_path / "set")), {"partitions": [one]}, None)
+    both = added(tmp_path / "set", second, 2, one)
+    assert both["rows"]["connections"] == 1
+    assert both["messages"] > one["messages"] > 0
+    assert set(one["files"]) - set(both["files"]) == set(one["open_files"])
+
+
+@pytest.mark.parametrize("fault", ["missing", "changed", "other"])
+def test_a_checkpoint_that_is_not_the_one_is_an_error(tmp_path: Path, fault: str) -> None:
+    (path,) = datasets.rotated(tmp_path / "in", datasets.reused_port(1), [])
+    done = added(tmp_path / "set", path, 1, None)
+    commit(store_at(str(tmp_path / "set")), {"partitions": [done]}, None)
+    file = tmp_path / "set" / done["checkpoint"]["file"]
+    if fault == "missing":
+        file.unlink()
+    elif fault == "changed":
+        file.write_bytes(file.read_bytes()[:-1])
+    else:
+        done["checkpoint"]["sha256"] = "00" * 32
+    with pytest.raises(OpenDError, match=r"[0-9a-f]+-0001\.state: the checkpoint is missing, or not the one"):
+        added(tmp_path / "set", path, 2, done)

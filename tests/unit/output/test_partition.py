@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from decoder.engine.shards import FlowSet, Partition, index_file
 from decoder.errors import KeyFileError
 from decoder.limits import Limits
 from decoder.output.partition import PartitionRun, Source
-from tests.support.command import pcap, write
+from tests.support.command import PCAP_HEADER, pcap, record, write
 from tests.support.exchange import Exchange, cbc, frame, init_request, init_response, keep_alive, pem, rsa, rsa_key
 
 SOURCE = Source((11111,), (), (), None, None, None, utc=True, dedup=False, limits=Limits())
@@ -105,3 +106,26 @@ def test_steps_back_in_time_say_nothing_of_a_capture_that_rewrite_wrote(
     run = PartitionRun(partition(write(tmp_path / "a.pcapng", b"".join(blocks))), SOURCE)
     messages(run)
     assert len(run.counts()["reports"]) == reports
+
+
+def test_a_run_goes_on_where_another_was(tmp_path: Path) -> None:
+    exchange = Exchange()
+    exchange.c2s(frame(1001, init_request())).s2c(frame(1001, init_response()))
+    cut = len(exchange.packets)
+    exchange.c2s(frame(1004, keep_alive(), cbc(keep_alive())))
+    first, second = (
+        write(tmp_path / f"{len(part)}.pcap", PCAP_HEADER + b"".join(record(data, time_ns) for data, time_ns in part))
+        for part in (exchange.packets[:cut], exchange.packets[cut:])
+    )
+    one = PartitionRun(partition(first), SOURCE)
+    states: list[Any] = []
+    found: list[Any] = []
+    for records in one.records(lambda: states.append(copy.deepcopy(one.state()))):
+        found += records
+    other = PartitionRun(partition(second), SOURCE)
+    other.go_on(states[0])
+    found += messages(other)
+    assert [message.verdict for message in found] == ["verified"] * 3
+    assert {message.connection for message in found} == {0}
+    assert len(other.keys.harvested) == 1
+    assert other.counts()["messages"] == 3

@@ -96,3 +96,21 @@ def test_a_store_that_nobody_knows_is_an_error_of_ours() -> None:
 @pytest.mark.parametrize(("place", "expected"), [("s3://bucket/x", True), ("/a/b", False), ("C:\\a", False)])
 def test_addresses_and_paths(place: str, expected: bool) -> None:
     assert is_url(place) is expected
+
+
+def test_files_are_moved_and_removed_once(tmp_path: Path) -> None:
+    store = Directory(str(tmp_path))
+    store.save("kept", b"", private=False)
+    store.save("a/b", b"1", private=True)
+    for _ in range(2):  # as when the first time was interrupted
+        store.move("a/b", "c/d/e")
+        assert store.load("c/d/e") == b"1"
+    assert store.load("a/b") is None
+    if os.name != "nt":
+        assert (tmp_path / "c" / "d" / "e").stat().st_mode & 0o777 == 0o600
+    store.save("c/f", b"2", private=False)
+    for name in ("c/d/e", "c/d/e", "c"):
+        store.remove(name)
+        assert store.load(name) is None
+        assert not (tmp_path / "c" / "d").exists()
+    assert not (tmp_path / "c").exists()
