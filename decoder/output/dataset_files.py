@@ -14,7 +14,8 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
-from decoder.output.parquet import ArrowBatches, ParquetTable, import_pyarrow
+from decoder.output.arrow_arrays import import_pyarrow
+from decoder.output.parquet import ArrowBatches, ParquetTable
 from decoder.output.table_columns import Table
 
 if TYPE_CHECKING:
