@@ -134,7 +134,7 @@ class Message(MessageFields):
 
     @property
     def proto(self) -> str | None:
-        """Names of the protocol, or None if the schema does not know the id."""
+        """Name of the protocol, or None if the schema does not know the id."""
         protocol = schema.protocol(self.proto_id)
         return None if protocol is None else protocol.name
 

@@ -51,7 +51,7 @@ Format = Literal["parquet", "csv", "jsonl"]
 @click.option("--force", is_flag=True, help="Write into a directory that is not empty, and replace files in it.")
 @click.option(
     "--jobs",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 256),
     metavar="N",
     default=1,
     help="Processes that make the tables. (Default: 1; with more, Ctrl-C leaves no file.)",

@@ -156,6 +156,8 @@ def _connected(address: str) -> Any:
         raise OpenDError(
             "--scheduler needs Dask: pip install 'scapy-opend[cluster]', here and on the workers"
         ) from None
+    if not address.rpartition(":")[2].isdigit():  # Dask would tell of it in a traceback, 20 s later
+        raise OpenDError(f"{escape(address)}: a scheduler is tcp://HOST:PORT or tls://HOST:PORT")
     try:
         if address.startswith("tls://") and distributed.Security().get_connection_args("client")["ssl_context"] is None:
             raise OpenDError(f"{escape(address)}: {_NO_CERTIFICATE}")

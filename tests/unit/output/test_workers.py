@@ -85,3 +85,9 @@ def test_no_scheduler_is_said() -> None:
     pytest.importorskip("distributed")
     with pytest.raises(OpenDError, match=r"tcp://127\.0\.0\.1:9: no Dask scheduler answers"):
         run(double, [(1,)], "tcp://127.0.0.1:9")
+
+
+def test_an_address_without_a_port_is_no_scheduler() -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(OpenDError, match="nowhere: a scheduler is tcp://HOST:PORT"):
+        run(double, [(1,)], "nowhere")
