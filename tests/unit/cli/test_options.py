@@ -107,6 +107,7 @@ ELSEWHERE = {
     ("decode", "--jobs"): "the same output with any number: test_main",
     ("export", "--jobs"): "the same tables with any number: test_table_jobs",
     ("export", "--resume"): "test_scale_out",
+    ("export", "--add"): "test_additions",
     **{
         (command, each): "test_scale_out, test_scale_out_commands"
         for command in ("export", "plan", "keys", "orders", "stats")

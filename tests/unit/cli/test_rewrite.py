@@ -327,7 +327,7 @@ def test_a_capture_without_messages_says_so(tmp_path: Path) -> None:
     capture.write_bytes(pcap())
     result = opendump("rewrite", capture, "-o", tmp_path / "out.pcapng")
     assert result.code == 1
-    assert "no gateway traffic" in result.err
+    assert "no packet in the capture" in result.err
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_gaps_stand_among_messages() -> None:
 
 def test_another_class_of_messages_is_left_to_python() -> None:
     class Own(Message):
-        pass
+        __slots__ = ()
 
     item = body_message(KEEP_ALIVE, "c2s", b"\x0a\x02\x08\x05")
     item.__class__ = Own
