@@ -20,11 +20,11 @@ TextLines: type[_core.TextLines] | None = None
 Columns: type[_core.Columns] | None = None
 """Collector of the rows of tables; None likewise."""
 MessageFields: type[_core.MessageFields] | None = None
-"""What `decoder.message_fields.PlainFields` is in C; None likewise."""
+"""Keeps in C what `decoder.message_fields.PlainFields` keeps; None likewise."""
 Walker: type[_core.Walker] | None = None
-"""What `decoder.engine.hot_path` does in C; None likewise."""
+"""Does in C what `decoder.engine.hot_path` does; None likewise."""
 pcap_records: Callable[[bytes, int, int, bool, int, int], tuple[list[tuple[int, int, bytes, int]], int]] | None = None
-"""What the loop of `decoder.capture.pcap` does in C; None likewise."""
+"""Does in C what the loop of `decoder.capture.pcap` does; None likewise."""
 
 if not _PURE:
     with suppress(ImportError):

@@ -117,13 +117,13 @@ class Decoder:
         Only for live sources: holes and held messages of an idle connection come out.  `now_ns` is the time of the
         capture clock, in nanoseconds since 1970.
         """
-        self._loop.release()
+        self.release()
         self._table.tick(now_ns)
         return self._take_results()
 
     def flush(self) -> list[Message | Gap]:
         """Ends the capture and returns what is still held."""
-        self._loop.release()
+        self.release()
         self._table.flush()
         return self._take_results()
 

@@ -43,7 +43,7 @@ class Trial:
         self.buffer = buffer
         self.max_body = max_body
         self.budget = Budget(MAX_HASHED)
-        """What may still be hashed and scanned for this stream."""
+        """Bounds what is hashed and scanned for this stream."""
 
     def chains_from(self, position: int) -> HeaderChains:
         """Returns what follows the chains of headers from `position` on."""

@@ -61,11 +61,11 @@ class Addition:
     number: int
     """1 for the files with which the dataset begins."""
     before: dict[str, Any] | None
-    """What came out of the same partition last (`export_partition`); None if the host had no files yet."""
+    """Result of the same partition in the addition before (`export_partition`); None if the host had no files yet."""
 
     @property
     def label(self) -> str:
-        """What the names of its files have in addition."""
+        """Suffix of the names of its files."""
         return f"-{self.number:04}"
 
 

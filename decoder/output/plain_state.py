@@ -133,7 +133,7 @@ class _Writer:
         if hasattr(kind, "__setstate__"):
             return iter(("state", self._place(kind), plain(item.__getstate__())))
         left_out = _LEFT_OUT.get(kind.__name__, ())
-        names = tuple(name for name in _attributes(item, kind))
+        names = tuple(_attributes(item, kind))
         values = [None if name in left_out else plain(getattr(item, name)) for name in names]
         items: Iterator[Any] = iter(())
         if isinstance(item, dict):

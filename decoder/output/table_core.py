@@ -41,7 +41,7 @@ _STORES = {
     "time": "8",
     "bool": "?",
 }
-"""How the core keeps the cells of a column, by its type; JSON is left to Python."""
+"""Letters by which the core is told how to keep the cells of a column, by its type; JSON is left to Python."""
 
 
 class _Unsupported(Exception):

@@ -38,6 +38,18 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "decoder", *map(str, arguments)]
 
 
+def python(program: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program in a Python of its own, where it finds the package and the tests."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        env=environment(),
+        cwd=CAPTURES.parent,
+    )
+
+
 class Result:
     def __init__(self, done: subprocess.CompletedProcess[bytes]) -> None:
         self.code = done.returncode

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from decoder.body.scalars import plain_float
-from tests.support.command import environment
+from tests.support.command import environment, python
 from tests.support.cores import needs_core
 
 ROOT = Path(__file__).parents[2]
@@ -218,14 +218,7 @@ for output in (JsonLinesOutput, TextOutput):
 def test_an_allocation_that_fails_is_a_memory_error() -> None:
     """Each of the first allocations fails once."""
     pytest.importorskip("_testcapi")
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_MEMORY],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        env=environment(),
-        cwd=ROOT,
-    )
+    done = python(WITHOUT_MEMORY)
     assert (done.returncode, done.stdout) == (0, "True True\nTrue True\n"), done.stderr
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from decoder import core
 from decoder.message import Message
-from decoder.message_fields import Flow, MessageFields, PlainFields
+from decoder.message_fields import ATTRIBUTES, Flow, MessageFields, PlainFields
 
 FLOW = Flow(3, "c2s", "192.0.2.1:50112", "192.0.2.2:11111")
 HEADER = (b"FT", 1004, 0, 0, 7, 4, bytes(20), bytes(8))
@@ -41,6 +41,14 @@ def test_every_attribute_can_be_set(base: Any) -> None:
         marker = object()
         setattr(fields, name, marker)
         assert getattr(fields, name) is marker
+
+
+def test_every_attribute_is_named() -> None:
+    """A checkpoint carries those that are named, and no others."""
+    plain = {name for name in vars(PlainFields) if not name.startswith("__")} | vars(PlainFields(*GIVEN)).keys()  # type: ignore[arg-type]
+    assert set(ATTRIBUTES) == plain
+    if core.MessageFields is not None:
+        assert set(ATTRIBUTES) == {name for name in vars(core.MessageFields) if not name.startswith("__")}
 
 
 @pytest.mark.parametrize("base", CLASSES)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import pickle
 import random
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +25,7 @@ from decoder.tcp.segment import ACK
 from decoder.vocabulary import Arrival
 from tests.support import exchange as ex
 from tests.support import walks
-from tests.support.command import environment
+from tests.support.command import python
 from tests.support.cores import needs_core
 from tests.support.segments import START_NS, STEP_NS, Talk
 
@@ -414,14 +412,7 @@ print(failed > 100, failed + whole == 600)
 def test_an_allocation_that_fails_is_a_memory_error() -> None:
     """One of them in each run."""
     pytest.importorskip("_testcapi")
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_MEMORY],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        env=environment(),
-        cwd=CAPTURES.parent,
-    )
+    done = python(WITHOUT_MEMORY)
     assert (done.returncode, done.stdout) == (0, "True True\n"), done.stderr
 
 
